@@ -1,0 +1,172 @@
+"""The engine contract, on one page: continue these token ids.
+
+Methods speak token ids and know nothing else of the engine under them. An engine may batch,
+cache and reorder as it likes; it may not change, re-tokenize or drop an id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from s1_eval.errors import UserError
+
+
+class Tokenizer(Protocol):
+    """The part of a transformers tokenizer that the project relies on."""
+
+    chat_template: Any
+    eos_token_id: int | None
+
+    def encode(self, text: str, *, add_special_tokens: bool = ...) -> list[int]: ...
+    def decode(self, token_ids: Any, *, skip_special_tokens: bool = ...) -> str: ...
+    def apply_chat_template(self, conversation: Any, **kwargs: Any) -> Any: ...
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """When to stop, apart from `max_tokens`.
+
+    ids: a sampled id that ends the generation.
+    strings: a text that ends the generation as soon as the generated ids decode to something
+        that contains it; it may span several tokens.
+    min_tokens: before that many tokens neither can happen: the ids, and the first token of each
+        string's own encoding, cannot be sampled.
+    """
+
+    ids: frozenset[int] = frozenset()
+    strings: tuple[str, ...] = ()
+    min_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to choose the next token. `temperature` 0 is greedy and ignores the rest.
+
+    seed: makes one request reproducible whatever else is in its batch; None leaves it to the
+        engine. Greedy sampling has none.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise UserError(f"temperature={self.temperature}: give 0 (greedy) or more, e.g. 1.0")
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"top_p={self.top_p}: give a number above 0 and up to 1")
+        if self.top_k < 0:
+            raise UserError(f"top_k={self.top_k}: give 0 (off) or more")
+
+    def fork(self, *branch: object) -> Sampling:
+        """The same sampling with a seed of its own for one branch of the computation.
+
+        The seed is a hash of the parent's seed and the branch's name, so it depends on what is
+        computed and never on the order in which things happen to run.
+        """
+        if self.seed is None:
+            return self
+        key = repr((self.seed, branch)).encode()
+        return replace(self, seed=int.from_bytes(hashlib.sha256(key).digest()[:4]) >> 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What the engine sampled.
+
+    ids: the sampled ids up to the stop, without it.
+    stop_ids: the sampled ids that made the stop (for a string: every token that reaches into
+        it); empty when the length ended the generation.
+    reused: how many leading ids of `ids + stop_ids` came from a cache, not from the model.
+    """
+
+    ids: tuple[int, ...]
+    stop_ids: tuple[int, ...] = ()
+    reason: Literal["stop", "length"] = "length"
+    reused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What a record must say about an engine so that a stranger can repeat the run.
+
+    engine: `transformers`, `vllm` or `completions`.
+    model: the name or path, as the user gave it.
+    context_length: prompt and generation together, in tokens.
+    eos_ids: ids that end a sequence, from the generation config and the tokenizer.
+    fingerprint: a hash of the weights, or of what stands for them (a server's model name).
+    seeding: `request` if `Sampling.seed` is honoured, else `engine` (one seed for all, results
+        depend on the batch) or `none`.
+    """
+
+    engine: str
+    model: str
+    context_length: int
+    eos_ids: frozenset[int]
+    dtype: str
+    fingerprint: str
+    seeding: Literal["request", "engine", "none"]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Continues token ids. Any number of calls may be in flight at once."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    async def generate(
+        self, prompt: Sequence[int], *, max_tokens: int, stop: Stop, sampling: Sampling
+    ) -> Generation:
+        """Sample up to `max_tokens` (at least 1) ids after `prompt` (at least one id).
+
+        Raises UserError when `len(prompt) + max_tokens` exceeds the context; RuntimeError when
+        the engine itself has failed, never a truncated result.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the engine. Calls in flight fail with RuntimeError."""
+        ...
+
+
+def split_at_stop(ids: Sequence[int], stop: Stop, tokenizer: Tokenizer) -> Generation | None:
+    """The generation that `ids` amounts to if they contain a stop, else None.
+
+    A stop counts if it is completed after `stop.min_tokens` ids. The id prefix that is kept is
+    the longest one whose text does not reach into the stop string: no id is ever split or
+    re-tokenized.
+    """
+    by_id = next((i for i, id in enumerate(ids) if i >= stop.min_tokens and id in stop.ids), None)
+    end = len(ids) if by_id is None else by_id
+    if stop.strings:
+        text = tokenizer.decode(list(ids[:end]), skip_special_tokens=False)
+        early = len(tokenizer.decode(list(ids[: stop.min_tokens]), skip_special_tokens=False))
+        starts = [at for s in stop.strings if (at := text.find(s, max(0, early - len(s) + 1))) >= 0]
+        if starts:
+            before = text[: min(starts)]
+            kept = _ids_within(ids[:end], before, tokenizer)
+            return Generation(tuple(ids[:kept]), tuple(ids[kept:end]), "stop")
+    if by_id is None:
+        return None
+    return Generation(tuple(ids[:by_id]), (ids[by_id],), "stop")
+
+
+def _ids_within(ids: Sequence[int], text: str, tokenizer: Tokenizer) -> int:
+    """How many leading ids decode to no more than `text`."""
+    low, high = 0, len(ids)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if len(tokenizer.decode(list(ids[:middle]), skip_special_tokens=False)) <= len(text):
+            low = middle
+        else:
+            high = middle - 1
+    return low

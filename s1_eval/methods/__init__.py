@@ -1,0 +1,6 @@
+"""Methods of test-time scaling, one file each, and the table that names them."""
+
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.table import METHODS, Method, method, settings
+
+__all__ = ["METHODS", "Method", "Policy", "Question", "method", "settings"]

@@ -1,0 +1,87 @@
+"""What every method is given: a question, and a policy to answer it with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from s1_eval.engines.protocol import Engine, Generation, Sampling, Stop
+from s1_eval.errors import UserError
+from s1_eval.thinking import Delimiters, bind
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question as the benchmark words it.
+
+    prompt: the user message. A method may add to it (the conditional controls do).
+    system: a system message, where the benchmark or the user gives one.
+    """
+
+    id: str
+    prompt: str
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A model that thinks: an engine, its delimiters, and how to sample from it."""
+
+    engine: Engine
+    delimiters: Delimiters
+    sampling: Sampling
+
+    @classmethod
+    def bind(
+        cls,
+        engine: Engine,
+        thinking_format: str | Mapping[str, str] = "auto",
+        sampling: Sampling | None = None,
+        until_thinking: Sequence[str] = (),
+    ) -> Policy:
+        """A policy for `engine` with the delimiters of `thinking_format` in its ids.
+
+        Raises UserError as `s1_eval.thinking.bind` does.
+        """
+        model = engine.info.model
+        delimiters = bind(thinking_format, engine.tokenizer, model, until_thinking)
+        return cls(engine, delimiters, sampling or Sampling())
+
+    def prompt_ids(self, question: Question, suffix: str = "") -> tuple[int, ...]:
+        """The chat prompt up to and including the generation prompt, as ids.
+
+        suffix: follows the question after a blank line.
+        """
+        tokenizer = self.engine.tokenizer
+        if not tokenizer.chat_template:
+            raise UserError(
+                f"{self.engine.info.model} has no chat template, so its prompt can't be built: "
+                "use an instruction-tuned model, or add a chat_template.jinja to its folder"
+            )
+        content = f"{question.prompt}\n\n{suffix}" if suffix else question.prompt
+        messages = [{"role": "user", "content": content}]
+        if question.system is not None:
+            messages.insert(0, {"role": "system", "content": question.system})
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return tuple(tokenizer.encode(str(text), add_special_tokens=False))
+
+    def fork(self, *branch: object) -> Policy:
+        """The same policy with a seed of its own, see `Sampling.fork`."""
+        return replace(self, sampling=self.sampling.fork(*branch))
+
+    async def generate(self, prompt: Sequence[int], *, max_tokens: int, stop: Stop) -> Generation:
+        """Continue `prompt` with this policy's sampling; the place in the text is part of the
+        seed, so two continuations of one chain never repeat each other's random numbers."""
+        return await self.engine.generate(
+            prompt,
+            max_tokens=max_tokens,
+            stop=stop,
+            sampling=self.sampling.fork("at", len(prompt)),
+        )
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.engine.tokenizer.decode(list(ids), skip_special_tokens=False)
+
+    def decode_plain(self, ids: Sequence[int]) -> str:
+        """Without special tokens: an answer as a grader reads it."""
+        return self.engine.tokenizer.decode(list(ids), skip_special_tokens=True)

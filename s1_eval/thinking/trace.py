@@ -1,0 +1,189 @@
+"""What a model wrote and what was written for it: the trace of one chain of thought, and the
+outcome of one method on one question. Plain data; every count in the project is read from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+Role = Literal["thinking", "delimiter", "answer", "nudge"]
+Origin = Literal["sampled", "forced"]
+ExitReason = Literal["natural", "budget", "context", "eos"]
+Decode = Callable[[Sequence[int]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of token ids with one role and one origin.
+
+    A forced thinking segment is an ignore string ("Wait"). A delimiter segment holds whatever
+    separates the parts: the thinking start, the thinking end, and the newline before a forced
+    end. The nudge ("Final Answer:") is only there after a forced end.
+    """
+
+    role: Role
+    origin: Origin
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One chain: `prompt` followed by the ids of `segments` is exactly what the model has seen
+    and written, id for id.
+
+    exit_reason: why thinking ended. `natural`: the model wrote the end delimiter. `eos`: it
+        wrote end-of-sequence instead. `budget`: the cap on thinking tokens was reached.
+        `context`: the context window left no more room.
+    stripped: sampled stop tokens that were taken out of the sequence. They were paid for, so
+        they count as generated, and nowhere else.
+    answer_cut: the answer was ended by its length limit, not by the model.
+    reused: sampled ids that a continuation cache supplied instead of the engine.
+    """
+
+    prompt: tuple[int, ...]
+    segments: tuple[Segment, ...]
+    exit_reason: ExitReason
+    stripped: int = 0
+    answer_cut: bool = False
+    reused: int = 0
+
+    def ids(self, role: Role | None = None, origin: Origin | None = None) -> tuple[int, ...]:
+        """The ids of all segments, or of those with this role and origin, in order."""
+        return tuple(
+            id
+            for segment in self.segments
+            if role in (None, segment.role) and origin in (None, segment.origin)
+            for id in segment.ids
+        )
+
+    @property
+    def thinking_tokens(self) -> int:
+        """Ids between the delimiters, forced ignore strings included."""
+        return len(self.ids("thinking"))
+
+    @property
+    def forced_tokens(self) -> int:
+        """Every id the model did not sample: ignore strings, delimiters, nudge."""
+        return len(self.ids(origin="forced"))
+
+    @property
+    def answer_tokens(self) -> int:
+        """Ids of the answer; the nudge and the stop token are not part of it."""
+        return len(self.ids("answer"))
+
+    @property
+    def generated_tokens(self) -> int:
+        """Every id the policy sampled, stripped stop tokens included."""
+        return len(self.ids(origin="sampled")) + self.stripped
+
+    @property
+    def num_ignores_used(self) -> int:
+        """How many times an attempt to end thinking was ignored."""
+        return sum(s.role == "thinking" and s.origin == "forced" for s in self.segments)
+
+    def text(self, decode: Decode, role: Role) -> str:
+        """The text of one role, decoded from all its ids at once."""
+        return decode(self.ids(role))
+
+    def to_dict(self, decode: Decode | None = None) -> dict[str, Any]:
+        """JSON form. With `decode`, every segment also carries its text for human readers."""
+        segments: list[dict[str, Any]] = []
+        for segment in self.segments:
+            row: dict[str, Any] = {
+                "role": segment.role,
+                "origin": segment.origin,
+                "ids": list(segment.ids),
+            }
+            if decode:
+                row["text"] = decode(segment.ids)
+            segments.append(row)
+        return {
+            "prompt": list(self.prompt),
+            "segments": segments,
+            "exit_reason": self.exit_reason,
+            "stripped": self.stripped,
+            "answer_cut": self.answer_cut,
+            "reused": self.reused,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Trace:
+        """Inverse of `to_dict`. Raises ValueError on anything that is not a trace."""
+        try:
+            segments = tuple(
+                Segment(
+                    _one_of(Role, row["role"]), _one_of(Origin, row["origin"]), tuple(row["ids"])
+                )
+                for row in data["segments"]
+            )
+            return cls(
+                prompt=tuple(data["prompt"]),
+                segments=segments,
+                exit_reason=_one_of(ExitReason, data["exit_reason"]),
+                stripped=int(data.get("stripped", 0)),
+                answer_cut=bool(data.get("answer_cut", False)),
+                reused=int(data.get("reused", 0)),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a trace: {error!r}") from error
+
+
+def _one_of(literal: Any, value: Any) -> Any:
+    if value not in get_args(literal):
+        raise ValueError(f"not a trace: {value!r} is none of {', '.join(get_args(literal))}")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a method made of one question.
+
+    answer: the text to be graded; empty when the method found none.
+    traces: every chain that was paid for, discarded ones included.
+    chosen: index of the trace that gave the answer; None where no single one did (a vote, or
+        nothing fitted).
+    verifier_tokens: tokens that a verifier read, 0 without one.
+    budget: the limit on thinking tokens that `Control` holds the run against: the cap, or what
+        a conditional method was told. None without a limit.
+    """
+
+    answer: str
+    traces: tuple[Trace, ...]
+    chosen: int | None = 0
+    verifier_tokens: int = 0
+    budget: int | None = None
+
+    def _counted(self) -> Iterator[Trace]:
+        yield from self.traces if self.chosen is None else (self.traces[self.chosen],)
+
+    @property
+    def thinking_tokens(self) -> int:
+        """Of the chosen trace; of all together where none was chosen."""
+        return sum(t.thinking_tokens for t in self._counted())
+
+    @property
+    def forced_tokens(self) -> int:
+        return sum(t.forced_tokens for t in self._counted())
+
+    @property
+    def answer_tokens(self) -> int:
+        return sum(t.answer_tokens for t in self._counted())
+
+    @property
+    def generated_tokens(self) -> int:
+        """Of every trace, chosen or discarded."""
+        return sum(t.generated_tokens for t in self.traces)
+
+    @property
+    def num_ignores_used(self) -> int:
+        return sum(t.num_ignores_used for t in self._counted())
+
+    @property
+    def exit_reason(self) -> ExitReason:
+        """Of the chosen trace. Where none was chosen: `natural` only if every chain ended so,
+        else the most frequent other reason (alphabetical order breaks ties)."""
+        reasons = [t.exit_reason for t in self._counted()]
+        others: list[ExitReason] = sorted(r for r in reasons if r != "natural")
+        return max(others, key=others.count) if others else "natural"
