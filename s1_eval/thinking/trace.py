@@ -4,8 +4,8 @@ outcome of one method on one question. Plain data; every count in the project is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 Role = Literal["thinking", "delimiter", "answer", "nudge"]
@@ -142,25 +142,27 @@ class Outcome:
 
     answer: the text to be graded; empty when the method found none.
     traces: every chain that was paid for, discarded ones included.
-    chosen: index of the trace that gave the answer; None where no single one did (a vote, or
-        nothing fitted).
+    chosen: indices of the traces that the answer rests on: one for a single chain, all of a
+        vote, none where nothing fitted.
     verifier_tokens: tokens that a verifier read, 0 without one.
     budget: the limit on thinking tokens that `Control` holds the run against: the cap, or what
         a conditional method was told. None without a limit.
+    extra: what only this method has to tell; recorded under its own keys.
     """
 
     answer: str
     traces: tuple[Trace, ...]
-    chosen: int | None = 0
+    chosen: tuple[int, ...] = (0,)
     verifier_tokens: int = 0
     budget: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def _counted(self) -> Iterator[Trace]:
-        yield from self.traces if self.chosen is None else (self.traces[self.chosen],)
+        return (self.traces[i] for i in self.chosen)
 
     @property
     def thinking_tokens(self) -> int:
-        """Of the chosen trace; of all together where none was chosen."""
+        """Of the chosen traces together."""
         return sum(t.thinking_tokens for t in self._counted())
 
     @property
@@ -182,8 +184,8 @@ class Outcome:
 
     @property
     def exit_reason(self) -> ExitReason:
-        """Of the chosen trace. Where none was chosen: `natural` only if every chain ended so,
-        else the most frequent other reason (alphabetical order breaks ties)."""
-        reasons = [t.exit_reason for t in self._counted()]
+        """Of the chosen traces, or of all where nothing was chosen: `natural` only if every one
+        ended so, else the most frequent other reason (alphabetical order breaks ties)."""
+        reasons = [t.exit_reason for t in (tuple(self._counted()) or self.traces)]
         others: list[ExitReason] = sorted(r for r in reasons if r != "natural")
         return max(others, key=others.count) if others else "natural"
