@@ -30,3 +30,11 @@ class Grader(Protocol):
     def grade(self, answer: str, target: str) -> Verdict:
         """Never raises on any `answer`; what can't be read is not answered and not correct."""
         ...
+
+    def extract(self, answer: str) -> str:
+        """The answer within an answer text, empty if none can be read."""
+        ...
+
+    def equal(self, answer: str, other: str) -> bool:
+        """Whether two answer texts give the same answer; for votes, where no target is known."""
+        ...

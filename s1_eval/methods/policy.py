@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from s1_eval.answers.grading import Grader
 from s1_eval.engines.protocol import Engine, Generation, Sampling, Stop
 from s1_eval.errors import UserError
 from s1_eval.thinking import Delimiters, bind
@@ -15,11 +16,13 @@ class Question:
     """One question as the benchmark words it.
 
     prompt: the user message. A method may add to it (the conditional controls do).
+    grader: says which answers are equal; methods that vote need it, never the target.
     system: a system message, where the benchmark or the user gives one.
     """
 
     id: str
     prompt: str
+    grader: Grader
     system: str | None = None
 
 

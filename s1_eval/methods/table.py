@@ -11,8 +11,13 @@ from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, budget_forcing
+from s1_eval.methods.class_conditional import ClassConditional, class_conditional
+from s1_eval.methods.majority_vote import MajorityVote, majority_vote
 from s1_eval.methods.plain import Plain, plain
 from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.rejection_sampling import RejectionSampling, rejection_sampling
+from s1_eval.methods.step_conditional import StepConditional, step_conditional
+from s1_eval.methods.token_conditional import TokenConditional, token_conditional
 from s1_eval.thinking import Outcome
 
 
@@ -25,9 +30,18 @@ class Method:
     source: str
 
 
+_S1_CONTROL = "arXiv 2501.19393, section 3.2"
+
 METHODS: Mapping[str, Method] = {
     "plain": Method(Plain, plain, "unforced run"),
     "budget_forcing": Method(BudgetForcing, budget_forcing, "arXiv 2501.19393, section 3.1"),
+    "token_conditional": Method(TokenConditional, token_conditional, _S1_CONTROL),
+    "step_conditional": Method(StepConditional, step_conditional, _S1_CONTROL),
+    "class_conditional": Method(ClassConditional, class_conditional, _S1_CONTROL),
+    "rejection_sampling": Method(
+        RejectionSampling, rejection_sampling, "arXiv 2501.19393, sections 3.2 and 5.2"
+    ),
+    "majority_vote": Method(MajorityVote, majority_vote, "arXiv 2203.11171"),
 }
 
 
@@ -45,6 +59,15 @@ def settings(name: str, params: Mapping[str, Any]) -> Any:
     for key in params:
         if key not in known:
             raise UserError(f"{name} has no parameter {key!r}{_nearest(key, known)}")
+    missing = [
+        f.name
+        for f in dataclasses.fields(cls)
+        if f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+        and f.name not in params
+    ]
+    if missing:
+        raise UserError(f"{name} needs {', '.join(missing)}: give e.g. {missing[0]}=…")
     return cls(**params)
 
 

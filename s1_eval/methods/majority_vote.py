@@ -1,0 +1,88 @@
+"""Majority vote (self-consistency, arXiv 2203.11171): many samples of one question, the answer
+that most of them agree on. Agreement is the task's own notion of equality."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from statistics import fmean
+
+from s1_eval.answers.grading import Grader
+from s1_eval.errors import UserError
+from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.thinking import Outcome, Trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MajorityVote(BudgetForcing):
+    """Budget forcing's settings, which hold for every sample, and how many there are.
+
+    samples: number of samples. The first k of n samples are the samples of a run with k.
+    """
+
+    samples: int
+
+    def __post_init__(self) -> None:
+        BudgetForcing.__post_init__(self)
+        if isinstance(self.samples, bool) or not isinstance(self.samples, int) or self.samples < 1:
+            raise UserError(f"samples={self.samples!r}: give a whole number of 1 or more")
+
+
+async def majority_vote(policy: Policy, question: Question, params: MajorityVote) -> Outcome:
+    """Sample, group by equality, take the largest group."""
+    traces = await sample(policy, question, params, params.samples)
+    answers = [answer_text(policy, trace) for trace in traces]
+    groups = await asyncio.to_thread(group_answers, question.grader, answers)
+    winner = _largest(groups, traces, answers)
+    return Outcome(
+        answer=answers[winner[0]] if winner else "",
+        traces=traces,
+        chosen=tuple(range(len(traces))),
+        extra={"sample_answers": answers, "votes": [len(g) for g in groups]},
+    )
+
+
+async def sample(
+    policy: Policy, question: Question, params: BudgetForcing, n: int
+) -> tuple[Trace, ...]:
+    """`n` independent traces of one question. Raises UserError where greedy decoding would make
+    them all the same."""
+    if n > 1 and policy.sampling.temperature == 0:
+        raise UserError(
+            f"{n} samples at temperature 0 are {n} times the same: give a temperature, "
+            "e.g. temperature=1"
+        )
+    prompt = policy.prompt_ids(question)
+    chains = (force(policy.fork("sample", i), prompt, params) for i in range(n))
+    return tuple(await asyncio.gather(*chains))
+
+
+def group_answers(grader: Grader, answers: list[str]) -> list[list[int]]:
+    """Indices of equal answers together, in order of first appearance. Unreadable answers are
+    in no group: they have no vote."""
+    groups: list[list[int]] = []
+    for i, answer in enumerate(answers):
+        if not grader.extract(answer):
+            continue
+        for group in groups:
+            if grader.equal(answers[group[0]], answer):
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return groups
+
+
+def _largest(groups: list[list[int]], traces: tuple[Trace, ...], answers: list[str]) -> list[int]:
+    """The largest group. Ties go to the group that thought less on average, then to the answer
+    that sorts first: rules that do not depend on which sample arrived first."""
+
+    def rank(group: list[int]) -> tuple[int, float, str]:
+        return (
+            -len(group),
+            fmean(traces[i].thinking_tokens for i in group),
+            min(answers[i] for i in group),
+        )
+
+    return min(groups, key=rank, default=[])

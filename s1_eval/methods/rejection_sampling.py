@@ -1,0 +1,67 @@
+"""Rejection sampling by length (s1, section 3.2 and 5.2): sample the thinking again and again
+until it ends by itself within the budget, then answer without a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from s1_eval.errors import UserError
+from s1_eval.methods.budget_forcing import BudgetForcing, answer, answer_text, think
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.thinking import Outcome, parse_format
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionSampling:
+    """Settings of rejection sampling.
+
+    max_thinking_tokens: thinking of more tokens than that is thrown away.
+    max_tries: samples per question; what none of them fits stays unanswered. The published
+        caps needed up to 655.
+    max_answer_tokens, thinking_format: as in budget forcing.
+    """
+
+    max_thinking_tokens: int
+    max_tries: int = 64
+    max_answer_tokens: int | None = None
+    thinking_format: str | Mapping[str, str] = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("max_thinking_tokens", "max_tries"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise UserError(f"{name}={value!r}: give a whole number of 1 or more")
+        parse_format(self.thinking_format)
+
+
+async def rejection_sampling(
+    policy: Policy, question: Question, params: RejectionSampling
+) -> Outcome:
+    """Every try is kept as a trace: the discarded ones were paid for too."""
+    if policy.sampling.temperature == 0:
+        raise UserError(
+            "rejection_sampling at temperature 0 would draw the same thinking every time: "
+            "give a temperature, e.g. temperature=1"
+        )
+    prompt = policy.prompt_ids(question)
+    budget = params.max_thinking_tokens
+    # One more than the budget: the stop that shows a thinking of exactly that length is a token.
+    shape = BudgetForcing(
+        max_thinking_tokens=budget + 1, max_answer_tokens=params.max_answer_tokens
+    )
+    tries = []
+    for attempt in range(params.max_tries):
+        sampler = policy.fork("try", attempt)
+        trace = await think(sampler, prompt, shape)
+        if trace.exit_reason in ("natural", "eos") and trace.thinking_tokens <= budget:
+            trace = await answer(sampler, trace, shape)
+            return Outcome(
+                answer_text(policy, trace),
+                (*tries, trace),
+                chosen=(attempt,),
+                budget=budget,
+                extra={"tries": attempt + 1},
+            )
+        tries.append(trace)
+    return Outcome("", tuple(tries), chosen=(), budget=budget, extra={"tries": len(tries)})

@@ -1,0 +1,59 @@
+"""Step-conditional control (s1, section 3.2 and appendix): the prompt says how many steps to
+think for, and the model counts them down (`<|im_start|>3 steps left`). With
+`max_thinking_tokens` too, thinking is ended at the header of step 0 or at the cap ("+ BF")."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from s1_eval.errors import UserError
+from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.thinking import Outcome
+
+TOKENS_PER_STEP = 100
+"""What a step may cost: Control holds a run against 100 tokens x steps."""
+
+_HEADER = re.compile(r"(\d{1,9}) steps? left")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepConditional(BudgetForcing):
+    """Budget forcing's settings and the instruction.
+
+    steps: the number of steps that the prompt names.
+    step_marker: what precedes the number in a step's header; with forcing, thinking stops at
+        this marker followed by 0.
+    """
+
+    steps: int
+    step_marker: str = "<|im_start|>"
+
+    def __post_init__(self) -> None:
+        BudgetForcing.__post_init__(self)
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
+            raise UserError(f"steps={self.steps!r}: give a whole number of 1 or more")
+
+
+async def step_conditional(policy: Policy, question: Question, params: StepConditional) -> Outcome:
+    """Ask for a number of steps; stop at zero only where a cap is set as well.
+
+    A step's header begins like s1's end delimiter, so here the thinking ends at the whole end
+    delimiter, not at its first token. `steps_written` counts the headers; 0 says that the model
+    does not know the format.
+    """
+    delimiters = policy.delimiters
+    forced = params.max_thinking_tokens is not None
+    zero = (f"{params.step_marker}0",) if forced else ()
+    by_text = replace(delimiters, stop_ids=frozenset(), stop_strings=(delimiters.format.end, *zero))
+    policy = replace(policy, delimiters=by_text)
+    suffix = f"Think for up to {params.steps} steps."
+    trace = await force(policy, policy.prompt_ids(question, suffix), params)
+    headers = _HEADER.findall(trace.text(policy.decode, "thinking"))
+    return Outcome(
+        answer_text(policy, trace),
+        (trace,),
+        budget=TOKENS_PER_STEP * params.steps,
+        extra={"steps_written": len(headers)},
+    )

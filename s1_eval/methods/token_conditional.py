@@ -1,0 +1,44 @@
+"""Token-conditional control (s1, section 3.2 and appendix): the prompt says how many tokens to
+think for. With `max_thinking_tokens` too, budget forcing enforces what was asked ("+ BF")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s1_eval.errors import UserError
+from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.thinking import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenConditional(BudgetForcing):
+    """Budget forcing's settings and the instruction.
+
+    tokens: the number of thinking tokens that the prompt names; left out, it is the cap.
+    """
+
+    tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        BudgetForcing.__post_init__(self)
+        if self.tokens is None and not isinstance(self.max_thinking_tokens, int):
+            raise UserError("token_conditional needs the number to ask for, e.g. tokens=1024")
+        if self.tokens is not None and not (isinstance(self.tokens, int) and self.tokens > 0):
+            raise UserError(f"tokens={self.tokens!r}: give a whole number of 1 or more")
+
+    @property
+    def instructed(self) -> int:
+        """The number that the prompt names."""
+        number = self.tokens if self.tokens is not None else self.max_thinking_tokens
+        assert isinstance(number, int)
+        return number
+
+
+async def token_conditional(
+    policy: Policy, question: Question, params: TokenConditional
+) -> Outcome:
+    """Ask for a number of tokens; enforce it only where a cap is set as well."""
+    suffix = f"Think for up to {params.instructed} tokens."
+    trace = await force(policy, policy.prompt_ids(question, suffix), params)
+    return Outcome(answer_text(policy, trace), (trace,), budget=params.instructed)
