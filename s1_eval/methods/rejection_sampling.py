@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer, answer_text, think
 from s1_eval.methods.policy import Policy, Question
-from s1_eval.thinking import Outcome, parse_format
+from s1_eval.thinking import Outcome, Trace, parse_format
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ async def rejection_sampling(
     shape = BudgetForcing(
         max_thinking_tokens=budget + 1, max_answer_tokens=params.max_answer_tokens
     )
-    tries = []
+    tries: list[Trace] = []
     for attempt in range(params.max_tries):
         sampler = policy.fork("try", attempt)
         trace = await think(sampler, prompt, shape)

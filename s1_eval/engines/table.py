@@ -1,0 +1,46 @@
+"""The table of engines: which name before the slash opens which engine. Shared by the command
+line, Inspect's providers and lm-eval's models, so that `s1_hf/nano` means one thing."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from s1_eval.engines.protocol import Engine
+from s1_eval.errors import UserError
+
+ENGINES: Mapping[str, str] = {
+    "s1_hf": "s1_eval.engines.transformers:TransformersEngine",
+    "s1_vllm": "s1_eval.engines.vllm:VLLMEngine",
+    "s1_api": "s1_eval.engines.completions:CompletionsEngine",
+}
+
+
+def parse_model(spec: str) -> tuple[str, str]:
+    """`engine/model` taken apart, e.g. `s1_hf/nano`. Raises UserError on anything else."""
+    engine, slash, model = spec.partition("/")
+    if not slash or not model or engine not in ENGINES:
+        raise UserError(
+            f"--model {spec}: give an engine and a model, e.g. s1_hf/nano; "
+            f"the engines are {', '.join(ENGINES)}"
+        )
+    return engine, model
+
+
+def open_engine(engine: str, model: str, **args: Any) -> Engine:
+    """The engine called `engine`, with `model` loaded. `args` are the engine's own settings.
+
+    Raises UserError on an unknown engine, model or setting.
+    """
+    if engine not in ENGINES:
+        raise UserError(f"unknown engine {engine!r}: choose from {', '.join(ENGINES)}")
+    module, _, name = ENGINES[engine].partition(":")
+    cls = getattr(importlib.import_module(module), name)
+    try:
+        opened: Engine = cls(model, **args)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise UserError(f"{engine}: {error}; see the arguments of {ENGINES[engine]}") from error
+    return opened
