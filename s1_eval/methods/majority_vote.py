@@ -61,12 +61,13 @@ async def sample(
 def group_answers(grader: Grader, answers: list[str]) -> list[list[int]]:
     """Indices of equal answers together, in order of first appearance. Unreadable answers are
     in no group: they have no vote."""
+    read = [grader.grade(answer, target="").answer for answer in answers]
     groups: list[list[int]] = []
     for i, answer in enumerate(answers):
-        if not grader.extract(answer):
+        if not read[i]:
             continue
         for group in groups:
-            if grader.equal(answers[group[0]], answer):
+            if grader.grade(answer, target=read[group[0]]).correct:
                 group.append(i)
                 break
         else:
