@@ -1,0 +1,38 @@
+"""`s1-eval`: one subcommand per file of this folder. Exit codes: 0 done, 2 bad input, 130
+interrupted; `leaderboard check` adds 1 for a regression."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from s1_eval import __version__
+from s1_eval.cli import doctor, score, sweep
+from s1_eval.errors import UserError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. Importing it loads no model library."""
+    top = argparse.ArgumentParser(
+        prog="s1-eval", description="Does this model get better when it thinks longer?"
+    )
+    top.add_argument("--version", action="version", version=f"s1-eval {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for module in (sweep, score, doctor):
+        module.add_parser(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; a user's mistake is its message alone and exit code 2."""
+    args = parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except UserError as error:
+        print(f"s1-eval: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        print("s1-eval: interrupted; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        return 130
+    return code

@@ -1,0 +1,61 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from s1_eval.errors import UserError
+
+T = TypeVar("T")
+
+
+def comma_list(read: Callable[[str], T]) -> Callable[[str], list[T]]:
+    """An argparse type: `a,b,c` as a list without repeats, each member read by `read`."""
+
+    def parse(text: str) -> list[T]:
+        try:
+            return list(dict.fromkeys(read(member.strip()) for member in text.split(",")))
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+
+    return parse
+
+
+def cap(text: str) -> int | str | None:
+    """A cap on thinking tokens: a whole number, `auto`, or `none`."""
+    if text in ("auto", "none"):
+        return "auto" if text == "auto" else None
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no cap: give a whole number, `auto` or `none`") from None
+
+
+def key_values(pairs: Sequence[str], option: str) -> dict[str, Any]:
+    """`KEY=VALUE` options as a mapping; values are read as YAML, as Inspect does with -S."""
+    import yaml
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UserError(f"{option} {pair}: write it as {option} KEY=VALUE")
+        found[key] = yaml.safe_load(value)
+    return found
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """--model and what belongs to it."""
+    parser.add_argument(
+        "--model", required=True, metavar="ENGINE/NAME", help="e.g. s1_hf/nano, s1_vllm/PATH"
+    )
+    parser.add_argument(
+        "-M",
+        dest="model_args",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="argument of the engine, e.g. -M dtype=bfloat16 (repeatable)",
+    )

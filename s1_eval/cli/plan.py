@@ -1,0 +1,142 @@
+"""From a sweep's comma lists to its runs: which settings of which methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from s1_eval.errors import UserError
+from s1_eval.methods import method, settings
+from s1_eval.methods.class_conditional import PROMPTS
+from s1_eval.methods.step_conditional import TOKENS_PER_STEP
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What a sweep varies. An empty list leaves a method's own default.
+
+    grid: every cap with every number of ignores, instead of one series for each.
+    """
+
+    max_thinking_tokens: Sequence[int | str | None] = ()
+    num_ignores: Sequence[int] = ()
+    steps: Sequence[int] = ()
+    samples: Sequence[int] = ()
+    grid: bool = False
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run: a method's name, what was asked for, and the validated settings."""
+
+    method: str
+    params: Mapping[str, Any]
+    settings: Any
+
+    @property
+    def slug(self) -> str:
+        """The run's folder: the method and the parameters that tell it from its neighbours."""
+        varied = [f"{k}={v}" for k, v in self.params.items() if isinstance(v, int | str | None)]
+        safe = "_".join([self.method, *varied])
+        return "".join(c if c.isalnum() or c in "=_-." else "-" for c in safe)[:120]
+
+
+def plan(methods: Sequence[str], axes: Axes) -> list[PlannedRun]:
+    """The runs of a sweep in the order they are started: the longest thinking first, so that the
+    continuation cache can answer the shorter ones from it.
+
+    Raises UserError on an unknown method, a setting out of range, or a list that a method needs
+    and did not get.
+    """
+    runs = []
+    for name in methods:
+        method(name)
+        for varied in _SERIES.get(name, _default)(axes):
+            params = {**axes.params, **varied}
+            runs.append(PlannedRun(name, params, settings(name, params)))
+    if not runs:
+        raise UserError("no runs: give --methods, e.g. --methods plain,budget_forcing")
+    return runs
+
+
+def _budget_forcing(axes: Axes) -> list[dict[str, Any]]:
+    """Two series: by caps without ignores, and by number of ignores without a cap. Where one of
+    the lists has at most one member, or a grid is asked for, every cap with every number."""
+    caps = sorted(axes.max_thinking_tokens, key=_longest_first)
+    ignores = sorted(axes.num_ignores, reverse=True)
+    if axes.grid or len(caps) <= 1 or len(ignores) <= 1:
+        return [
+            {
+                **({"max_thinking_tokens": cap} if caps else {}),
+                **({"num_ignores": n} if ignores else {}),
+            }
+            for cap in caps or [None]
+            for n in ignores or [0]
+        ]
+    return [
+        *({"num_ignores": n} for n in ignores),
+        *({"max_thinking_tokens": cap} for cap in caps),
+    ]
+
+
+def _longest_first(cap: int | str | None) -> float:
+    return -cap if isinstance(cap, int) else float("-inf")
+
+
+def _token_conditional(axes: Axes) -> list[dict[str, Any]]:
+    """Each number of tokens asked for, alone and enforced."""
+    numbers = _needed("token_conditional", "--max-thinking-tokens", _numbers(axes))
+    return [{"tokens": n} for n in numbers] + [
+        {"tokens": n, "max_thinking_tokens": n} for n in numbers
+    ]
+
+
+def _step_conditional(axes: Axes) -> list[dict[str, Any]]:
+    """Each number of steps asked for, alone and enforced at 100 tokens a step."""
+    numbers = _needed("step_conditional", "--steps", axes.steps)
+    return [{"steps": n} for n in numbers] + [
+        {"steps": n, "max_thinking_tokens": TOKENS_PER_STEP * n} for n in numbers
+    ]
+
+
+def _class_conditional(axes: Axes) -> list[dict[str, Any]]:
+    return [{"length": length} for length in PROMPTS]
+
+
+def _rejection_sampling(axes: Axes) -> list[dict[str, Any]]:
+    numbers = _needed("rejection_sampling", "--max-thinking-tokens", _numbers(axes))
+    return [{"max_thinking_tokens": n} for n in numbers]
+
+
+def _samples(name: str) -> Callable[[Axes], list[dict[str, Any]]]:
+    def series(axes: Axes) -> list[dict[str, Any]]:
+        numbers = _needed(name, "--samples", axes.samples)
+        return [{"samples": n} for n in sorted(numbers, reverse=True)]
+
+    return series
+
+
+def _default(axes: Axes) -> list[dict[str, Any]]:
+    return [{}]
+
+
+_SERIES: Mapping[str, Callable[[Axes], list[dict[str, Any]]]] = {
+    "budget_forcing": _budget_forcing,
+    "token_conditional": _token_conditional,
+    "step_conditional": _step_conditional,
+    "class_conditional": _class_conditional,
+    "rejection_sampling": _rejection_sampling,
+    "majority_vote": _samples("majority_vote"),
+}
+
+
+def _numbers(axes: Axes) -> list[int]:
+    return [cap for cap in axes.max_thinking_tokens if isinstance(cap, int)]
+
+
+def _needed(name: str, option: str, numbers: Sequence[int]) -> Sequence[int]:
+    if not numbers:
+        raise UserError(f"{name} needs {option} with at least one number, e.g. {option} 4,16")
+    return numbers

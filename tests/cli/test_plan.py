@@ -1,0 +1,72 @@
+"""Which runs a sweep's comma lists become."""
+
+from __future__ import annotations
+
+import pytest
+
+from s1_eval.cli.plan import Axes, plan
+from s1_eval.errors import UserError
+
+
+def runs(methods: str, **axes):
+    return [(run.method, dict(run.params)) for run in plan(methods.split(","), Axes(**axes))]
+
+
+def test_caps_and_ignores_are_two_series_the_longest_first():
+    assert runs("budget_forcing", max_thinking_tokens=[32, 64], num_ignores=[0, 1]) == [
+        ("budget_forcing", {"num_ignores": 1}),
+        ("budget_forcing", {"num_ignores": 0}),
+        ("budget_forcing", {"max_thinking_tokens": 64}),
+        ("budget_forcing", {"max_thinking_tokens": 32}),
+    ]
+
+
+def test_a_single_cap_holds_for_every_number_of_ignores():
+    assert runs("budget_forcing", max_thinking_tokens=[64], num_ignores=[0, 2]) == [
+        ("budget_forcing", {"max_thinking_tokens": 64, "num_ignores": 2}),
+        ("budget_forcing", {"max_thinking_tokens": 64, "num_ignores": 0}),
+    ]
+
+
+def test_a_grid_is_every_cap_with_every_number():
+    grid = runs("budget_forcing", max_thinking_tokens=[32, 64], num_ignores=[0, 1], grid=True)
+    assert len(grid) == 4
+
+
+def test_conditional_methods_run_alone_and_enforced():
+    assert runs("token_conditional,step_conditional", max_thinking_tokens=[64], steps=[4]) == [
+        ("token_conditional", {"tokens": 64}),
+        ("token_conditional", {"tokens": 64, "max_thinking_tokens": 64}),
+        ("step_conditional", {"steps": 4}),
+        ("step_conditional", {"steps": 4, "max_thinking_tokens": 400}),
+    ]
+
+
+def test_class_conditional_brings_the_default_run_it_is_held_against():
+    lengths = [params["length"] for _, params in runs("class_conditional")]
+    assert lengths == ["short", "default", "long"]
+
+
+def test_no_two_runs_share_a_folder():
+    axes = Axes(max_thinking_tokens=["auto", None, 64], num_ignores=[0, 2], steps=[2], samples=[4])
+    planned = plan(
+        ["plain", "budget_forcing", "token_conditional", "step_conditional", "majority_vote"], axes
+    )
+    assert len({run.slug for run in planned}) == len(planned)
+
+
+@pytest.mark.parametrize(
+    ("methods", "axes", "says"),
+    [
+        ("majority_vote", {}, "majority_vote needs --samples"),
+        ("step_conditional", {}, "step_conditional needs --steps"),
+        ("rejection_sampling", {"max_thinking_tokens": ["auto"]}, "needs --max-thinking-tokens"),
+        ("majority_vote", {"samples": [0]}, "samples=0"),
+        ("budget_forcing", {"max_thinking_tokens": [0]}, "max_thinking_tokens=0"),
+        ("budget_focing", {}, "did you mean 'budget_forcing'"),
+        ("plain", {"params": {"num_ignores": 1}}, "plain has no parameter 'num_ignores'"),
+    ],
+)
+def test_bad_plans_are_refused_before_anything_is_loaded(methods, axes, says):
+    with pytest.raises(UserError, match=says):
+        runs(methods, **axes)
