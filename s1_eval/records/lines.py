@@ -1,0 +1,51 @@
+"""JSON from files that may be damaged or hostile: line by line, never a whole file at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from s1_eval.errors import UserError
+
+MAX_LINE = 1 << 28
+"""Bytes. A row with every trace of 655 rejected samples has about a tenth of that; a file without
+line ends must not fill the memory."""
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, JSON object) for each line of a JSONL file.
+
+    Lines end at `\\n` only: generations may hold any other line separator. Raises UserError with
+    file and line on anything that is not an object on a finished line.
+    """
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(MAX_LINE):
+            number += 1
+            where = f"{path} line {number}"
+            if not line.endswith(b"\n"):
+                if len(line) == MAX_LINE:
+                    raise UserError(f"{where} is longer than {MAX_LINE} bytes: not a record")
+                try:
+                    parse(line, where)
+                except UserError as error:
+                    raise UserError(
+                        f"{where} is half-written: the run was killed or still goes on; finish it "
+                        "with the command that started it"
+                    ) from error
+            yield number, parse(line, where)
+
+
+def parse(data: bytes, where: str) -> dict[str, Any]:
+    """The JSON object in `data`; NaN and infinities become None. Raises UserError, opening with
+    `where`, on anything else."""
+    try:
+        # ValueError also covers bad UTF-8 and integers of more digits than Python converts.
+        value = json.loads(data, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where} is not JSON: {str(error)[:200]}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{where} holds {type(value).__name__}, not a JSON object")
+    return value

@@ -1,0 +1,120 @@
+"""The run record: what every sample of a run shares and what a stranger needs to repeat it. One
+`run.json` per run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from s1_eval import __version__
+from s1_eval.thinking import Delimiters
+
+IDENTITY = (
+    "harness",
+    "engine",
+    "model",
+    "task",
+    "method",
+    "method_params",
+    "sampling",
+    "seed",
+    "dtype",
+    "weights_fingerprint",
+    "context_length",
+    "seeding",
+    "dataset",
+    "checker",
+    "delimiters",
+    "versions",
+)
+"""The fields that determine a run: they make its id, and runs may be compared only knowingly
+where one of them differs."""
+
+
+def run_record(
+    *,
+    harness: str,
+    engine: str,
+    model: str,
+    task: str,
+    method: str,
+    method_params: Mapping[str, Any],
+    sampling: Mapping[str, Any],
+    seed: int | None,
+    dtype: str,
+    weights_fingerprint: str,
+    context_length: int | None,
+    seeding: str,
+    dataset: Mapping[str, str | None],
+    checker: str,
+    delimiters: Delimiters,
+    versions: Mapping[str, str],
+    command: Sequence[str],
+    planned_samples: int | None = None,
+    **extra: Any,
+) -> dict[str, Any]:
+    """The run record as plain JSON data, its `run_id` included.
+
+    dataset: `id`, `revision` and `fingerprint`; a local file has no revision.
+    seeding: whether the engine honours a seed per request, see `EngineInfo.seeding`.
+    versions: of the engine, the harness and the checker; Python and s1_eval are filled in.
+    command: the exact argument list. Not part of the id: the same run can be spelled twice.
+    planned_samples: questions times epochs; a reader refuses a run that has fewer.
+    extra: further keys, kept as they are.
+    """
+    record = {
+        "harness": harness,
+        "engine": engine,
+        "model": model,
+        "task": task,
+        "method": method,
+        "method_params": dict(method_params),
+        "sampling": dict(sampling),
+        "seed": seed,
+        "dtype": dtype,
+        "weights_fingerprint": weights_fingerprint,
+        "context_length": context_length,
+        "seeding": seeding,
+        "dataset": {key: dataset.get(key) for key in ("id", "revision", "fingerprint")},
+        "checker": checker,
+        "delimiters": delimiters.to_dict(),
+        "versions": {
+            "python": platform.python_version(),
+            "s1_eval": __version__,
+            **versions,
+        },
+    }
+    plain = json.loads(json.dumps({**record, "command": list(command), **extra}))
+    if planned_samples is not None:
+        plain["planned_samples"] = planned_samples
+    return {"run_id": run_id(plain), **plain}
+
+
+def run_id(record: Mapping[str, Any]) -> str:
+    """12 hexadecimal digits: a hash of the fields in `IDENTITY`, so the same command in the same
+    environment gives the same id on any machine."""
+    identity = {key: record.get(key) for key in IDENTITY}
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The identity fields in which two run records differ, nested ones by their dotted name."""
+    before, after = flatten(old), flatten(new)
+    names = sorted(before.keys() | after.keys())
+    return {n: (before.get(n), after.get(n)) for n in names if before.get(n) != after.get(n)}
+
+
+def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The identity fields of a run record, with dotted names and no nested objects."""
+    flat: dict[str, Any] = {}
+    for key in IDENTITY:
+        value = record.get(key)
+        if isinstance(value, Mapping):
+            flat.update({f"{key}.{name}": inner for name, inner in value.items()})
+        else:
+            flat[key] = value
+    return flat
