@@ -36,6 +36,11 @@ class PlannedRun:
     settings: Any
 
     @property
+    def needs_sampling(self) -> bool:
+        """Whether the method is meaningless at temperature 0."""
+        return self.method in _SAMPLED
+
+    @property
     def slug(self) -> str:
         """The run's folder: the method and the parameters that tell it from its neighbours."""
         varied = [f"{k}={v}" for k, v in self.params.items() if isinstance(v, int | str | None)]
@@ -121,6 +126,8 @@ def _samples(name: str) -> Callable[[Axes], list[dict[str, Any]]]:
 def _default(axes: Axes) -> list[dict[str, Any]]:
     return [{}]
 
+
+_SAMPLED = frozenset({"rejection_sampling", "majority_vote"})
 
 _SERIES: Mapping[str, Callable[[Axes], list[dict[str, Any]]]] = {
     "budget_forcing": _budget_forcing,
