@@ -55,16 +55,20 @@ class Policy:
 
         suffix: follows the question after a blank line.
         """
+        content = f"{question.prompt}\n\n{suffix}" if suffix else question.prompt
+        messages = [{"role": "user", "content": content}]
+        if question.system is not None:
+            messages.insert(0, {"role": "system", "content": question.system})
+        return self.encode_chat(messages)
+
+    def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
+        """Messages (`role`, `content`) through the chat template, generation prompt included."""
         tokenizer = self.engine.tokenizer
         if not tokenizer.chat_template:
             raise UserError(
                 f"{self.engine.info.model} has no chat template, so its prompt can't be built: "
                 "use an instruction-tuned model, or add a chat_template.jinja to its folder"
             )
-        content = f"{question.prompt}\n\n{suffix}" if suffix else question.prompt
-        messages = [{"role": "user", "content": content}]
-        if question.system is not None:
-            messages.insert(0, {"role": "system", "content": question.system})
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return tuple(tokenizer.encode(str(text), add_special_tokens=False))
 
