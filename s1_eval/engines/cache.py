@@ -1,0 +1,229 @@
+"""The continuation cache: an engine that remembers what a model continued from given ids.
+
+A chain is what was sampled after a prompt, stops included. Greedy decoding has one chain per
+prompt: a shorter cap is a prefix of it, another stop ends it elsewhere, and a longer cap goes on
+from its end. So a sweep over budgets decodes each question's longest run and little else. With
+a seed the random numbers of a chain can't be taken up in the middle: it serves what it contains
+and is sampled anew for more. Sampling without a seed is passed through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import re
+import sqlite3
+import struct
+import threading
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from s1_eval.engines.exact import banned_early, check_room, first_stop
+from s1_eval.engines.protocol import Engine, EngineInfo, Generation, Sampling, Stop, Tokenizer
+from s1_eval.errors import UserError
+
+_LOGGER = logging.getLogger(__name__)
+_FORMAT = 1
+"""Raised whenever a chain recorded earlier would no longer be what the same key means."""
+
+
+class CachedEngine:
+    """`engine`, asked only for what `folder` does not know yet.
+
+    Keys hold everything that changes a result: the weights' fingerprint, engine, versions and
+    dtype, the sampling and its seed, the ids suppressed by `min_tokens`, and the prompt. A
+    server is known by its model's name alone, so give each set of weights a folder of its own.
+
+    Any number of processes may share the folder, on a local disk. Requests for one chain wait
+    for each other, so what two of them need is decoded once.
+    """
+
+    def __init__(self, engine: Engine, folder: str | Path) -> None:
+        self.engine = engine
+        info = engine.info
+        self._scope = [
+            _FORMAT,
+            info.engine,
+            info.fingerprint,
+            info.dtype,
+            sorted(info.versions.items()),
+        ]
+        self._chains = _Chains(Path(folder))
+        self._locks: WeakValueDictionary[tuple[int, bytes], asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def info(self) -> EngineInfo:
+        return self.engine.info
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self.engine.tokenizer
+
+    async def generate(
+        self, prompt: Sequence[int], *, max_tokens: int, stop: Stop, sampling: Sampling
+    ) -> Generation:
+        """See `Engine.generate`; `Generation.reused` says how much of it was known."""
+        check_room(self.info, prompt, max_tokens)
+        greedy = sampling.temperature == 0
+        if not greedy and (sampling.seed is None or self.info.seeding != "request"):
+            return await self.engine.generate(
+                prompt, max_tokens=max_tokens, stop=stop, sampling=sampling
+            )
+        key = self._key(prompt, stop, sampling)
+        lock = self._locks.setdefault((id(asyncio.get_running_loop()), key), asyncio.Lock())
+        async with lock:
+            chain = self._chains.get(key)
+            known = chain[:max_tokens]
+            found = first_stop(known, stop, self.tokenizer)
+            if not found and len(known) < max_tokens and not greedy:
+                known = ()
+            ids = known
+            while not found and len(ids) < max_tokens:
+                more = await self.engine.generate(
+                    (*prompt, *ids),
+                    max_tokens=max_tokens - len(ids),
+                    stop=replace(stop, min_tokens=max(stop.min_tokens - len(ids), 0)),
+                    sampling=sampling,
+                )
+                ids += more.ids + more.stop_ids
+                # Looked for in the whole, since a stop string may begin in what was known.
+                found = first_stop(ids, stop, self.tokenizer)
+            if len(ids) > len(chain):
+                self._chains.put(key, ids)
+        generation = found or Generation(ids)
+        length = len(generation.ids) + len(generation.stop_ids)
+        return replace(generation, reused=min(len(known), length))
+
+    def close(self) -> None:
+        self.engine.close()
+        self._chains.close()
+
+    def _key(self, prompt: Sequence[int], stop: Stop, sampling: Sampling) -> bytes:
+        how: list[object] = ["greedy"]
+        if sampling.temperature > 0:
+            # An engine may draw anew after a suspected stop string, so these are part of it.
+            how = [sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed]
+            how += sorted(stop.strings)
+        suppressed: list[int] = []
+        if stop.min_tokens:
+            suppressed = [stop.min_tokens, *sorted(banned_early(stop, self.tokenizer))]
+        text = json.dumps([self._scope, how, suppressed])
+        return hashlib.sha256(text.encode() + b"\0" + _pack(prompt)).digest()
+
+
+class _Chains:
+    """Chains on disk, in SQLite.
+
+    Every chain carries a checksum, and a damaged database is left where it is and followed by a
+    new one with the next number: renaming or deleting a database that another process has open
+    would damage its successor. Trouble with the disk costs reuse, never a run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._warned: set[str] = set()
+        self._number = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._connection = self._open(0)
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(
+                f"the cache folder {folder} can't be used ({error}): give a folder on a local "
+                "disk that you may write to"
+            ) from error
+
+    def get(self, key: bytes) -> tuple[int, ...]:
+        """The longest chain recorded under `key`, empty without one."""
+        row = self._execute("SELECT ids, checksum FROM chains WHERE key = ?", (key,))
+        if row is None:
+            return ()
+        ids, checksum = row
+        if not isinstance(ids, bytes) or len(ids) % 4 or checksum != zlib.crc32(key + ids):
+            _LOGGER.warning("a damaged chain in %s is decoded again", self._folder)
+            self._execute("DELETE FROM chains WHERE key = ?", (key,))
+            return ()
+        return struct.unpack(f"<{len(ids) // 4}I", ids)
+
+    def put(self, key: bytes, ids: Sequence[int]) -> None:
+        """Records a chain, unless a longer one has arrived meanwhile."""
+        packed = _pack(ids)
+        self._execute(
+            "INSERT INTO chains VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE "
+            "SET ids = excluded.ids, checksum = excluded.checksum "
+            "WHERE length(excluded.ids) > length(ids)",
+            (key, packed, zlib.crc32(key + packed)),
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> tuple[object, ...] | None:
+        """The first row of the answer; None where there is none or the database is unusable."""
+        with self._lock:
+            try:
+                row: tuple[object, ...] | None = self._connection.execute(
+                    statement, values
+                ).fetchone()
+                return row
+            except sqlite3.Error as error:
+                self._warn(error)
+                if _is_damage(error):
+                    self._connection.close()
+                    with contextlib.suppress(sqlite3.Error):
+                        self._connection = self._open(self._number + 1)
+                return None
+
+    def _open(self, number: int) -> sqlite3.Connection:
+        """A connection to the latest usable database, numbered `number` or higher."""
+        names = (re.fullmatch(r"chains-(\d+)\.sqlite3", p.name) for p in self._folder.iterdir())
+        self._number = max([number, *(int(name[1]) for name in names if name)])
+        path = self._folder / f"chains-{self._number}.sqlite3"
+        connection = sqlite3.connect(
+            path, timeout=60, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS chains "
+                "(key BLOB PRIMARY KEY, ids BLOB NOT NULL, checksum INTEGER NOT NULL)"
+            )
+            connection.execute("SELECT key, ids, checksum FROM chains LIMIT 1").fetchone()
+        except sqlite3.Error as error:
+            connection.close()
+            if not _is_damage(error):
+                raise
+            self._warn(error)
+            return self._open(self._number + 1)
+        return connection
+
+    def _warn(self, error: sqlite3.Error) -> None:
+        if str(error) not in self._warned:
+            self._warned.add(str(error))
+            _LOGGER.warning(
+                "continuation cache %s, chains-%d.sqlite3: %s; what it can't give is decoded",
+                self._folder,
+                self._number,
+                error,
+            )
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is broken or not ours, as opposed to busy, full or read-only."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_ERROR,
+    )
+
+
+def _pack(ids: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(ids)}I", *ids)

@@ -1,0 +1,142 @@
+"""What engines share: the parts of the contract that a model server does not keep by itself.
+
+Servers know stop ids, stop strings, a minimum and a maximum, each with rules of its own. Here
+they are asked only for what they do exactly, and what comes back is checked and cut by
+`split_at_stop`. No engine lives here.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from s1_eval.engines.protocol import (
+    EngineInfo,
+    Generation,
+    Sampling,
+    Stop,
+    Tokenizer,
+    split_at_stop,
+)
+from s1_eval.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as a server takes it.
+
+    stop.min_tokens: never over `max_tokens`, and 0 where there are stop strings.
+    banned: ids that may not be sampled at all.
+    """
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    stop: Stop
+    sampling: Sampling
+    banned: frozenset[int] = frozenset()
+
+
+Serve = Callable[[Request], Awaitable[tuple[int, ...]]]
+"""Samples ids for a request, the ids of the stop included; raises if it can't."""
+
+
+def check_room(info: EngineInfo, prompt: Sequence[int], max_tokens: int) -> None:
+    """Raises UserError unless there is a prompt, something to sample, and room for both."""
+    if not prompt or max_tokens < 1:
+        raise UserError(
+            f"{len(prompt)} prompt ids and max_tokens={max_tokens}: give at least one of each"
+        )
+    if len(prompt) + max_tokens > info.context_length:
+        raise UserError(
+            f"{len(prompt)} prompt tokens and max_tokens={max_tokens} do not fit the context of "
+            f"{info.model}, {info.context_length} tokens: ask for at most "
+            f"{max(info.context_length - len(prompt), 0)} or load the model with a longer context"
+        )
+
+
+def banned_early(stop: Stop, tokenizer: Tokenizer) -> frozenset[int]:
+    """The ids that cannot be sampled before `stop.min_tokens`."""
+    first = (tokenizer.encode(s, add_special_tokens=False)[:1] for s in stop.strings)
+    return stop.ids.union(*first)
+
+
+def first_stop(ids: Sequence[int], stop: Stop, tokenizer: Tokenizer) -> Generation | None:
+    """`split_at_stop` of the shortest prefix of `ids` that contains a stop; None without one.
+
+    That is where an engine would have ended, had it sampled no further than it had to.
+    """
+    found = split_at_stop(ids, stop, tokenizer)
+    if found is None or not stop.strings:
+        return found
+    shortest = bisect.bisect_left(
+        range(len(ids)),
+        True,
+        key=lambda n: split_at_stop(ids[:n], stop, tokenizer) is not None,
+    )
+    return split_at_stop(ids[:shortest], stop, tokenizer)
+
+
+async def continue_exactly(
+    serve: Serve,
+    prompt: Sequence[int],
+    *,
+    max_tokens: int,
+    stop: Stop,
+    sampling: Sampling,
+    tokenizer: Tokenizer,
+    vocabulary: int,
+) -> Generation:
+    """One generation by the contract, in as few requests to `serve` as it takes; nearly always
+    one. Another follows where
+
+    - stop strings come with a minimum: servers suppress ids, so up to the minimum the first
+      token of each string is a stop id;
+    - a model whose output layer is padded beyond the tokenizer sampled such an id: it is cut
+      off, banned, and sampled again;
+    - the server stopped where the whole text has no stop.
+
+    vocabulary: ids from here on are outside the tokenizer.
+    Raises RuntimeError when the server ignores a limit or a stop.
+    """
+    ids: tuple[int, ...] = ()
+    banned: frozenset[int] = frozenset()
+    while True:
+        room, early = max_tokens - len(ids), max(stop.min_tokens - len(ids), 0)
+        if early and stop.strings:
+            room = min(room, early)
+            part = Stop(banned_early(stop, tokenizer), min_tokens=room)
+        else:
+            part = replace(stop, min_tokens=min(early, room))
+        request = Request(
+            prompt=(*prompt, *ids),
+            max_tokens=room,
+            stop=part,
+            sampling=sampling.fork("part", len(ids)) if ids else sampling,
+            banned=banned,
+        )
+        new = await serve(request)
+        _audit(new, request)
+        outside = next((i for i, id in enumerate(new) if id >= vocabulary), None)
+        if outside is not None:
+            pass
+            new = new[:outside]
+        ids += new
+        found = first_stop(ids, stop, tokenizer)
+        if found or len(ids) == max_tokens:
+            return found or Generation(ids)
+
+
+def _audit(new: tuple[int, ...], request: Request) -> None:
+    """A server that breaks a promise would falsify every count: it is reported, not averaged."""
+    stop = request.stop
+    if not 1 <= len(new) <= request.max_tokens:
+        raise RuntimeError(
+            f"the server returned {len(new)} tokens where 1 to {request.max_tokens} were asked for"
+        )
+    if any(id in stop.ids for id in new[: stop.min_tokens]):
+        raise RuntimeError(f"the server ignores min_tokens={stop.min_tokens}")
+    if any(id in stop.ids for id in new[:-1]):
+        raise RuntimeError(f"the server ignores stop_token_ids={sorted(stop.ids)}")
+    if any(id in request.banned for id in new):
+        raise RuntimeError(f"the server ignores the ban of {sorted(request.banned)}")
