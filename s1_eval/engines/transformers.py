@@ -1,0 +1,267 @@
+"""The `transformers` engine: any causal language model of the library, on a CPU or one GPU.
+
+One worker thread owns the model and decodes whatever is in flight as one batch; calls come from
+any thread and any event loop. Here: model files, requests and the thread. The decoding itself is
+in `s1_eval.engines.decoding`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import hashlib
+import importlib.metadata
+import re
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import s1_eval
+from s1_eval.engines.exact import banned_early, check_room
+from s1_eval.engines.models import resolve_model
+from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer
+from s1_eval.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from s1_eval.engines.decoding import Decoder, Row
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+class TransformersEngine:
+    """A model in this process, decoding on a thread of its own until `close`.
+
+    Seeded sampling is exact per request: it does not depend on what else is in flight.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        device: str | None = None,
+        dtype: str | None = None,
+        max_batch_size: int = 128,
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+        kv_cache_tokens: int | None = None,
+        context_length: int | None = None,
+    ) -> None:
+        """Load a model.
+
+        model: `nano`, a folder, or a name on the Hugging Face Hub, there at `revision`.
+        device: None is `cuda` where there is one, else `cpu`.
+        dtype: one of `DTYPES`; None is `float32` on a CPU, elsewhere `auto`, the checkpoint's.
+        max_batch_size: requests that decode at once; others wait.
+        kv_cache_tokens: tokens whose keys and values are held at once, those of finished
+            requests included, which prompts that continue them take up. None is what fits 2 GiB
+            on a CPU, or half of a GPU's free memory.
+        context_length: None is the model's; give a shorter one, or that of a model without any.
+
+        Raises UserError on settings or a model that can't be used.
+        """
+        _check_sizes(
+            max_batch_size=max_batch_size,
+            kv_cache_tokens=kv_cache_tokens,
+            context_length=context_length,
+        )
+        source = resolve_model(model)
+        where = _device(device)
+        kind = dtype or ("float32" if where.type == "cpu" else "auto")
+        if kind not in DTYPES:
+            raise UserError(f"dtype={dtype!r}: choose from {', '.join(DTYPES)}")
+        hub = {"revision": revision, "trust_remote_code": trust_remote_code}
+        loaded, self._tokenizer = _load(model, source, kind, hub)
+        loaded.to(where).eval()
+        self._vocabulary = _vocabulary(loaded, self._tokenizer)
+        self._info = EngineInfo(
+            engine="transformers",
+            model=model,
+            context_length=_context_length(model, loaded.config, context_length),
+            eos_ids=_eos_ids(loaded, self._tokenizer),
+            dtype=str(loaded.dtype).removeprefix("torch."),
+            fingerprint=_fingerprint(source, revision),
+            seeding="request",
+            versions={"s1_eval": s1_eval.__version__}
+            | {n: importlib.metadata.version(n) for n in ("tokenizers", "torch", "transformers")},
+        )
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._arrived: deque[tuple[Row, Future[Generation]]] = deque()
+        self._closing = False
+        self._ended: str | None = None
+        self._failure: Exception | None = None
+        decoder = _decoder(loaded, self._vocabulary, max_batch_size, kv_cache_tokens)
+        self._thread = threading.Thread(
+            target=self._work, args=(decoder,), name="s1-transformers", daemon=True
+        )
+        self._thread.start()
+        atexit.register(self.close)
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        tokenizer: Tokenizer = self._tokenizer
+        return tokenizer
+
+    async def generate(
+        self, prompt: Sequence[int], *, max_tokens: int, stop: Stop, sampling: Sampling
+    ) -> Generation:
+        """See `Engine.generate`. Raises UserError also on an id outside the vocabulary."""
+        from s1_eval.engines.decoding import Row
+
+        check_room(self._info, prompt, max_tokens)
+        if not self._vocabulary.issuperset(prompt):
+            strange = next(id for id in prompt if id not in self._vocabulary)
+            raise UserError(
+                f"the prompt has the id {strange}, which the tokenizer of {self._info.model} does "
+                "not have: encode the prompt with this engine's own tokenizer"
+            )
+        banned = banned_early(stop, self._tokenizer) if stop.min_tokens else frozenset[int]()
+        row = Row(prompt, max_tokens, stop, sampling, banned, self._tokenizer)
+        future: Future[Generation] = Future()
+        with self._lock:
+            if self._ended:
+                raise self._error()
+            self._arrived.append((row, future))
+        # Not at once: whatever else is ready to run on this loop now joins the same batch.
+        asyncio.get_running_loop().call_soon(self._wake.set)
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Stop the thread and free the model. Calls in flight fail with RuntimeError."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+        atexit.unregister(self.close)
+
+    def _work(self, decoder: Decoder) -> None:
+        import torch
+
+        futures: dict[Row, Future[Generation]] = {}
+        try:
+            with torch.inference_mode():
+                while not self._closing:
+                    if not futures:
+                        self._wake.wait()
+                    self._wake.clear()
+                    while self._arrived:
+                        row, future = self._arrived.popleft()
+                        futures[row] = future
+                        decoder.add(row)
+                    for row in [row for row, future in futures.items() if future.cancelled()]:
+                        decoder.cancel(row)
+                        del futures[row]
+                    for row, generation in decoder.step():
+                        future = futures.pop(row)
+                        if future.set_running_or_notify_cancel():
+                            future.set_result(generation)
+        except Exception as error:
+            self._failure = error
+        with self._lock:
+            self._ended = (
+                f"the transformers engine has failed: {self._failure!r}"
+                if self._failure
+                else "the transformers engine is closed"
+            )
+            futures.update(self._arrived)
+            self._arrived.clear()
+        for future in futures.values():
+            if future.set_running_or_notify_cancel():
+                future.set_exception(self._error())
+
+    def _error(self) -> RuntimeError:
+        error = RuntimeError(self._ended)
+        error.__cause__ = self._failure
+        return error
+
+
+def _check_sizes(**sizes: int | None) -> None:
+    for name, size in sizes.items():
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise UserError(f"{name}={size!r}: give a whole number of 1 or more")
+
+
+def _device(name: str | None) -> torch.device:
+    import torch
+
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        raise UserError(f"device={name!r} can't be used ({error}): give cpu or cuda") from error
+    return torch.device(name)
+
+
+def _load(name: str, source: str, dtype: str, hub: dict[str, Any]) -> tuple[Any, Any]:
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **hub)
+        return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **hub), tokenizer
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"the model {name} can't be loaded: {error}") from error
+
+
+def _decoder(model: Any, vocabulary: frozenset[int], max_rows: int, tokens: int | None) -> Decoder:
+    import torch
+
+    from s1_eval.engines import decoding
+
+    with torch.inference_mode():
+        chooser = decoding.Chooser(vocabulary, model.device)
+        return decoding.decoder(model, chooser, max_rows, tokens)
+
+
+def _vocabulary(model: Any, tokenizer: Any) -> frozenset[int]:
+    """The ids that tokenizer and model both have; output layers are often padded beyond."""
+    size = model.get_input_embeddings().weight.shape[0]
+    return frozenset(id for id in tokenizer.get_vocab().values() if id < size)
+
+
+def _context_length(name: str, config: Any, given: int | None) -> int:
+    longest = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
+    if longest is None and given is None:
+        raise UserError(
+            f"{name} does not say how long its context is: give context_length, e.g. 8192"
+        )
+    if longest is not None and given is not None and given > longest:
+        raise UserError(
+            f"context_length={given} is over the {longest} tokens of {name}: give that or less"
+        )
+    length: Any = given or longest
+    return int(length)
+
+
+def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    ids = configured if isinstance(configured, list) else [configured]
+    return frozenset(int(id) for id in (*ids, tokenizer.eos_token_id) if id is not None)
+
+
+def _fingerprint(source: str, revision: str | None) -> str:
+    """SHA-256 over the names and contents of the configuration and the weights."""
+    from transformers.utils import cached_file
+
+    folder = Path(cached_file(source, "config.json", revision=revision)).parent
+    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    listing = "".join(f"{p.name} {_sha256(p)}\n" for p in (folder / "config.json", *weights))
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    """Of a file's content; the Hub's cache names large files by just that."""
+    real = path.resolve()
+    if re.fullmatch(r"[0-9a-f]{64}", real.name):
+        return real.name
+    with real.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
