@@ -1,0 +1,54 @@
+"""The budget audit: what a run was allowed, what it used, and why its thinking ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from s1_eval.records import Run
+
+EXIT_REASONS = ("natural", "budget", "context", "eos")
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Sums over a run's samples (question x epoch).
+
+    over_budget: samples that thought more than the run's limit; None without a limit.
+    forced_thinking: ignore strings; None where the record does not tell them apart.
+    answered_correct: correct samples among the answered ones.
+    generated, verified: tokens sampled by the policy (discarded samples included) and read by a
+        verifier.
+    exit_reasons: number of samples by the reason their thinking ended, all four reasons there.
+    """
+
+    samples: int
+    over_budget: int | None
+    thinking: int
+    most_thinking: int
+    forced_thinking: int | None
+    generated: int
+    verified: int
+    answered: int
+    answered_correct: int
+    exit_reasons: dict[str, int]
+
+
+def audit(run: Run) -> Audit:
+    """One pass over the run's rows."""
+    thinking = [row["thinking_tokens"] for row in run.rows]
+    forced = [row.get("forced_thinking_tokens") for row in run.rows]
+    reasons = Counter(row["exit_reason"] for row in run.rows)
+    budget = run.budget
+    return Audit(
+        samples=len(run.rows),
+        over_budget=None if budget is None else sum(tokens > budget for tokens in thinking),
+        thinking=sum(thinking),
+        most_thinking=max(thinking),
+        forced_thinking=None if None in forced else sum(f for f in forced if f is not None),
+        generated=sum(row["generated_tokens"] for row in run.rows),
+        verified=sum(row["verifier_tokens"] for row in run.rows),
+        answered=sum(row["answered"] for row in run.rows),
+        answered_correct=sum(row["answered"] and row["correct"] for row in run.rows),
+        exit_reasons={reason: reasons[reason] for reason in EXIT_REASONS},
+    )

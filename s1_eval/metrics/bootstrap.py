@@ -1,0 +1,188 @@
+"""How sure a number is: a percentile bootstrap over questions, paired across runs and clustered by
+question (the epochs of a question stay together), and Wilson's interval for a single accuracy.
+
+The percentile interval is expanded as in Hesterberg (2015, "What Teachers Should Know About the
+Bootstrap", section 3.3): its tails are narrowed to what a t interval of the same number of
+questions would leave, because the plain one is too short for the 30 questions of AIME.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+from s1_eval.metrics.points import Point, Tally
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+LEVEL = 0.95
+RESAMPLES = 10_000
+SPLITS = 100
+"""Random halvings that a cross-fitted estimate averages over."""
+
+_WEIGHTS_AT_ONCE = 1 << 22
+_ROUNDING = 1e-9
+"""Relative. Sums of per-question means carry rounding errors far below it, and a cap held exactly
+must not look broken; no two different token means of real runs are as close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Resampled runs. accuracy, thinking: (resamples, runs), accuracy between 0 and 1. Row i of
+    every run is the same resample of questions, so runs are compared pair by pair."""
+
+    accuracy: Floats
+    thinking: Floats
+    questions: int
+
+    def of(self, runs: Sequence[int]) -> Draws:
+        """These columns only."""
+        return Draws(self.accuracy[:, runs], self.thinking[:, runs], self.questions)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95% interval. undefined: share of the resamples in which the statistic had no value;
+    they are left out."""
+
+    low: float
+    high: float
+    undefined: float = 0.0
+
+
+def draw(tallies: Sequence[Tally], seed: int, resamples: int = RESAMPLES) -> Draws:
+    """Resample the questions with replacement, all runs alike.
+
+    The tallies must be of the same questions. Memory stays bounded: weights (resamples x
+    questions) are made and multiplied in pieces, and the result does not depend on their size.
+    """
+    import numpy as np
+
+    questions = len(tallies[0].questions)
+    epochs = np.array([t.epochs for t in tallies], dtype=np.float64)
+    sums = np.array([[*t.correct] for t in tallies] + [[*t.thinking] for t in tallies], dtype=float)
+    per_question = (sums / np.concatenate([epochs, epochs])).T
+    drawn = np.empty((resamples, 2 * len(tallies)))
+    random = np.random.default_rng(seed)
+    step = max(1, _WEIGHTS_AT_ONCE // questions)
+    for start in range(0, resamples, step):
+        rows = min(step, resamples - start)
+        picked = random.integers(questions, size=(rows, questions))
+        picked += questions * np.arange(rows)[:, None]
+        weights = np.bincount(picked.ravel(), minlength=rows * questions).astype(np.float64)
+        drawn[start : start + rows] = weights.reshape(rows, questions) @ per_question / questions
+    return Draws(drawn[:, : len(tallies)], drawn[:, len(tallies) :], questions)
+
+
+def control(draws: Draws, points: Sequence[Point], reference: Floats | None = None) -> Floats:
+    """Control in percent, (resamples,). reference: the resampled thinking tokens of the run that
+    class-conditional control is held against."""
+    import numpy as np
+
+    held = np.ones(draws.thinking.shape, dtype=bool)
+    for i, point in enumerate(points):
+        a = draws.thinking[:, i]
+        if point.at_least is not None:
+            held[:, i] &= a >= point.at_least * (1 - _ROUNDING)
+        if point.at_most is not None:
+            held[:, i] &= a <= point.at_most * (1 + _ROUNDING)
+        if point.above is not None and reference is not None:
+            held[:, i] &= a > reference * (1 + _ROUNDING)
+        if point.below is not None and reference is not None:
+            held[:, i] &= a < reference * (1 - _ROUNDING)
+    percent: Floats = 100 * held.mean(axis=1)
+    return percent
+
+
+def scaling(draws: Draws) -> Floats:
+    """Scaling in points per doubling, (resamples,); NaN where it is undefined."""
+    import numpy as np
+
+    runs = draws.thinking.shape[1]
+    total = np.zeros(len(draws.thinking))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log2 = np.log2(draws.thinking)
+        for i, j in combinations(range(runs), 2):
+            doublings = log2[:, j] - log2[:, i]
+            slope = 100 * (draws.accuracy[:, j] - draws.accuracy[:, i]) / doublings
+            total += np.where(np.abs(doublings) > _ROUNDING, slope, np.nan)
+    total[~np.isfinite(total)] = np.nan
+    return total / math.comb(runs, 2)
+
+
+def performance(draws: Draws) -> Floats:
+    """The best run's accuracy in percent, (resamples,)."""
+    best: Floats = 100 * draws.accuracy.max(axis=1)
+    return best
+
+
+def interval(values: Floats, questions: int) -> Interval | None:
+    """The interval that resampled `values` of a statistic span; NaN counts as undefined. None for
+    fewer than two questions, or where fewer than half of the resamples have a value."""
+    import numpy as np
+
+    defined = values[~np.isnan(values)]
+    if questions < 2 or 2 * len(defined) < len(values):
+        return None
+    tail = _tail(questions)
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return Interval(float(low), float(high), 1 - len(defined) / len(values))
+
+
+def wilson(accuracy: float, questions: int) -> Interval:
+    """Wilson's score interval of a proportion, between 0 and 1. It is honest at small n and at
+    0 and 1, where a bootstrap has nothing to resample."""
+    z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+    shrink = 1 + z * z / questions
+    centre = (accuracy + z * z / (2 * questions)) / shrink
+    spread = accuracy * (1 - accuracy) / questions + z * z / (4 * questions * questions)
+    half = z * math.sqrt(spread) / shrink
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def accuracy_interval(run: Tally, accuracy: Floats) -> Interval | None:
+    """Of one run's accuracy, between 0 and 1: Wilson's where every question was asked once or all
+    answers agree, else the bootstrap's. accuracy: the run's column of `Draws`."""
+    questions = len(run.questions)
+    if max(run.epochs) == 1 or run.accuracy in (0, 1):
+        return wilson(float(run.accuracy), questions)
+    return interval(accuracy, questions)
+
+
+def cross_fitted(tallies: Sequence[Tally], seed: int) -> float | None:
+    """Performance without its selection bias, in percent: the best run is picked on a random half
+    of the questions and scored on the other half, both ways, averaged over `SPLITS` halvings.
+    Picking on half the questions makes it a little pessimistic. None for fewer than two questions.
+    """
+    import numpy as np
+
+    correct = np.array([[*t.correct] for t in tallies], dtype=np.float64)
+    correct /= np.array([t.epochs for t in tallies])
+    questions = correct.shape[1]
+    if questions < 2:
+        return None
+    random = np.random.default_rng(seed)
+    scores = []
+    for _ in range(SPLITS):
+        order = random.permutation(questions)
+        halves = [correct[:, half].mean(axis=1) for half in np.array_split(order, 2)]
+        for picked_on, scored_on in (halves, halves[::-1]):
+            best = picked_on >= picked_on.max() - _ROUNDING
+            scores.append(scored_on[best].mean())
+    return float(100 * np.mean(scores))
+
+
+def _tail(questions: int) -> float:
+    """The expanded percentile's share of resamples on each side."""
+    from scipy.special import ndtr, stdtrit  # not scipy.stats: twice the import time
+
+    t = stdtrit(questions - 1, (1 - LEVEL) / 2)
+    return float(ndtr(math.sqrt(questions / (questions - 1)) * t))

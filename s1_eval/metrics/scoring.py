@@ -1,0 +1,269 @@
+"""From runs to the published numbers: one entry per series, as `s1-eval score --json` prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from s1_eval.errors import UserError
+from s1_eval.metrics import bootstrap, points
+from s1_eval.metrics.audit import Audit, audit
+from s1_eval.metrics.bootstrap import Draws, Interval
+from s1_eval.metrics.points import Tally, Value, tally
+from s1_eval.metrics.series import Series, dial, series
+from s1_eval.records import Run
+
+if TYPE_CHECKING:
+    from s1_eval.metrics.bootstrap import Floats
+
+
+def score(
+    runs: Sequence[Run],
+    seed: int = 0,
+    resamples: int = bootstrap.RESAMPLES,
+    common_questions: bool = False,
+) -> list[dict[str, Any]]:
+    """Control, Scaling and Performance of every series among `runs`, with 95% intervals.
+
+    common_questions: where runs of one series answered different questions, compare them on those
+        that all of them answered. Without it that raises UserError.
+
+    Each entry has `model, task, method, runs` (their number), and `control, scaling, performance`
+    as `{value, low, high, note}`: percent, points per doubling, percent; null where undefined.
+    Beyond these: `varied` and `held` (see `Series`), `questions`, `mean_thinking_tokens`,
+    `generated_tokens` and `verifier_tokens` (means per sample over the series' runs),
+    `accuracy_answered` (percent of the answered samples), `unanswered` (percent of all),
+    `scaling.unstable`, `performance.cross_fitted`, `points` (one object per run), and
+    `bootstrap` (seed, resamples, level).
+    """
+    if not runs:
+        raise UserError("no runs to score: give folders or files with records")
+    if resamples < 1:
+        raise UserError(f"resamples={resamples}: give 1 or more, e.g. 10000")
+    every = {run.id: tally(run) for run in runs}
+    found = series(runs)
+    chosen = [_same_questions(one, every, common_questions) for one in found]
+    drawn = _draw_all(chosen, seed, resamples)
+    return [
+        _entry(one, tallies, drawn[_questions(tallies)], seed, resamples)
+        for one, tallies in zip(found, chosen, strict=True)
+    ]
+
+
+def difference(
+    first: Series,
+    second: Series,
+    metric: str,
+    seed: int = 0,
+    resamples: int = bootstrap.RESAMPLES,
+) -> dict[str, Any]:
+    """`first` minus `second` in `control`, `scaling` or `performance` as `{value, low, high,
+    note}`, paired over their common questions. Two single runs differ in `performance` by the
+    difference of their accuracies. Raises UserError where they have no question in common."""
+    members = {run.id: tally(run) for one in (first, second) for run in _members(one)}
+    common = set.intersection(*(set(t.questions) for t in members.values()))
+    if not common:
+        raise UserError(f"{first.name} and {second.name} have no question in common")
+    tallies = {run_id: _restrict(t, common) for run_id, t in members.items()}
+    draws = _Columns(list(tallies), bootstrap.draw(list(tallies.values()), seed, resamples))
+    one, other = (_statistics(each, tallies, draws)[metric] for each in (first, second))
+    notes = [each.value.note for each in (one, other) if each.value.value is None]
+    if one.value.value is None or other.value.value is None:
+        return _metric(Value(None, "; ".join(note for note in notes if note)), None)
+    span = bootstrap.interval(one.draws() - other.draws(), len(common))
+    return _metric(Value(one.value.value - other.value.value), span)
+
+
+class _Columns:
+    """Draws by run id."""
+
+    def __init__(self, run_ids: Sequence[str], draws: Draws) -> None:
+        self._at = {run_id: i for i, run_id in enumerate(run_ids)}
+        self._draws = draws
+
+    def of(self, runs: Sequence[Run]) -> Draws:
+        return self._draws.of([self._at[run.id] for run in runs])
+
+
+class _Statistic:
+    """A metric of a series: its value, and its resampled values when they are asked for."""
+
+    def __init__(self, value: Value, draws: Callable[[], Floats]) -> None:
+        self.value = value
+        self.draws = draws
+
+
+def _members(one: Series) -> list[Run]:
+    return [*one.runs, one.reference] if one.reference else list(one.runs)
+
+
+def _questions(tallies: Mapping[str, Tally]) -> tuple[str, ...]:
+    return next(iter(tallies.values())).questions
+
+
+def _same_questions(one: Series, every: Mapping[str, Tally], restrict: bool) -> dict[str, Tally]:
+    """The series' tallies, all of the same questions."""
+    tallies = {run.id: every[run.id] for run in _members(one)}
+    if len({t.questions for t in tallies.values()}) == 1:
+        return tallies
+    common = set.intersection(*(set(t.questions) for t in tallies.values()))
+    if restrict and common:
+        return {run_id: _restrict(t, common) for run_id, t in tallies.items()}
+    counts = ", ".join(f"{one.label(r)}: {len(every[r.id].questions)}" for r in _members(one))
+    raise UserError(
+        f"the runs of {one.name} answered different questions ({counts}; {len(common)} in common): "
+        "score runs of the same questions, or add --common-questions to compare on those alone"
+    )
+
+
+def _restrict(t: Tally, questions: set[str]) -> Tally:
+    kept = [i for i, question in enumerate(t.questions) if question in questions]
+    return Tally(
+        questions=tuple(t.questions[i] for i in kept),
+        epochs=tuple(t.epochs[i] for i in kept),
+        correct=tuple(t.correct[i] for i in kept),
+        thinking=tuple(t.thinking[i] for i in kept),
+    )
+
+
+def _draw_all(
+    chosen: Sequence[Mapping[str, Tally]], seed: int, resamples: int
+) -> dict[tuple[str, ...], _Columns]:
+    """All runs of the same questions are resampled together, so the work is done once."""
+    groups: dict[tuple[str, ...], dict[str, Tally]] = {}
+    for tallies in chosen:
+        groups.setdefault(_questions(tallies), {}).update(tallies)
+    return {
+        questions: _Columns(list(group), bootstrap.draw(list(group.values()), seed, resamples))
+        for questions, group in groups.items()
+    }
+
+
+def _statistics(
+    one: Series, tallies: Mapping[str, Tally], draws: _Columns
+) -> dict[str, _Statistic]:
+    at = one.points(tallies)
+    mine = draws.of(one.runs)
+    reference = draws.of([one.reference]).thinking[:, 0] if one.reference else None
+    held = points.control(at)
+    if held.value is None and one.method.startswith("class_conditional") and reference is None:
+        held = Value(None, "needs the unprompted run (length=default) to hold the others against")
+    return {
+        "control": _Statistic(held, lambda: bootstrap.control(mine, at, reference)),
+        "scaling": _Statistic(points.scaling(at), lambda: bootstrap.scaling(mine)),
+        "performance": _Statistic(points.performance(at), lambda: bootstrap.performance(mine)),
+    }
+
+
+def _entry(
+    one: Series, tallies: Mapping[str, Tally], draws: _Columns, seed: int, resamples: int
+) -> dict[str, Any]:
+    questions = len(_questions(tallies))
+    statistics = _statistics(one, tallies, draws)
+    spans = {
+        name: bootstrap.interval(s.draws(), questions) if s.value.value is not None else None
+        for name, s in statistics.items()
+    }
+    metrics = {name: _metric(s.value, spans[name]) for name, s in statistics.items()}
+    metrics["scaling"]["unstable"] = statistics["scaling"].value.unstable
+    if spans["scaling"] and spans["scaling"].low == spans["scaling"].high:
+        _add_note(metrics["scaling"], "every resample gave this value: too few answers differ")
+    metrics["performance"].update(_performance_extra(one, tallies, draws, seed))
+    audits = {run.id: audit(run) for run in _members(one)}
+    of_series = [audits[run.id] for run in one.runs]
+    return {
+        "model": one.model,
+        "task": one.task,
+        "method": one.method,
+        "varied": one.varied,
+        "held": dict(one.held),
+        "runs": len(one.runs),
+        "questions": questions,
+        **metrics,
+        "mean_thinking_tokens": _mean([float(tallies[r.id].mean_thinking) for r in one.runs]),
+        "generated_tokens": _mean([a.generated / a.samples for a in of_series]),
+        "verifier_tokens": _mean([a.verified / a.samples for a in of_series]),
+        **_answers(of_series),
+        "points": [
+            _point(one, run, tallies[run.id], draws, audits[run.id]) for run in _members(one)
+        ],
+        "bootstrap": {"seed": seed, "resamples": resamples, "level": bootstrap.LEVEL},
+    }
+
+
+def _performance_extra(
+    one: Series, tallies: Mapping[str, Tally], draws: _Columns, seed: int
+) -> dict[str, Any]:
+    """The cross-fitted estimate; and Wilson's interval where resampling is blind or not needed."""
+    if not one.runs:
+        return {"cross_fitted": None}
+    mine = [tallies[run.id] for run in one.runs]
+    best = max(range(len(mine)), key=lambda i: mine[i].accuracy)
+    extra: dict[str, Any] = {}
+    if len(mine) == 1 or mine[best].accuracy in (0, 1):
+        extra = _percent(
+            bootstrap.accuracy_interval(mine[best], draws.of(one.runs).accuracy[:, best])
+        )
+    return {**extra, "cross_fitted": bootstrap.cross_fitted(mine, seed)}
+
+
+def _point(one: Series, run: Run, t: Tally, draws: _Columns, a: Audit) -> dict[str, Any]:
+    mine = draws.of([run])
+    thinking = bootstrap.interval(mine.thinking[:, 0], len(t.questions))
+    accuracy = bootstrap.accuracy_interval(t, mine.accuracy[:, 0])
+    return {
+        "run_id": run.id,
+        "label": one.label(run),
+        "value": dial(run, one.varied) if one.varied else None,
+        "reference": run is one.reference,
+        "budget": run.budget,
+        "accuracy": {"value": float(100 * t.accuracy), **_percent(accuracy)},
+        **_answers([a]),
+        "thinking_tokens": {
+            "value": float(t.mean_thinking),
+            "low": thinking.low if thinking else None,
+            "high": thinking.high if thinking else None,
+        },
+        "generated_tokens": a.generated / a.samples,
+        "verifier_tokens": a.verified / a.samples,
+        "audit": asdict(a),
+    }
+
+
+def _answers(audits: Sequence[Audit]) -> dict[str, float | None]:
+    samples = sum(a.samples for a in audits)
+    answered = sum(a.answered for a in audits)
+    correct = sum(a.answered_correct for a in audits)
+    return {
+        "accuracy_answered": 100 * correct / answered if answered else None,
+        "unanswered": 100 * (samples - answered) / samples if samples else None,
+    }
+
+
+def _metric(value: Value, span: Interval | None) -> dict[str, Any]:
+    metric: dict[str, Any] = {
+        "value": value.value,
+        "low": span.low if span else None,
+        "high": span.high if span else None,
+        "note": value.note,
+    }
+    if value.value is not None and span is None:
+        _add_note(metric, "no interval: too few questions or resamples in which it is defined")
+    elif span and span.undefined:
+        _add_note(metric, f"undefined in {span.undefined:.2%} of the resamples, left out")
+    return metric
+
+
+def _add_note(metric: dict[str, Any], note: str) -> None:
+    metric["note"] = f"{metric['note']}; {note}" if metric["note"] else note
+
+
+def _percent(span: Interval | None) -> dict[str, float | None]:
+    if span is None:
+        return {"low": None, "high": None}
+    return {"low": 100 * span.low, "high": 100 * span.high}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

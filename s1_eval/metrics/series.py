@@ -1,0 +1,197 @@
+"""Which runs form one set `A`, the set that Control, Scaling and Performance are taken over.
+
+A series varies one dial and holds everything else: model, task, method, every other setting,
+engine, seed, data revision, versions. From a full grid of caps and ignores this makes, by rule:
+
+- runs without a cap form the series by number of ignores, 0 ignores included;
+- runs with a cap form one series by cap for each number of ignores; if there is only one cap, one
+  series by number of ignores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from s1_eval.metrics.points import Point, Tally
+from s1_eval.records import Run, flatten
+
+CAP, IGNORES = "max_thinking_tokens", "num_ignores"
+
+DIALS = (
+    "tokens",
+    "steps",
+    "length",
+    "samples",
+    "rounds",
+    "max_tokens",
+    CAP,
+    IGNORES,
+    "min_thinking_tokens",
+)
+"""Settings that change how much is computed. The first one that differs within a group of runs is
+what the series varies."""
+
+CONDITIONAL = frozenset({"token_conditional", "step_conditional", "class_conditional"})
+DEFAULT_LENGTH = "default"
+_LENGTHS = {"short": 0, DEFAULT_LENGTH: 1, "long": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One method at several amounts of thinking.
+
+    method: the run's method, with `+bf` where a cap is forced on top of a conditional one.
+    varied: the dial that is turned; None for a single run.
+    held: the other dials that are on, and whatever tells this series from its siblings.
+    runs: the set A, by the dial's value.
+    reference: the unprompted run of class-conditional control. Not in A.
+    """
+
+    model: str
+    task: str
+    method: str
+    varied: str | None
+    held: Mapping[str, Any]
+    runs: tuple[Run, ...]
+    reference: Run | None = None
+
+    @property
+    def name(self) -> str:
+        """Unique among the series of one model and task."""
+        held = ", ".join(f"{key}={_text(value)}" for key, value in self.held.items())
+        parts = (self.method, f"by {self.varied}" if self.varied else "", held)
+        return ", ".join(part for part in parts if part)
+
+    def label(self, run: Run) -> str:
+        """The run by the dial's value, or by the series' name where nothing varies."""
+        return f"{self.varied}={_text(dial(run, self.varied))}" if self.varied else self.name
+
+    def points(self, tallies: Mapping[str, Tally]) -> list[Point]:
+        """The points of A. tallies: by run id."""
+        default = None if self.reference is None else tallies[self.reference.id].mean_thinking
+        points = []
+        for run in self.runs:
+            t = tallies[run.id]
+            point = Point(self.label(run), t.mean_thinking, t.accuracy)
+            if run.method != "class_conditional":
+                least = dial(run, "min_thinking_tokens") or None
+                point = replace(point, at_least=least, at_most=run.budget)
+            elif run.params.get("length") == "short":
+                point = replace(point, below=default)
+            else:
+                point = replace(point, above=default)
+            points.append(point)
+        return points
+
+
+def method_label(run: Run) -> str:
+    """The method's name; `+bf` where thinking is cut by force on top of a conditional method."""
+    forced = run.method in CONDITIONAL and run.params.get(CAP) is not None
+    return f"{run.method}+bf" if forced else run.method
+
+
+def dial(run: Run, name: str) -> Any:
+    """A dial's setting in a run. Absent means off: 0 ignores, no minimum, None for the rest."""
+    value = run.params.get(name)
+    if value is None and name == "tokens" and run.method == "token_conditional":
+        return run.params.get(CAP)  # the prompt names the cap
+    if value is None and name in (IGNORES, "min_thinking_tokens"):
+        return 0
+    return value
+
+
+def series(runs: Iterable[Run]) -> list[Series]:
+    """The runs, put into series by the rule above; `plain` first, then by name."""
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[_canonical(_fixed(run))].append(run)
+    found = [part for group in groups.values() for part in _split(group)]
+    found = [replace(one, held=_held(one, found)) for one in found]
+    return sorted(found, key=lambda s: (s.model, s.task, s.method != "plain", s.name))
+
+
+def _fixed(run: Run) -> dict[str, Any]:
+    """Everything about a run that no series varies."""
+    return {
+        **{k: v for k, v in flatten(run.record).items() if not k.startswith("method_params.")},
+        **{f"method_params.{k}": v for k, v in run.params.items() if k not in DIALS},
+        "method": method_label(run),
+        "capped": isinstance(run.params.get(CAP), int),
+    }
+
+
+def _split(group: Sequence[Run]) -> list[Series]:
+    """Runs that differ in dials only, as series that turn one dial each."""
+    capped = isinstance(group[0].params.get(CAP), int)
+    settings = {
+        name: [_canonical(dial(run, name)) for run in group]
+        for name in DIALS
+        if capped or name != CAP  # None and `auto` are no amounts
+    }
+    moving = [name for name, values in settings.items() if len(set(values)) > 1][:1]
+    # The cap that enforces what the prompt asks for moves with it and is no dial of its own.
+    if moving in (["tokens"], ["steps"]) and _in_step(settings[moving[0]], settings.get(CAP, ())):
+        moving.append(CAP)
+    parts: dict[str, list[Run]] = defaultdict(list)
+    for run in group:
+        parts[_canonical({n: dial(run, n) for n in DIALS if n not in moving})].append(run)
+    return [_series(part, moving) for part in parts.values()]
+
+
+def _series(part: Sequence[Run], moving: Sequence[str]) -> Series:
+    first = part[0]
+    varied = moving[0] if len(part) > 1 and moving else None
+    runs = sorted(part, key=_order(varied)) if varied else list(part)
+    reference = None
+    if first.method == "class_conditional":
+        reference = next((r for r in runs if r.params.get("length") == DEFAULT_LENGTH), None)
+        runs = [run for run in runs if run.params.get("length") != DEFAULT_LENGTH]
+    on = {n: v for n in DIALS if (not varied or n not in moving) and (v := dial(first, n))}
+    return Series(first.model, first.task, method_label(first), varied, on, tuple(runs), reference)
+
+
+def _held(one: Series, all_series: Sequence[Series]) -> dict[str, Any]:
+    """The dials that are on and the conditions in which the series' namesakes differ from it."""
+    key = (one.model, one.task, one.method, one.varied)
+    namesakes = [s for s in all_series if (s.model, s.task, s.method, s.varied) == key]
+    held = dict(one.held)
+    if len(namesakes) > 1:
+        facts = [_fixed(_any_run(s)) for s in namesakes]
+        mine = _fixed(_any_run(one))
+        for name in sorted({name for each in facts for name in each} - {"capped"}):
+            if len({_canonical(each.get(name)) for each in facts}) > 1:
+                held[name.removeprefix("method_params.")] = mine.get(name)
+    return held
+
+
+def _any_run(one: Series) -> Run:
+    run = one.runs[0] if one.runs else one.reference
+    assert run is not None
+    return run
+
+
+def _order(varied: str) -> Callable[[Run], tuple[float, str]]:
+    def key(run: Run) -> tuple[float, str]:
+        value = dial(run, varied)
+        if isinstance(value, int | float):
+            return float(value), ""
+        return float(_LENGTHS.get(value, -1)), _canonical(value)
+
+    return key
+
+
+def _in_step(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two dials determine each other."""
+    return len(set(zip(one, other, strict=False))) == len(set(one)) == len(set(other))
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and value.isprintable() else json.dumps(value)
