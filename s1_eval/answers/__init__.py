@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from s1_eval.answers.choices import ChoiceGrader
+from s1_eval.answers.equivalence import Comparison, Strictness, compare
+from s1_eval.answers.extract import Extraction, extract
 from s1_eval.answers.grading import Grader, Verdict
 from s1_eval.answers.integers import IntegerGrader
+from s1_eval.answers.mathematics import MathGrader
 from s1_eval.errors import UserError
 
-__all__ = ["GRADERS", "Grader", "Verdict", "grader"]
+__all__ = [
+    "GRADERS",
+    "Comparison",
+    "Extraction",
+    "Grader",
+    "Strictness",
+    "Verdict",
+    "compare",
+    "extract",
+    "grade_async",
+    "grader",
+]
 
-GRADERS: Mapping[str, Callable[..., Grader]] = {"integer": IntegerGrader}
+GRADERS: Mapping[str, Callable[..., Grader]] = {
+    "choice": ChoiceGrader,
+    "integer": IntegerGrader,
+    "math": MathGrader,
+}
 
 
-def grader(name: str, **strictness: Any) -> Grader:
-    """The grader called `name`, as strict as `strictness` says (the grader's own fields).
+def grader(name: str, /, **strictness: Any) -> Grader:
+    """The grader called `name`, as strict as `strictness` says: the fields of `IntegerGrader`,
+    `ChoiceGrader` or, for `math`, of `Strictness`.
 
     Raises UserError for an unknown grader or setting.
     """
@@ -25,3 +45,12 @@ def grader(name: str, **strictness: Any) -> Grader:
         return GRADERS[name](**strictness)
     except TypeError as error:
         raise UserError(f"grader {name!r} does not take these settings: {error}") from error
+
+
+async def grade_async(
+    grader: Grader, answer: str, target: str, options: Sequence[str] = ()
+) -> Verdict:
+    """`grader.grade` without holding up the event loop while a worker thinks."""
+    from anyio import to_thread
+
+    return await to_thread.run_sync(grader.grade, answer, target, options)

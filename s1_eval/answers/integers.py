@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from s1_eval.answers.extract import extract, last_number
+from s1_eval.answers.extract import extract, last_number, leading_number
 from s1_eval.answers.grading import Verdict
+from s1_eval.answers.latex import Unreadable
+from s1_eval.answers.reading import Relation, Scalar, read
 from s1_eval.errors import UserError
-
-_SEPARATORS = re.compile(r"\{,\}|\\[,!;: ]|,")
-_LEADING = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?![\d,]*\s*[-+*/^=])")
-_LONGEST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +23,28 @@ class IntegerGrader:
     maximum: int = 999
 
     def __post_init__(self) -> None:
+        for field, value in (("minimum", self.minimum), ("maximum", self.maximum)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise UserError(f"{field}={value!r}: give a whole number")
         if self.minimum > self.maximum:
             raise UserError(f"minimum={self.minimum} is over maximum={self.maximum}: swap them")
 
     def check_target(self, target: str) -> None:
-        value = _whole(target)
+        value = _whole_number(target)
         if value is None or not self.minimum <= value <= self.maximum:
             raise UserError(
                 f"the target {target[:80]!r} is not an integer from {self.minimum} to "
-                f"{self.maximum}: correct the data, or give grader minimum= and maximum="
+                f"{self.maximum}: correct the data, or give the grader minimum= and maximum="
             )
 
     def grade(self, answer: str, target: str, options: Sequence[str] = ()) -> Verdict:
         """Leading zeros don't count (`025` is 25); other numbers and other ranges are wrong."""
         began = time.perf_counter()
         found = extract(answer)
-        value = _read(found.text)
-        gold = _whole(target)
+        value = _whole_number(found.text)
+        if value is None:  # prose around it
+            value = _whole_number(leading_number(found.text) or last_number(found.text))
+        gold = _whole_number(target)
         if not found.text:
             decided = "no answer"
         elif value is None:
@@ -50,9 +52,9 @@ class IntegerGrader:
         elif not self.minimum <= value <= self.maximum:
             decided = "out of range"
         else:
-            decided = "integer"
+            decided = "integers"
         return Verdict(
-            correct=decided == "integer" and value == gold,
+            correct=decided == "integers" and value == gold,
             answered=bool(found.text),
             answer=found.text,
             rule=f"{found.rule}: {decided}",
@@ -62,20 +64,14 @@ class IntegerGrader:
         )
 
 
-def _read(text: str) -> int | None:
-    """The integer that an extracted answer states: all of it, what it begins with, or the last
-    number in it."""
-    value = _whole(text)
-    if value is not None:
-        return value
-    text = text.lstrip("$\\( ")
-    leading = _LEADING.match(text)
-    return _whole(leading.group() if leading else last_number(text))
-
-
-def _whole(text: str) -> int | None:
-    text = _SEPARATORS.sub("", text.replace("−", "-").strip(" $.")).strip()
-    whole, _, decimals = text.partition(".")
-    if len(whole) > _LONGEST or decimals.strip("0") or not re.fullmatch(r"[-+]?[0-9]+", whole):
+def _whole_number(text: str) -> int | None:
+    """The integer that all of `text` states; None where it states something else."""
+    try:
+        reading = read(text)
+    except Unreadable:
         return None
-    return int(whole)
+    if isinstance(reading, Relation) and reading.value is not None:
+        reading = reading.value
+    if not isinstance(reading, Scalar) or reading.value is None or reading.value.denominator != 1:
+        return None
+    return reading.value.numerator
