@@ -85,7 +85,7 @@ async def continue_exactly(
     stop: Stop,
     sampling: Sampling,
     tokenizer: Tokenizer,
-    vocabulary: int,
+    vocabulary: frozenset[int],
 ) -> Generation:
     """One generation by the contract, in as few requests to `serve` as it takes; nearly always
     one. Another follows where
@@ -96,7 +96,7 @@ async def continue_exactly(
       off, banned, and sampled again;
     - the server stopped where the whole text has no stop.
 
-    vocabulary: ids from here on are outside the tokenizer.
+    vocabulary: the ids that the tokenizer has.
     Raises RuntimeError when the server ignores a limit or a stop.
     """
     ids: tuple[int, ...] = ()
@@ -117,9 +117,9 @@ async def continue_exactly(
         )
         new = await serve(request)
         _audit(new, request)
-        outside = next((i for i, id in enumerate(new) if id >= vocabulary), None)
+        outside = next((i for i, id in enumerate(new) if id not in vocabulary), None)
         if outside is not None:
-            pass
+            banned |= {new[outside]}
             new = new[:outside]
         ids += new
         found = first_stop(ids, stop, tokenizer)

@@ -47,7 +47,7 @@ def next_id(
 class PseudoEngine:
     """The contract, word by word: one id at a time.
 
-    decoded: how many ids it has sampled so far; running, peak: requests in flight.
+    decoded: how many ids it has sampled so far.
     """
 
     def __init__(self, info: EngineInfo = INFO) -> None:
@@ -88,6 +88,7 @@ class PseudoServer:
 
     async def serve(self, request: Request) -> tuple[int, ...]:
         assert all(0 <= id < len(PIECES) for id in request.prompt), "id outside the vocabulary"
+        assert request.stop.min_tokens <= request.max_tokens
         self.requests.append(request)
         stop, ids = request.stop, list[int]()
         while len(ids) < request.max_tokens:

@@ -24,7 +24,7 @@ def through(server: PseudoServer, serve=None, *, prompt=(2,), max_tokens=40, sto
             stop=stop,
             sampling=GREEDY,
             tokenizer=server.tokenizer,
-            vocabulary=len(PIECES),
+            vocabulary=frozenset(range(len(PIECES))),
         )
     )
 
