@@ -1,1 +1,1 @@
-"""…"""
+"""Inspect solvers, one short file per method: what `--solver` names."""

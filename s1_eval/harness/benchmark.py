@@ -1,0 +1,247 @@
+"""Benchmarks: what a sample is, where its data comes from, and which grader decides. How a
+harness runs one stands in the adapters beside this file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from s1_eval.answers import Grader, Verdict, grader
+from s1_eval.errors import UserError
+
+DATA_VARIABLE = "S1_EVAL_DATA"
+
+BENCHMARKS: Mapping[str, str] = {
+    "aime24": "s1_eval.tasks.aime24:AIME24",
+    "nano": "s1_eval.tasks.nano:NANO",
+}
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One question of a benchmark.
+
+    prompt: the user message, whole. target: the right answer, as the grader reads it.
+    options: the texts of a multiple-choice question's options in the order they are shown.
+    metadata: what else the data says, kept in logs.
+    """
+
+    id: str
+    prompt: str
+    target: str
+    options: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A data set on the Hugging Face hub.
+
+    revision: a commit; seven digits are enough where no more is known.
+    """
+
+    dataset: str
+    revision: str
+    split: str
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    """The samples that were loaded, and from where. A local file has no revision."""
+
+    samples: tuple[Sample, ...]
+    id: str
+    revision: str | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of everything that can change a score: ids, prompts, targets, options."""
+        rows = [[s.id, s.prompt, s.target, s.options] for s in self.samples]
+        canonical = json.dumps(rows, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A benchmark: rows of data, how one becomes a sample, and how it is graded.
+
+    sample: one row as a sample. KeyError and ValueError are reported as a fault of the row.
+    grader, strictness: see `s1_eval.answers.grader`.
+    file: its name under FOLDER/benchmarks, and `read`: the rows of that file.
+    hub: where the rows come from by default; without it, `generate` makes them.
+    """
+
+    name: str
+    sample: Callable[[Row], Sample]
+    grader: str
+    strictness: Mapping[str, Any] = field(default_factory=dict)
+    file: str | None = None
+    read: Callable[[Path], Iterable[Row]] = lambda path: read_rows(path)
+    hub: Hub | None = None
+    generate: Callable[[], Iterable[Row]] | None = None
+
+    def load(self, data: str | None = None) -> Data:
+        """The samples from `data` (a file, or a folder with benchmarks/FILE), else from the folder
+        that S1_EVAL_DATA names, else from the hub.
+
+        Raises UserError where there is no such file, or a row that is no sample.
+        """
+        if path := self._path(data):
+            return Data(self._samples(self.read(path), str(path)), path.name)
+        if self.hub:
+            rows = hub_rows(self.hub, self.name)
+            return Data(self._samples(rows, self.hub.dataset), self.hub.dataset, self.hub.revision)
+        assert self.generate, f"{self.name} has neither a hub data set nor a generator"
+        return Data(self._samples(self.generate(), self.name), self.name)
+
+    def about(self, data: Data) -> dict[str, Any]:
+        """What every sample of a harness's log says about its benchmark, as plain data."""
+        dataset = {"id": data.id, "revision": data.revision, "fingerprint": data.fingerprint}
+        return {
+            "task": self.name,
+            "dataset": dataset,
+            "grader": {"name": self.grader, **self.strictness},
+        }
+
+    def _path(self, data: str | None) -> Path | None:
+        """The local file to read, if one was asked for."""
+        if data is not None:
+            given = Path(data).expanduser()
+            inside = [given / "benchmarks" / self.file, given / self.file] if self.file else []
+            path = next((p for p in (given, *inside) if p.is_file()), None)
+            if path is None:
+                wanted = f" or a folder with benchmarks/{self.file}" if self.file else ""
+                raise UserError(f"data={data}: give a file{wanted}; nothing readable is there")
+            return path
+        folder = os.environ.get(DATA_VARIABLE)
+        if not folder or not self.file:
+            return None
+        path = Path(folder).expanduser() / "benchmarks" / self.file
+        if not path.is_file():
+            raise UserError(
+                f"{DATA_VARIABLE}={folder} has no {self.file}: put it at {path}, give data=PATH, "
+                f"or unset {DATA_VARIABLE} to read {self.name} from the hub"
+            )
+        return path
+
+    def _samples(self, rows: Iterable[Row], where: str) -> tuple[Sample, ...]:
+        check = grader(self.grader, **self.strictness)
+        samples: dict[str, Sample] = {}
+        for number, row in enumerate(rows, 1):
+            try:
+                sample = self.sample(row)
+                check.check_target(sample.target)
+            except (KeyError, TypeError, ValueError) as error:
+                said = f"no field {error}" if isinstance(error, KeyError) else str(error)
+                raise UserError(
+                    f"{where}, row {number}: not a sample of {self.name}: {said}"
+                ) from error
+            if sample.id in samples:
+                raise UserError(f"{where}, row {number}: the id {sample.id!r} occurs twice")
+            samples[sample.id] = sample
+        if not samples:
+            raise UserError(f"{where} has no rows: give the data of {self.name}")
+        return tuple(samples.values())
+
+
+def benchmark(name: str) -> Benchmark:
+    """The benchmark called `name`. Raises UserError with the nearest names otherwise."""
+    if name not in BENCHMARKS:
+        close = difflib.get_close_matches(name, BENCHMARKS, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise UserError(f"unknown task {name!r}: {hint}choose from {', '.join(BENCHMARKS)}")
+    module, _, attribute = BENCHMARKS[name].partition(":")
+    found: Benchmark = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def about_other(task: str) -> dict[str, Any]:
+    """`Benchmark.about` for a task of somebody else's, which grades by its own means."""
+    dataset = dict.fromkeys(("id", "revision", "fingerprint"))
+    return {"task": task, "dataset": dataset, "grader": None}
+
+
+@dataclass(frozen=True, slots=True)
+class SameText:
+    """The grader of a task that we know nothing about: for methods that compare answers with each
+    other, where equal means spelled the same."""
+
+    name: ClassVar[str] = "same_text"
+
+    def check_target(self, target: str) -> None:
+        """Any text is a target."""
+
+    def grade(self, answer: str, target: str, options: Sequence[str] = ()) -> Verdict:
+        answer = answer.strip()
+        return Verdict(answer == target.strip(), bool(answer), answer, "same text")
+
+
+def open_grader(spec: Mapping[str, Any] | None) -> Grader:
+    """The grader that `about` describes: its name and its strictness."""
+    if spec is None:
+        return SameText()
+    return grader(spec["name"], **{k: v for k, v in spec.items() if k != "name"})
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a .jsonl file, or of a .json file that holds a list.
+
+    Lines end at a line feed only: texts may contain U+2028 and the like.
+    """
+    text = path.read_text("utf-8")
+    if path.suffix == ".json":
+        yield from _parse(text, str(path))
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield _parse(line, f"{path}, line {number}")
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where} is not JSON: {error}") from error
+
+
+def hub_rows(hub: Hub, name: str) -> Iterable[Row]:
+    """The rows of a hub data set at its pinned revision. Raises UserError where there are none."""
+    import datasets
+
+    try:
+        rows: Iterable[Row] = datasets.load_dataset(
+            hub.dataset, hub.name, split=hub.split, revision=_commit(hub)
+        )
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise UserError(
+            f"can't read {hub.dataset} at revision {hub.revision} from the hub: "
+            f"{type(error).__name__}: {str(error)[:300]}\n"
+            f"Without the hub: give data=PATH, or set {DATA_VARIABLE} to a folder that has the "
+            f"file of {name} under benchmarks/"
+        ) from error
+    return rows
+
+
+def _commit(hub: Hub) -> str:
+    """The full commit of `hub.revision`; the hub itself takes no abbreviation."""
+    if len(hub.revision) == 40 or Path(hub.dataset).is_dir():
+        return hub.revision
+    from huggingface_hub import HfApi
+
+    commits = [c.commit_id for c in HfApi().list_repo_commits(hub.dataset, repo_type="dataset")]
+    found = [id for id in commits if id.startswith(hub.revision)]
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} commits begin with {hub.revision}")
+    return found[0]

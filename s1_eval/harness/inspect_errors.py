@@ -1,0 +1,26 @@
+"""Bad input, said the way Inspect says it: the message alone, where another exception would be a
+traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from inspect_ai._util.error import PrerequisiteError
+
+from s1_eval.errors import UserError
+
+
+class InspectUserError(UserError, PrerequisiteError):
+    """A user's mistake that Inspect's command line prints without a traceback."""
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Inside, a UserError becomes an InspectUserError with the same message."""
+    from rich.markup import escape
+
+    try:
+        yield
+    except UserError as error:
+        raise InspectUserError(escape(str(error))) from error

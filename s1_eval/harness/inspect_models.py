@@ -1,0 +1,273 @@
+"""Inspect's providers `s1_hf`, `s1_vllm` and `s1_api`: our engines as models that think.
+
+One call of `generate` answers one question, by the method that the call names in
+`extra_body["s1_eval"]` (see `MethodCall`), else unforced. That keeps Inspect's own accounting: one
+model event, its usage and its limits for each question, however many times the engine is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
+
+from inspect_ai.model import (
+    ChatCompletionChoice,
+    ChatMessage,
+    ChatMessageAssistant,
+    Content,
+    ContentReasoning,
+    ContentText,
+    GenerateConfig,
+    ModelAPI,
+    ModelOutput,
+    ModelUsage,
+    modelapi,
+)
+from inspect_ai.tool import ToolChoice, ToolInfo
+
+from s1_eval.engines import Engine, Sampling
+from s1_eval.engines.table import open_engine
+from s1_eval.errors import UserError
+from s1_eval.harness.benchmark import Sample
+from s1_eval.harness.run import Run, open_run
+from s1_eval.methods import Policy, settings
+from s1_eval.methods.budget_forcing import answer_text
+from s1_eval.methods.plain import Plain, free_run
+from s1_eval.thinking import Outcome
+
+KEY = "s1_eval"
+"""Under this key stand the method of a call, the record of its outcome, and in a sample's metadata
+its benchmark."""
+
+MAX_CONNECTIONS = 1024
+"""Questions in flight. The engines batch by themselves, so Inspect's adaptive limit, which starts
+at 20 and is made for rate-limited services, would only starve them."""
+
+UNSUPPORTED = (
+    "best_of",
+    "frequency_penalty",
+    "logit_bias",
+    "logprobs",
+    "num_choices",
+    "presence_penalty",
+    "reasoning_effort",
+    "reasoning_tokens",
+    "response_schema",
+    "stop_seqs",
+)
+"""Options of Inspect that would change the result and that our engines don't have."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCall:
+    """What a solver of ours asks of a provider of ours: run this method on the conversation.
+
+    Plain data, so that Inspect can log it and use it in the keys of its response cache.
+    """
+
+    method: str
+    params: dict[str, Any]
+    sample_id: str
+    epoch: int
+    target: str
+    about: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class S1ModelAPI(ModelAPI):
+    """A model behind one of our engines. Its weights are loaded at the first question."""
+
+    engine_name: ClassVar[str]
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig = GenerateConfig(),
+        thinking_format: str = "auto",
+        **model_args: Any,
+    ) -> None:
+        """model_args: the engine's own settings. thinking_format: for ordinary solvers; solvers
+        of ours bring their own."""
+        super().__init__(model_name, base_url, api_key, config=config)
+        if base_url is not None:
+            model_args["base_url"] = base_url
+        if api_key is not None:
+            model_args["api_key"] = api_key
+        self.model_args = model_args
+        self.plain = Plain(thinking_format=thinking_format)
+        if config.max_connections is None and config.adaptive_connections is None:
+            config.max_connections = MAX_CONNECTIONS
+        self._runs: dict[str, Run] = {}
+
+    async def engine(self) -> Engine:
+        """The engine, shared with every other user of the same model and arguments."""
+        return await asyncio.to_thread(
+            shared_engine, self.engine_name, self.model_name, self.model_args
+        )
+
+    async def generate(
+        self,
+        input: list[ChatMessage],
+        tools: list[ToolInfo],
+        tool_choice: ToolChoice,
+        config: GenerateConfig,
+    ) -> ModelOutput:
+        """Answer the conversation. Raises UserError on what the engines can't do."""
+        refused = [name for name in UNSUPPORTED if getattr(config, name, None) is not None]
+        if tools or refused:
+            raise UserError(
+                f"{self.engine_name} has no {', '.join(refused) or 'tools'}: leave it out"
+            )
+        sampling = _sampling(config)
+        call = (config.extra_body or {}).get(KEY)
+        if call is None:
+            return await self._answer(input, sampling, config.max_tokens)
+        if config.max_tokens is not None:
+            raise UserError(
+                "--max-tokens does not reach a method: give plain -S max_tokens=N and the others "
+                "-S max_answer_tokens=N"
+            )
+        return await self._solve(input, MethodCall(**call), sampling)
+
+    async def _answer(
+        self, input: Sequence[ChatMessage], sampling: Sampling, max_tokens: int | None
+    ) -> ModelOutput:
+        """What any solver gets: think and answer, unforced."""
+        if not input or input[-1].role == "assistant":
+            raise UserError(f"{self.engine_name} can't go on with an assistant's message")
+        policy = Policy.bind(await self.engine(), self.plain.thinking_format, sampling)
+        prompt = policy.encode_chat([{"role": m.role, "content": m.text} for m in input])
+        trace = await free_run(policy, prompt, replace(self.plain, max_tokens=max_tokens))
+        return self._output(policy, Outcome(answer_text(policy, trace), (trace,)))
+
+    async def _solve(
+        self, input: Sequence[ChatMessage], call: MethodCall, sampling: Sampling
+    ) -> ModelOutput:
+        """What a solver of ours gets: the method's answer, and its record in the metadata."""
+        system, prompt = _question(input)
+        run = await self._run(call, sampling)
+        sample = Sample(call.sample_id, prompt, call.target)
+        outcome, row = await run.solve(sample, call.epoch, system)
+        return self._output(run.policy, outcome, {KEY: {**row, "run": run.record}})
+
+    async def _run(self, call: MethodCall, sampling: Sampling) -> Run:
+        """The run that the call belongs to; one object for all its questions."""
+        key = json.dumps([call.method, call.params, call.about, repr(sampling)], sort_keys=True)
+        if key not in self._runs:
+            self._runs[key] = open_run(
+                await self.engine(),
+                harness="inspect",
+                about=call.about,
+                method=call.method,
+                settings=settings(call.method, call.params),
+                sampling=sampling,
+            )
+        return self._runs[key]
+
+    def _output(
+        self, policy: Policy, outcome: Outcome, metadata: dict[str, Any] | None = None
+    ) -> ModelOutput:
+        """The outcome as Inspect shows it. Where several chains were chosen, the thinking is the
+        first one's. Every id that was not sampled counts as input."""
+        shown = outcome.traces[outcome.chosen[0]] if outcome.chosen else None
+        content: list[Content] = []
+        if shown and shown.thinking_tokens:
+            content.append(ContentReasoning(reasoning=shown.text(policy.decode, "thinking")))
+        content.append(ContentText(text=outcome.answer))
+        read = sum(len(t.prompt) + t.forced_tokens for t in outcome.traces)
+        return ModelOutput(
+            model=self.model_name,
+            choices=[
+                ChatCompletionChoice(
+                    message=ChatMessageAssistant(
+                        content=content, model=self.model_name, source="generate"
+                    ),
+                    stop_reason="max_tokens" if shown and shown.answer_cut else "stop",
+                )
+            ],
+            usage=ModelUsage(
+                input_tokens=read,
+                output_tokens=outcome.generated_tokens,
+                total_tokens=read + outcome.generated_tokens,
+                reasoning_tokens=sum(len(t.ids("thinking", "sampled")) for t in outcome.traces),
+            ),
+            metadata=metadata,
+        )
+
+    async def tokenize(self, text: str) -> list[int]:
+        return (await self.engine()).tokenizer.encode(text, add_special_tokens=False)
+
+    async def count_text_tokens(self, text: str) -> int:
+        return len(await self.tokenize(text))
+
+    def max_connections(self) -> int:
+        return MAX_CONNECTIONS
+
+    def connection_key(self) -> str:
+        return f"{self.engine_name}/{self.model_name}"
+
+    def close(self) -> None:
+        """Forget the runs. The engine stays for its other users; it ends with the process."""
+        self._runs.clear()
+
+
+@modelapi(name="s1_hf")
+class S1HF(S1ModelAPI):
+    engine_name = "s1_hf"
+
+
+@modelapi(name="s1_vllm")
+class S1VLLM(S1ModelAPI):
+    engine_name = "s1_vllm"
+
+
+@modelapi(name="s1_api")
+class S1API(S1ModelAPI):
+    engine_name = "s1_api"
+
+
+_engines: dict[str, Engine] = {}
+_opening = threading.Lock()
+
+
+def shared_engine(name: str, model: str, args: Mapping[str, Any]) -> Engine:
+    """The process's one engine for these arguments; blocks while it loads. It is closed when the
+    process ends: Inspect makes and drops models without saying when the last one is done."""
+    key = json.dumps([name, model, args], sort_keys=True, default=repr)
+    with _opening:
+        if key not in _engines:
+            _engines[key] = engine = open_engine(name, model, **args)
+            atexit.register(engine.close)
+        return _engines[key]
+
+
+def _sampling(config: GenerateConfig) -> Sampling:
+    """Greedy unless a temperature is given."""
+    return Sampling(
+        temperature=config.temperature or 0.0,
+        top_p=1.0 if config.top_p is None else config.top_p,
+        top_k=config.top_k or 0,
+        seed=config.seed,
+    )
+
+
+def _question(input: Sequence[ChatMessage]) -> tuple[str | None, str]:
+    """(system message, user message) of a conversation that is a single question."""
+    roles = [message.role for message in input]
+    if roles == ["user"]:
+        return None, input[0].text
+    if roles == ["system", "user"]:
+        return input[0].text, input[1].text
+    raise UserError(
+        f"the methods of s1_eval answer one question, but the conversation is {', '.join(roles)}: "
+        "put no other solver before them than one that changes the prompt"
+    )

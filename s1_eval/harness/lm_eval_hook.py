@@ -1,0 +1,92 @@
+"""Lets the stock `lm_eval` find our models and tasks by name; it has no plug-in entry points.
+
+`s1_eval_lm_eval_hook.pth` calls `install` whenever this environment's Python starts: standard
+library only, a few lines, and no error of ours may reach the interpreter. Nothing happens until
+lm-eval itself is imported. S1_EVAL_NO_LM_EVAL_HOOK=1 turns it off.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # importing typing for it would cost every interpreter start
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from importlib.machinery import ModuleSpec
+    from pathlib import Path
+    from types import ModuleType
+    from typing import Any
+
+OFF = "S1_EVAL_NO_LM_EVAL_HOOK"
+
+MODELS = {
+    "s1_hf": "s1_eval.harness.lm_eval_models:HFModel",
+    "s1_vllm": "s1_eval.harness.lm_eval_models:VLLMModel",
+    "s1_api": "s1_eval.harness.lm_eval_models:APIModel",
+}
+
+
+def install() -> None:
+    """Watch for lm-eval's imports, unless the user said not to."""
+    if os.environ.get(OFF, "") in ("", "0"):
+        sys.meta_path.insert(0, Finder())
+
+
+def add_models(_: ModuleType) -> None:
+    from lm_eval.api.registry import model_registry
+
+    for name, target in MODELS.items():
+        if name not in model_registry:
+            model_registry.register(name, target=target)
+
+
+def add_tasks(module: Any) -> None:
+    from pathlib import Path
+
+    theirs = Path(module.__file__).parent
+    ours = Path(__file__).parent.parent / "tasks"
+
+    class TaskIndex(module.TaskIndex):  # type: ignore[misc]
+        """Ours after lm-eval's own tasks, before the user's, which may replace them."""
+
+        @staticmethod
+        def build(paths: Iterable[Path], **kwargs: Any) -> Any:
+            with_ours = [q for p in paths for q in ((p, ours) if p == theirs else (p,))]
+            return super(TaskIndex, TaskIndex).build(with_ours, **kwargs)
+
+    module.TaskIndex = TaskIndex
+
+
+AFTER: dict[str, Callable[[Any], None]] = {
+    "lm_eval.models": add_models,
+    "lm_eval.tasks.manager": add_tasks,
+}
+"""What to do once a module has been executed."""
+
+
+class Finder:
+    """Finds a module of `AFTER` as the other finders do, and has its patch follow it."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        patch = AFTER.get(name)
+        if patch is None:
+            return None
+        others = (f for f in sys.meta_path if not isinstance(f, Finder))
+        specs = (f.find_spec(name, path, target) for f in others if hasattr(f, "find_spec"))
+        spec = next((s for s in specs if s is not None), None)
+        loader: Any = spec and spec.loader
+        if hasattr(loader, "exec_module"):
+            loader.exec_module = _then(loader.exec_module, patch)
+        return spec
+
+
+def _then(execute: Callable[[Any], None], patch: Callable[[Any], None]) -> Callable[[Any], None]:
+    def exec_module(module: ModuleType) -> None:
+        execute(module)
+        try:
+            patch(module)
+        except Exception as error:
+            print(f"s1_eval: can't extend {module.__name__}: {error!r}", file=sys.stderr)  # noqa: T201
+
+    return exec_module

@@ -1,0 +1,232 @@
+"""lm-eval's models `s1_hf`, `s1_vllm` and `s1_api`: our engines behind `--model`.
+
+`generate_until` answers each request by the method that `--gen_kwargs` names, all requests at once.
+Weights are loaded at the first request, after every request's parameters have been checked. This
+file and `lm_eval_tasks` are all that knows lm-eval.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM, CacheHook
+
+from s1_eval.engines import Engine
+from s1_eval.engines.table import open_engine
+from s1_eval.errors import UserError
+from s1_eval.harness.aliases import GenKwargs, read_gen_kwargs
+from s1_eval.harness.benchmark import Sample, about_other
+from s1_eval.harness.lm_eval_tasks import Generated
+from s1_eval.harness.run import Run, open_run
+
+T = TypeVar("T")
+
+UNCHOSEN_DEVICE = "cuda:0"
+"""What lm-eval's command line passes where the user gave no --device, on any machine."""
+
+CACHE_OWNER = "s1_eval: the model that wrote this cache"
+
+
+class Chat(str):
+    """A conversation as lm-eval passes it around where --apply_chat_template is given: JSON text
+    of its messages. The template itself is applied by the policy, once."""
+
+
+class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
+    """A model behind one of our engines."""
+
+    engine_name: ClassVar[str]
+
+    def __init__(
+        self,
+        pretrained: str,
+        batch_size: int | str | None = None,
+        max_batch_size: int | None = None,
+        device: str | None = None,
+        **engine_args: Any,
+    ) -> None:
+        """engine_args: the engine's own settings. batch_size: lm-eval always gives one; it is for
+        log-likelihoods, while generation batches whatever is in flight."""
+        super().__init__()
+        self.pretrained = pretrained
+        self.batch_size = batch_size
+        self.engine_args = {
+            **engine_args,
+            **({} if device in (None, UNCHOSEN_DEVICE) else {"device": device}),
+            **({} if max_batch_size is None else {"max_batch_size": max_batch_size}),
+        }
+
+    @cached_property
+    def engine(self) -> Engine:
+        return open_engine(self.engine_name, self.pretrained, **self.engine_args)
+
+    def generate_until(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[str]:
+        """The answers, as `Generated` texts that carry their records.
+
+        Raises UserError on unknown or contradictory --gen_kwargs before the model is loaded.
+        """
+        asked = [read_gen_kwargs(request.args[1]) for request in requests]
+        samples = [_sample(request) for request in requests]
+        runs: dict[str, Run] = {}
+        epochs: Counter[tuple[str, str]] = Counter()
+
+        def run_for(about: Mapping[str, Any], asked: GenKwargs) -> Run:
+            key = json.dumps([about, repr(asked)])
+            if key not in runs:
+                runs[key] = open_run(
+                    self.engine,
+                    harness="lm-eval",
+                    about=about,
+                    method=asked.method,
+                    settings=asked.settings,
+                    sampling=asked.sampling,
+                )
+            return runs[key]
+
+        jobs = []
+        for (sample, about, system), each in zip(samples, asked, strict=True):
+            epochs[about["task"], sample.id] += 1
+            run, epoch = run_for(about, each), epochs[about["task"], sample.id]
+            jobs.append(_generate(run, sample, epoch, system, each.until))
+        return _gather(jobs, disable_tqdm)
+
+    def loglikelihood(
+        self, requests: Sequence[Instance], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        scores: list[tuple[float, bool]] = self._scorer.loglikelihood(requests, disable_tqdm)
+        return scores
+
+    def loglikelihood_rolling(
+        self, requests: Sequence[Instance], disable_tqdm: bool = False
+    ) -> list[float]:
+        scores: list[float] = self._scorer.loglikelihood_rolling(requests, disable_tqdm)
+        return scores
+
+    @cached_property
+    def _scorer(self) -> LM:
+        raise UserError(
+            f"{self.engine_name} generates and gives no log-likelihoods: run such tasks with "
+            "lm-eval's own model, e.g. --model vllm, or with --model s1_hf"
+        )
+
+    @property
+    def tokenizer_name(self) -> str:
+        return self.pretrained.replace("/", "__")
+
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        if not add_generation_prompt:
+            raise UserError(
+                f"{self.engine_name} can't continue the task's gen_prefix: thinking comes first"
+            )
+        return Chat(json.dumps(chat_history, ensure_ascii=False))
+
+    def set_cache_hook(self, cache_hook: CacheHook) -> None:
+        """Refuse a response cache of another model: lm-eval's keys don't tell models apart."""
+        super().set_cache_hook(cache_hook)
+        if cache_hook.dbdict is None:
+            return
+        identity = json.dumps([self.engine_name, self.pretrained, self.engine_args], default=repr)
+        owner = cache_hook.dbdict.setdefault(CACHE_OWNER, identity)
+        if owner != identity:
+            raise UserError(
+                f"the response cache belongs to {owner} and would answer for {identity}: "
+                "give another --use_cache"
+            )
+
+    def get_model_info(self) -> dict[str, Any]:
+        """What a results file says about the model; the weights' part once they are loaded."""
+        told: dict[str, Any] = {"model_name": self.pretrained, "engine_args": self.engine_args}
+        if "engine" in self.__dict__:
+            info = self.engine.info
+            told |= {
+                "engine": info.engine,
+                "engine_versions": dict(info.versions),
+                "model_dtype": info.dtype,
+                "model_sha": info.fingerprint,
+                "context_length": info.context_length,
+            }
+        return told
+
+
+class HFModel(S1Model):
+    """`s1_hf`. Log-likelihoods are lm-eval's own code on the engine's weights."""
+
+    engine_name = "s1_hf"
+
+    @cached_property
+    def _scorer(self) -> LM:
+        from lm_eval.models.huggingface import HFLM
+
+        engine: Any = self.engine
+        return HFLM(pretrained=engine.model, tokenizer=engine.tokenizer, batch_size=self.batch_size)
+
+
+class VLLMModel(S1Model):
+    engine_name = "s1_vllm"
+
+
+class APIModel(S1Model):
+    engine_name = "s1_api"
+
+
+def _sample(request: Instance) -> tuple[Sample, dict[str, Any], str | None]:
+    """(question, its benchmark, system message) of a request, whoever's task it is."""
+    system, prompt = _messages(request.args[0])
+    doc = request.doc
+    if "about" in doc and "target" in doc:
+        sample = Sample(doc["id"], prompt, doc["target"], tuple(doc["options"]))
+        return sample, json.loads(doc["about"]), system
+    return Sample(str(request.doc_id), prompt, ""), about_other(request.task_name), system
+
+
+def _messages(context: str) -> tuple[str | None, str]:
+    if not isinstance(context, Chat):
+        return None, context
+    messages = json.loads(context)
+    roles = [message["role"] for message in messages]
+    if roles not in (["user"], ["system", "user"]):
+        raise UserError(
+            f"the methods of s1_eval answer one question, but the conversation is "
+            f"{', '.join(roles)}: add --fewshot_as_multiturn False"
+        )
+    system = messages[0]["content"] if len(messages) == 2 else None
+    return system, messages[-1]["content"]
+
+
+async def _generate(
+    run: Run, sample: Sample, epoch: int, system: str | None, until: Sequence[str]
+) -> Generated:
+    _, row = await run.solve(sample, epoch, system)
+    cuts = [at for text in until if text and (at := row["response"].find(text)) >= 0]
+    answer = row["response"][: min(cuts, default=None)]
+    return Generated(answer, {**row, "response": answer, "run": dict(run.record)})
+
+
+def _gather(jobs: Sequence[Coroutine[Any, Any, T]], quiet: bool) -> list[T]:
+    """All results in order, with a progress bar; also where an event loop is running already, as
+    in a notebook."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    async def everything() -> list[T]:
+        with Progress(console=Console(stderr=True), disable=quiet) as progress:
+            bar = progress.add_task("questions", total=len(jobs))
+
+            async def counted(job: Coroutine[Any, Any, T]) -> T:
+                result = await job
+                progress.advance(bar)
+                return result
+
+            return await asyncio.gather(*(counted(job) for job in jobs))
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(everything())).result()

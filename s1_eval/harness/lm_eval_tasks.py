@@ -1,0 +1,108 @@
+"""What our lm-eval task files name: the data of a benchmark, the scoring of its answers, and how
+scores add up. The functions are called by lm-eval alone, and it calls the ones in `tasks/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import ItemsView, Iterable, Mapping, Sequence
+from typing import Any
+
+from s1_eval.harness.benchmark import Benchmark, open_grader
+from s1_eval.harness.run import graded
+
+OTHER_EPOCHS = "other_epochs"
+"""Where a sample line keeps the records of the second and further repeats."""
+
+
+class Generated(str):
+    """A response as lm-eval passes it around: the text, and with it the record row it came with.
+    Plain data only, so that it survives lm-eval's response cache."""
+
+    row: dict[str, Any]
+
+    def __new__(cls, text: str, row: dict[str, Any]) -> Generated:
+        generated = super().__new__(cls, text)
+        generated.row = row
+        return generated
+
+    def __getnewargs__(self) -> tuple[str, dict[str, Any]]:  # type: ignore[override]
+        return str(self), self.row
+
+
+def load(benchmark: Benchmark, data: str | None = None) -> dict[str, Any]:
+    """The benchmark as lm-eval's `custom_dataset` returns one, in the split `test`."""
+    import datasets
+
+    loaded = benchmark.load(data)
+    about = json.dumps(benchmark.about(loaded))
+    rows = [
+        {
+            "id": sample.id,
+            "prompt": sample.prompt,
+            "target": sample.target,
+            "options": list(sample.options),
+            "about": about,
+        }
+        for sample in loaded.samples
+    ]
+    return {"test": datasets.Dataset.from_list(rows)}
+
+
+class KeepAll:
+    """A filter that leaves every repeat of a question to the scoring; lm-eval's default keeps the
+    first."""
+
+    def apply(self, resps: Iterable[Any], docs: Sequence[Any]) -> Iterable[Any]:
+        return resps
+
+
+def process_results(doc: Mapping[str, Any], results: Sequence[Sequence[str]]) -> SampleLine:
+    """Grade every repeat of one question.
+
+    results: the question's one request, all its repeats. Responses of models that are not ours
+    are graded too; they have no thinking to count.
+    """
+    (responses,) = results
+    grader = open_grader(json.loads(doc["about"])["grader"])
+    rows = []
+    for response in responses:
+        row = response.row if isinstance(response, Generated) else {}
+        ungraded = {**row, "response": str(response), "target": doc["target"]}
+        rows.append(graded(ungraded, grader, doc["options"]))
+    answered = [row["correct"] for row in rows if row["answered"]]
+    scores = {
+        "exact_match": _mean([row["correct"] for row in rows]),
+        "exact_match_answered": _mean(answered),
+        "answered": len(answered) / len(rows),
+    }
+    if all("thinking_tokens" in row for row in rows):
+        scores["thinking_tokens"] = _mean([row["thinking_tokens"] for row in rows])
+    first, *others = rows
+    return SampleLine({**first, **({OTHER_EPOCHS: others} if others else {})}, scores)
+
+
+class SampleLine(dict[str, Any]):
+    """What lm-eval writes for one question, and what it averages.
+
+    As a mapping it is a line of samples_*.jsonl: the record of the first repeat, with those of the
+    others under `other_epochs`. lm-eval averages whatever `items` gives, and records hold text, so
+    `items` gives the scores over all repeats instead.
+    """
+
+    def __init__(self, record: Mapping[str, Any], scores: Mapping[str, float | None]) -> None:
+        super().__init__({**scores, **record})
+        self.scores = scores
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]
+        return self.scores.items()
+
+
+def mean_where_known(values: Sequence[float | None]) -> float:
+    """The mean of what is there; NaN where nothing is."""
+    mean = _mean([v for v in values if v is not None])
+    return float("nan") if mean is None else mean
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,160 @@
+"""The one path of a question: policy, method, grade, record. Every adapter takes it, so the same
+question under the same settings gives the same row in Inspect, in lm-eval and in a sweep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from s1_eval.answers import Grader
+from s1_eval.engines import Engine, Sampling
+from s1_eval.harness.benchmark import Sample, open_grader
+from s1_eval.methods import Policy, Question, method
+from s1_eval.records.run import run_record
+from s1_eval.records.sample import sample_row
+from s1_eval.thinking import Outcome
+
+PACKAGES = {"inspect": "inspect_ai", "lm-eval": "lm_eval"}
+"""The package whose version a record names, by harness; a sweep of ours has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One method with its settings on one engine, asked the questions of one benchmark.
+
+    policy: the engine with its delimiters; its sampling carries the run's seed.
+    record: the run record, see `s1_eval.records.run`.
+    """
+
+    policy: Policy
+    method: str
+    settings: Any
+    grader: Grader
+    record: Mapping[str, Any]
+
+    async def solve(
+        self, sample: Sample, epoch: int, system: str | None = None
+    ) -> tuple[Outcome, dict[str, Any]]:
+        """The outcome of one question and its sample record, not graded yet: `response` is what
+        is to be graded.
+
+        epoch: from 1. It and the question's id are all that the seed depends on.
+        """
+        question = Question(sample.id, sample.prompt, self.grader, system)
+        policy = self.policy.fork(sample.id, epoch)
+        began = time.perf_counter()
+        outcome = await method(self.method).run(policy, question, self.settings)
+        row = sample_row(
+            self.record,
+            outcome,
+            sample_id=sample.id,
+            epoch=epoch,
+            target=sample.target,
+            answer="",
+            correct=False,
+            answered=False,
+            seconds=time.perf_counter() - began,
+            seed=policy.sampling.seed,
+            with_traces=True,
+            decode=policy.decode,
+        )
+        return outcome, {**row, "response": outcome.answer}
+
+
+def open_run(
+    engine: Engine,
+    *,
+    harness: str,
+    about: Mapping[str, Any],
+    method: str,
+    settings: Any,
+    sampling: Sampling,
+    command: Sequence[str] | None = None,
+    planned_samples: int | None = None,
+) -> Run:
+    """Bind a method to an engine and write down what the run holds fixed.
+
+    about: task, dataset and grader, see `Benchmark.about`. command: `sys.argv` by default.
+    Raises UserError where the engine's tokenizer can't write the thinking format.
+    """
+    info = engine.info
+    policy = Policy.bind(
+        engine,
+        getattr(settings, "thinking_format", "auto"),
+        sampling,
+        getattr(settings, "until_thinking", ()),
+    )
+    grader = open_grader(about["grader"])
+    package = PACKAGES.get(harness)
+    record = run_record(
+        harness=harness,
+        engine=info.engine,
+        model=info.model,
+        task=about["task"],
+        method=method,
+        method_params=dataclasses.asdict(settings),
+        sampling={
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+        },
+        seed=sampling.seed,
+        dtype=info.dtype,
+        weights_fingerprint=info.fingerprint,
+        context_length=info.context_length,
+        seeding=info.seeding,
+        dataset=about["dataset"],
+        checker=repr(grader),
+        delimiters=policy.delimiters,
+        versions={**info.versions, **({package: version(package)} if package else {})},
+        command=sys.argv if command is None else command,
+        planned_samples=planned_samples,
+    )
+    return Run(policy, method, settings, grader, record)
+
+
+def graded(row: Mapping[str, Any], grader: Grader, options: Sequence[str] = ()) -> dict[str, Any]:
+    """The row of `Run.solve` with the verdict on its `response`. May take long: not for an event
+    loop."""
+    verdict = grader.grade(row["response"], row["target"], options)
+    return {
+        **row,
+        "answer": verdict.answer,
+        "correct": verdict.correct,
+        "answered": verdict.answered,
+        "rule": verdict.rule,
+    }
+
+
+async def run_samples(
+    run: Run,
+    todo: Iterable[tuple[Sample, int]],
+    on_row: Callable[[dict[str, Any]], None],
+    *,
+    max_in_flight: int = 4096,
+) -> None:
+    """Solve and grade every (sample, epoch), all at once; `on_row` gets each row as it is done.
+
+    Raises the first error that a sample or `on_row` meets; the rest is cancelled.
+    """
+    slots = asyncio.Semaphore(max_in_flight)
+
+    async def one(sample: Sample, epoch: int) -> None:
+        async with slots:
+            _, row = await run.solve(sample, epoch)
+            on_row(await asyncio.to_thread(graded, row, run.grader, sample.options))
+
+    tasks = [asyncio.ensure_future(one(sample, epoch)) for sample, epoch in todo]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

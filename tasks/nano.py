@@ -1,0 +1,50 @@
+"""Nano: the arithmetic that the embedded model thinks about. 500 problems that it was not trained
+on, made by the generator; the answer is the last value, modulo 100.
+
+    Compute mod 100.
+    S=47
+    A*8
+    B+5
+    C*7*6
+
+The text above is a whole prompt; its answer is 02.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from inspect_ai import Task, task
+
+from s1_eval.harness import lm_eval_tasks
+from s1_eval.harness.benchmark import Benchmark, Row, Sample
+from s1_eval.harness.inspect_tasks import inspect_task
+from s1_eval.training.nano.problems import held_out
+
+
+def rows() -> Iterator[Row]:
+    for problem in held_out():
+        yield {"id": problem.id, "question": problem.question, "answer": problem.target}
+
+
+def sample(row: Row) -> Sample:
+    return Sample(id=row["id"], prompt=row["question"], target=row["answer"])
+
+
+NANO = Benchmark(
+    name="nano",
+    sample=sample,
+    grader="integer",
+    strictness={"minimum": 0, "maximum": 99},
+    generate=rows,
+)
+
+
+@task
+def nano(data: str | None = None) -> Task:
+    """data: a file of rows to read instead of the generated problems."""
+    return inspect_task(NANO, data)
+
+
+def load(data: str | None = None, **_: Any) -> dict[str, Any]:
+    """For lm-eval (`s1_nano.yaml`), which passes on all its metadata."""
+    return lm_eval_tasks.load(NANO, data)
