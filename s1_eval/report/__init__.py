@@ -1,0 +1,44 @@
+"""Tables, pictures and the report page, from runs and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from s1_eval.errors import UserError
+from s1_eval.metrics import score
+from s1_eval.records import Run
+from s1_eval.report import html, plots, table
+from s1_eval.report.table import render
+
+__all__ = ["render", "score", "write"]
+
+
+def write(
+    runs: Sequence[Run],
+    folder: str | Path,
+    entries: Sequence[Mapping[str, Any]] | None = None,
+) -> Sequence[Mapping[str, Any]]:
+    """Write table.txt, table.md, report.html and both pictures, each as PNG and SVG, to `folder`.
+
+    entries: what `score` returned for `runs`; left out, they are scored here. Returns them.
+    """
+    entries = score(runs) if entries is None else entries
+    to = Path(folder)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        for name, text in (
+            ("table.txt", table.text(entries)),
+            ("table.md", table.markdown(entries)),
+            ("report.html", html.page(entries, runs)),
+        ):
+            # A record may hold a lone surrogate, which UTF-8 can't.
+            (to / name).write_text(text, "utf-8", errors="backslashreplace", newline="\n")
+        plots.save(plots.accuracy_vs_thinking_tokens(entries), to / "accuracy_vs_thinking_tokens")
+        plots.save(plots.accuracy_vs_generated_tokens(entries), to / "accuracy_vs_generated_tokens")
+    except OSError as error:
+        raise UserError(
+            f"can't write the report to {to} ({error}): choose another --out"
+        ) from error
+    return entries

@@ -1,0 +1,180 @@
+"""The pictures: accuracy against thinking tokens, and against every token that was paid for, on a
+log2 axis, one line per series. Nothing here touches pyplot or any other global state."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s1_eval.metrics.series import describe
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, LINES = "#24292f", "#d0d7de"
+"""Text and grid. A page that embeds the SVG may replace them by its own colours."""
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
+"""Okabe and Ito's palette, told apart with any colour vision; the marker tells series apart too."""
+
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_MOST_TICKS = 9
+_LONGEST_LABEL = 60
+
+
+def accuracy_vs_thinking_tokens(entries: Sequence[Mapping[str, Any]]) -> Figure:
+    """`f(a)` over `a`, the curve that Scaling is the mean slope of."""
+    return _figure(
+        entries,
+        lambda point: float(point["thinking_tokens"]["value"]),
+        "Mean thinking tokens per question (log2 scale)",
+    )
+
+
+def accuracy_vs_generated_tokens(entries: Sequence[Mapping[str, Any]]) -> Figure:
+    """Accuracy over total compute: every token the policy sampled, discarded samples included,
+    and every token a verifier read. Sequential and parallel methods share this axis."""
+    verified = any(point["verifier_tokens"] for entry in entries for point in entry["points"])
+    return _figure(
+        entries,
+        lambda point: float(point["generated_tokens"] + point["verifier_tokens"]),
+        f"Mean generated {'and verifier ' if verified else ''}tokens per question (log2 scale)",
+    )
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write `path` with the suffixes .png and .svg; the same figure gives the same bytes."""
+    path.with_suffix(".png").write_bytes(_render(figure, "png", path.stem, dpi=160))
+    path.with_suffix(".svg").write_bytes(_render(figure, "svg", path.stem))
+
+
+def inline_svg(figure: Figure, name: str) -> str:
+    """An `<svg>` element without prolog or background, for a page. name: keeps its ids apart from
+    those of other pictures on the page."""
+    svg = _render(figure, "svg", name, transparent=True).decode()
+    return svg[svg.index("<svg") :]
+
+
+def _render(figure: Figure, format: str, salt: str, **options: Any) -> bytes:
+    from matplotlib import rc_context
+
+    metadata = {"Date": None} if format == "svg" else {}
+    buffer = io.BytesIO()
+    with rc_context({"svg.hashsalt": salt}):
+        figure.savefig(buffer, format=format, metadata=metadata, **options)
+    return buffer.getvalue()
+
+
+def _figure(entries: Sequence[Mapping[str, Any]], x: Any, x_label: str) -> Figure:
+    """One pair of axes per model and task."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        groups.setdefault((entry["model"], entry["task"]), []).append(entry)
+    # A name from a record is never a formula.
+    with rc_context({"text.parse_math": False, "font.size": 11}):
+        pads = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.12)
+        figure = Figure(figsize=(7.5, 5.2 * len(groups)), layout=pads)
+        panels = figure.subplots(len(groups), squeeze=False)[:, 0]
+        for axes, ((model, task), group) in zip(panels, groups.items(), strict=True):
+            axes.set_xlabel(x_label, color=INK)
+            _draw(axes, group, x)
+            axes.set_title(
+                _short(f"{model} on {task}"), color=INK, loc="left", weight="bold", pad=12
+            )
+            axes.set_ylabel("Accuracy (%), 95% interval", color=INK)
+    return figure
+
+
+def _draw(axes: Axes, entries: Sequence[Mapping[str, Any]], x: Any) -> None:
+    hidden = 0
+    shown: list[float] = []
+    for i, entry in enumerate(entries):
+        colour, marker = _COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]
+        points = sorted((p for p in entry["points"] if x(p) > 0), key=x)
+        hidden += len(entry["points"]) - len(points)
+        shown += [x(p) for p in points]
+        by = f"{entry['method']} by {entry['varied']}" if entry["varied"] else entry["method"]
+        label = _short(describe(by, entry["held"]))
+        if in_set := [p for p in points if not p["reference"]]:
+            # A lone run often lies on a point of another series: a ring lets that one show.
+            alone: dict[str, Any] = {} if entry["varied"] else {"mfc": "none", "ms": 12, "ls": ""}
+            _bars(axes, in_set, x, colour, marker=marker, label=label, **alone)
+            _name_points(axes, in_set, x, colour, below=i % 2 == 0)
+        if reference := [p for p in points if p["reference"]]:
+            label = _short(f"{entry['method']}, unprompted")
+            _bars(axes, reference, x, colour, marker=marker, mfc="none", ls="", label=label)
+    _style(axes, shown)
+    if hidden:
+        axes.set_xlabel(f"{axes.get_xlabel()}; runs without any ({hidden}) are not shown")
+
+
+def _bars(
+    axes: Axes, points: Sequence[Mapping[str, Any]], x: Any, colour: str, **style: Any
+) -> None:
+    accuracy = [point["accuracy"] for point in points]
+    below = [a["value"] - a["low"] if a["low"] is not None else 0 for a in accuracy]
+    above = [a["high"] - a["value"] if a["high"] is not None else 0 for a in accuracy]
+    axes.errorbar(
+        [x(point) for point in points],
+        [a["value"] for a in accuracy],
+        yerr=[[max(0.0, b) for b in below], [max(0.0, a) for a in above]],
+        color=colour,
+        capsize=3,
+        elinewidth=1,
+        **{"ms": 6, "lw": 1.6, **style},
+    )
+
+
+def _name_points(
+    axes: Axes, points: Sequence[Mapping[str, Any]], x: Any, colour: str, below: bool
+) -> None:
+    """The dial's value beside each point; neighbouring series use different sides."""
+    for point in points:
+        if point["value"] is not None:
+            axes.annotate(
+                _short(str(point["value"])),
+                (x(point), point["accuracy"]["value"]),
+                xytext=(6, -12) if below else (-6, 7),
+                textcoords="offset points",
+                ha="left" if below else "right",
+                color=colour,
+                fontsize=9,
+            )
+
+
+def _style(axes: Axes, shown: Sequence[float]) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axes.set_xscale("log", base=2)
+    if shown:
+        low = math.floor(math.log2(min(shown)) - 0.1)
+        high = math.ceil(math.log2(max(shown)) + 0.1)
+        every = math.ceil((high - low + 1) / _MOST_TICKS)
+        axes.xaxis.set_major_locator(FixedLocator([2.0**e for e in range(low, high + 1, every)]))
+        axes.set_xlim(2.0**low, 2.0**high)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda tokens, _: f"{tokens:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(color=LINES, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(LINES)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(0.0, bottom), min(100.0, top))
+    # Below the axes: it can't cover a point there.
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1, frameon=False, labelcolor=INK
+    )
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"

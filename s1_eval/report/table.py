@@ -1,0 +1,181 @@
+"""The table: one row per series, for the terminal, as plain text and as Markdown. A metric that is
+undefined shows as a dash, and a note below the table says why."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from s1_eval.metrics.series import describe
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+HEADINGS = (
+    "Method",
+    "Varied",
+    "Runs",
+    "Control %",
+    "Scaling",
+    "Performance %",
+    "Thinking tokens",
+    "No answer %",
+)
+UNDEFINED = "—"
+LEGEND = (
+    "Control: runs that keep within their limit. Scaling: points per doubling of thinking tokens. "
+    "Performance: best accuracy. In brackets: 95% intervals, bootstrapped over questions."
+)
+
+_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_WIDEST = 240
+_NARROW = 130
+"""Columns of a terminal. Below that an interval goes under its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """mark: raised numbers of the notes that belong to it. detail: the interval."""
+
+    main: str
+    detail: str = ""
+    mark: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.main}{self.mark} {self.detail}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The series of one model on one task. rows: cells under `HEADINGS`. notes: the first one is
+    marked ¹."""
+
+    title: str
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...]
+
+
+def tables(entries: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """The entries that `s1_eval.metrics.score` returns, one table per model and task."""
+    groups: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        key = (entry["model"], entry["task"], entry["questions"])
+        groups.setdefault(key, []).append(entry)
+    return [
+        _table(f"{model} on {task}, {questions} questions", group)
+        for (model, task, questions), group in groups.items()
+    ]
+
+
+def render(entries: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Print the tables; `console` decides about colour and width."""
+    from rich import box
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    narrow = console.width < _NARROW
+    for table in tables(entries):
+        grid = Grid(
+            title=Text(table.title, "bold"),
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            padding=(0, 0 if narrow else 1, 0, 0),
+        )
+        for i, heading in enumerate(HEADINGS):
+            if narrow and heading == "Varied":  # stands under the method
+                continue
+            name = heading.replace(" ", "\n") if narrow else heading
+            grid.add_column(name, justify="left" if i < 2 else "right", overflow="fold")
+        for method, varied, *others in table.rows:
+            first = [Cell(method.main, varied.main)] if narrow else [method, varied]
+            grid.add_row(
+                *(
+                    Text(f"{c.main}{c.mark}\n{c.detail}".rstrip() if narrow else str(c))
+                    for c in (*first, *others)
+                )
+            )
+        console.print(grid)
+        console.print()
+        for number, note in enumerate(table.notes, 1):
+            console.print(Text(f"{raised(number)} {note}"))
+        console.print()
+    console.print(Text(LEGEND, "dim"))
+
+
+def text(entries: Sequence[Mapping[str, Any]]) -> str:
+    """The tables as plain text, each line as long as it needs."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=_WIDEST, color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        render(entries, console)
+    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
+
+
+def markdown(entries: Sequence[Mapping[str, Any]]) -> str:
+    """The tables as GitHub-flavoured Markdown."""
+    lines: list[str] = []
+    for table in tables(entries):
+        lines += [f"**{_escape(table.title)}**", "", _line(HEADINGS)]
+        lines.append(_line(["---", "---", *["---:"] * (len(HEADINGS) - 2)]))
+        for method, varied, *others in table.rows:
+            names = [_escape(method.main), _escape(varied.main)]
+            lines.append(_line([*names, *map(str, others)]))
+        lines.append("")
+        lines += [f"{raised(n)} {_escape(note)}  " for n, note in enumerate(table.notes, 1)]
+        lines.append("")
+    return "\n".join([*lines, LEGEND, ""])
+
+
+def span(metric: Mapping[str, Any], digits: int = 1) -> str:
+    """`[low, high]`, or nothing."""
+    if metric["low"] is None:
+        return ""
+    return f"[{fixed(metric['low'], digits)}, {fixed(metric['high'], digits)}]"
+
+
+def fixed(value: float | None, digits: int = 1) -> str:
+    """`value` with that many decimals, never `-0.0`; a dash for None."""
+    return UNDEFINED if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
+    notes: dict[str, int] = {}
+
+    def cell(metric: Mapping[str, Any], digits: int = 1) -> Cell:
+        note = metric["note"]
+        mark = raised(notes.setdefault(note, len(notes) + 1)) if note else ""
+        return Cell(fixed(metric["value"], digits), span(metric, digits), mark)
+
+    rows = [
+        (
+            Cell(describe(entry["method"], entry["held"])),
+            Cell(entry["varied"] or ""),
+            Cell(str(entry["runs"])),
+            cell(entry["control"], 0),
+            cell(entry["scaling"]),
+            cell(entry["performance"]),
+            Cell(fixed(entry["mean_thinking_tokens"], 0)),
+            Cell(fixed(entry["unanswered"])),
+        )
+        for entry in entries
+    ]
+    return Table(title, tuple(rows), tuple(notes))
+
+
+def raised(number: int) -> str:
+    """The raised number of a note."""
+    return str(number).translate(_DIGITS)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"([\\`*\[\]<>|&])", r"\\\1", text)
