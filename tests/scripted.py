@@ -5,14 +5,16 @@ behaves is tested on the embedded one.
 
 from __future__ import annotations
 
+import hashlib
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jinja2
 
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, split_at_stop
+from s1_eval.verifiers import Scored, VerifierInfo
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -113,24 +115,27 @@ class ScriptedEngine:
         assert all(0 <= id < len(self.tokenizer) for id in prompt), "id outside the vocabulary"
         room = self.info.context_length - len(prompt)
         assert max_tokens <= room, f"max_tokens={max_tokens}, room for {room}"
-        generation = self._emit(max_tokens, stop)
+        generation = self._emit(prompt, max_tokens, stop, sampling)
         self.calls.append(Call(tuple(prompt), max_tokens, stop, sampling, generation))
         return generation
 
     def close(self) -> None:
         self.closed = True
 
-    def _emit(self, max_tokens: int, stop: Stop) -> Generation:
+    def _emit(
+        self, prompt: Sequence[int], max_tokens: int, stop: Stop, sampling: Sampling
+    ) -> Generation:
         firsts = (self.tokenizer.encode(s)[0] for s in stop.strings)
-        banned = stop.ids.union(firsts)
+        early = stop.ids.union(firsts)
         ids: list[int] = []
         while len(ids) < max_tokens:
-            ids.append(self._next(banned if len(ids) < stop.min_tokens else frozenset()))
+            banned = early if len(ids) < stop.min_tokens else frozenset[int]()
+            ids.append(self._next((*prompt, *ids), banned, sampling))
             if found := split_at_stop(ids, stop, self.tokenizer):
                 return found
         return Generation(tuple(ids))
 
-    def _next(self, banned: frozenset[int]) -> int:
+    def _next(self, prefix: Sequence[int], banned: frozenset[int], sampling: Sampling) -> int:
         """The next id that is allowed; any allowed one where the script has none."""
         for _ in range(len(self.script)):
             if self._at == len(self.script):
@@ -143,3 +148,46 @@ class ScriptedEngine:
                 return id
         padding = (self.tokenizer.eos_token_id, *range(len(self.tokenizer)))
         return next(id for id in padding if id not in banned)
+
+
+class SeededEngine(ScriptedEngine):
+    """Draws every id from `script`, by a hash of what stands before it and of the request's seed:
+    a function of both, as a sampled model is."""
+
+    def _next(self, prefix: Sequence[int], banned: frozenset[int], sampling: Sampling) -> int:
+        allowed = [id for id in self.script if id not in banned] or [self.tokenizer.id("a")]
+        drawn = hashlib.sha256(repr((tuple(prefix), sampling.seed)).encode()).digest()
+        return allowed[int.from_bytes(drawn[:4]) % len(allowed)]
+
+
+class ScriptedVerifier:
+    """Scores each beginning of a chain with `judge(steps)`; by default a hash of its text. A
+    character is a token.
+
+    calls: the chains of every request so far.
+    """
+
+    def __init__(self, judge: Callable[[tuple[str, ...]], float] | None = None) -> None:
+        self.judge = judge or _chance
+        self.calls: list[list[tuple[str, ...]]] = []
+        self.info = VerifierInfo("scripted", "none", "\n", 4096, "none", "scripted")
+
+    async def score(self, question: str, chains: Sequence[Sequence[str]]) -> list[Scored]:
+        self.calls.append([tuple(steps) for steps in chains])
+        return [self._scored(question, tuple(steps)) for steps in chains]
+
+    def close(self) -> None:
+        pass
+
+    def _scored(self, question: str, steps: tuple[str, ...]) -> Scored:
+        beginnings = [steps[: i + 1] for i in range(len(steps))]
+        return Scored(
+            scores=tuple(self.judge(beginning) for beginning in beginnings),
+            ends=tuple(len(question) + len("".join(beginning)) for beginning in beginnings),
+            opening=len(question),
+            seconds=0.5,
+        )
+
+
+def _chance(steps: tuple[str, ...]) -> float:
+    return int.from_bytes(hashlib.sha256(repr(steps).encode()).digest()[:4]) / 2**32

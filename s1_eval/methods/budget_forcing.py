@@ -98,51 +98,90 @@ async def force(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) 
 async def think(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:
     """The thinking alone: the start delimiter, then sampled and forced ids up to the end, which
     is not yet written. Its length never exceeds the cap."""
-    tokenizer, info = policy.engine.tokenizer, policy.engine.info
-    delimiters = policy.delimiters
-    ignore = encode_exactly(tokenizer, params.ignore_string, info.model)
-    segments: list[Segment] = []
-    if delimiters.start:
-        segments.append(Segment("delimiter", "forced", delimiters.start))
-    sequence = (*prompt, *delimiters.start)
-    room = info.context_length - len(sequence) - _closing_tokens(policy, params)
-    cap, limited_by = _cap(params, room)
+    trace, ended = begin_thinking(policy, prompt, params)
+    while not ended:
+        trace, ended = await continue_thinking(policy, trace, params)
+    return trace
+
+
+def begin_thinking(
+    policy: Policy, prompt: tuple[int, ...], params: BudgetForcing
+) -> tuple[Trace, bool]:
+    """(trace, ended): the start delimiter; ended where the context leaves no room to think."""
+    start = policy.delimiters.start
+    cap, limited_by = _cap(policy, prompt, params)
+    opening = (Segment("delimiter", "forced", start),) if start else ()
+    return Trace(prompt, opening, limited_by), cap < 1
+
+
+async def continue_thinking(
+    policy: Policy,
+    trace: Trace,
+    params: BudgetForcing,
+    *,
+    separator: str | None = None,
+    max_tokens: int | None = None,
+) -> tuple[Trace, bool]:
+    """(trace, ended): one request more, up to the end of thinking or the cap. The end is ignored
+    while ignores are left.
+
+    separator: a text to stop behind as well. max_tokens: of this request.
+    """
+    info, delimiters = policy.engine.info, policy.delimiters
+    ignore = encode_exactly(policy.engine.tokenizer, params.ignore_string, info.model)
+    cap, _ = _cap(policy, trace.prompt, params)
+    used = trace.thinking_tokens
     thinker = policy
     if params.temperature_thinking is not None:
         sampling = replace(policy.sampling, temperature=params.temperature_thinking)
         thinker = replace(policy, sampling=sampling)
+    # After an ignore the model may not end again immediately.
+    least = max(int(just_ignored(trace)), min(params.min_thinking_tokens, cap) - used)
+    generation = await thinker.generate(
+        (*trace.prompt, *trace.ids()),
+        max_tokens=min(cap - used, max_tokens or cap),
+        stop=Stop(
+            delimiters.stop_ids | info.eos_ids,
+            (*delimiters.stop_strings, *([separator] if separator else [])),
+            min_tokens=least,
+        ),
+    )
+    stopped = generation.stop_ids
+    paused = _is_separator(policy, stopped, separator) if separator and stopped else False
+    ids = generation.ids + (stopped if paused else ())
+    segments = [*trace.segments]
+    _append(segments, Segment("thinking", "sampled", ids))
+    used += len(ids)
+    trace = replace(
+        trace,
+        segments=tuple(segments),
+        stripped=trace.stripped + (0 if paused else len(stopped)),
+        reused=trace.reused + generation.reused,
+    )
+    if paused or not stopped:
+        return trace, used >= cap
+    if trace.num_ignores_used == params.num_ignores:
+        return replace(trace, exit_reason="eos" if stopped[0] in info.eos_ids else "natural"), True
+    if used + len(ignore) >= cap:  # no room for the string and one new token
+        return trace, True
+    forced = Segment("thinking", "forced", ignore)
+    return replace(trace, segments=(*trace.segments, forced)), False
 
-    used, stripped, reused, ignores = 0, 0, 0, 0
-    exit_reason: ExitReason = limited_by
-    least = 0
-    while used < cap:
-        generation = await thinker.generate(
-            sequence,
-            max_tokens=cap - used,
-            stop=Stop(
-                delimiters.stop_ids | info.eos_ids,
-                delimiters.stop_strings,
-                min_tokens=max(least, min(params.min_thinking_tokens, cap) - used),
-            ),
-        )
-        _append(segments, Segment("thinking", "sampled", generation.ids))
-        sequence += generation.ids
-        used += len(generation.ids)
-        stripped += len(generation.stop_ids)
-        reused += generation.reused
-        if generation.reason == "length":
-            break
-        if ignores == params.num_ignores:
-            exit_reason = "eos" if generation.stop_ids[0] in info.eos_ids else "natural"
-            break
-        if used + len(ignore) >= cap:  # no room for the string and one new token
-            break
-        ignores += 1
-        segments.append(Segment("thinking", "forced", ignore))
-        sequence += ignore
-        used += len(ignore)
-        least = 1  # the model may not end again immediately
-    return Trace(prompt, tuple(segments), exit_reason, stripped=stripped, reused=reused)
+
+def just_ignored(trace: Trace) -> bool:
+    """Whether the last thing that happened was that an end was ignored."""
+    last = trace.segments[-1:]
+    return bool(last) and last[0].role == "thinking" and last[0].origin == "forced"
+
+
+def _is_separator(policy: Policy, stopped: Sequence[int], separator: str) -> bool:
+    """Whether a stop is the separator's, not the end of thinking."""
+    delimiters = policy.delimiters
+    if stopped[0] in delimiters.stop_ids | policy.engine.info.eos_ids:
+        return False
+    text = policy.decode(stopped)
+    found = {text.find(stop): stop for stop in (*delimiters.stop_strings, separator)}
+    return found[min(at for at in found if at >= 0)] == separator
 
 
 async def answer(policy: Policy, thinking: Trace, params: BudgetForcing) -> Trace:
@@ -197,8 +236,10 @@ def _closing_tokens(policy: Policy, params: BudgetForcing) -> int:
     return forced + min(params.max_answer_tokens or ANSWER_RESERVE, ANSWER_RESERVE)
 
 
-def _cap(params: BudgetForcing, room: int) -> tuple[int, ExitReason]:
+def _cap(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> tuple[int, ExitReason]:
     """The number of thinking tokens at which this chain is cut, and what cuts it there."""
+    opened = len(prompt) + len(policy.delimiters.start)
+    room = policy.engine.info.context_length - opened - _closing_tokens(policy, params)
     cap = params.max_thinking_tokens
     if isinstance(cap, int) and cap <= room:
         return cap, "budget"

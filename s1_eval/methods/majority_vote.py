@@ -4,8 +4,11 @@ that most of them agree on. Agreement is the task's own notion of equality."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 from statistics import fmean
+from typing import Any
 
 from s1_eval.answers.grading import Grader
 from s1_eval.errors import UserError
@@ -34,12 +37,12 @@ async def majority_vote(policy: Policy, question: Question, params: MajorityVote
     traces = await sample(policy, question, params, params.samples)
     answers = [answer_text(policy, trace) for trace in traces]
     groups = await asyncio.to_thread(group_answers, question.grader, answers)
-    winner = _largest(groups, traces, answers)
+    winner = heaviest(groups, [1.0] * len(traces), traces, answers)
     return Outcome(
         answer=answers[winner[0]] if winner else "",
         traces=traces,
         chosen=tuple(range(len(traces))),
-        extra={"sample_answers": answers, "votes": [len(g) for g in groups]},
+        extra={**sample_extra(traces, answers, groups), "votes": [len(g) for g in groups]},
     )
 
 
@@ -48,14 +51,19 @@ async def sample(
 ) -> tuple[Trace, ...]:
     """`n` independent traces of one question. Raises UserError where greedy decoding would make
     them all the same."""
+    need_temperature(policy, n)
+    prompt = policy.prompt_ids(question)
+    chains = (force(policy.fork("sample", i), prompt, params) for i in range(n))
+    return tuple(await asyncio.gather(*chains))
+
+
+def need_temperature(policy: Policy, n: int) -> None:
+    """Raises UserError where `n` samples would all be the same."""
     if n > 1 and policy.sampling.temperature == 0:
         raise UserError(
             f"{n} samples at temperature 0 are {n} times the same: give a temperature, "
             "e.g. temperature=1"
         )
-    prompt = policy.prompt_ids(question)
-    chains = (force(policy.fork("sample", i), prompt, params) for i in range(n))
-    return tuple(await asyncio.gather(*chains))
 
 
 def group_answers(grader: Grader, answers: list[str]) -> list[list[int]]:
@@ -75,15 +83,36 @@ def group_answers(grader: Grader, answers: list[str]) -> list[list[int]]:
     return groups
 
 
-def _largest(groups: list[list[int]], traces: tuple[Trace, ...], answers: list[str]) -> list[int]:
-    """The largest group. Ties go to the group that thought less on average, then to the answer
-    that sorts first: rules that do not depend on which sample arrived first."""
+def heaviest(
+    groups: list[list[int]],
+    weights: Sequence[float],
+    traces: Sequence[Trace],
+    answers: Sequence[str],
+) -> list[int]:
+    """The group whose members weigh most together, empty without groups. Ties go to the larger
+    group, then to the one that thought less on average, then to the answer that sorts first:
+    rules that do not depend on which sample arrived first."""
 
-    def rank(group: list[int]) -> tuple[int, float, str]:
+    def rank(group: list[int]) -> tuple[float, int, float, str]:
         return (
+            -fsum(weights[i] for i in group),
             -len(group),
             fmean(traces[i].thinking_tokens for i in group),
             min(answers[i] for i in group),
         )
 
     return min(groups, key=rank, default=[])
+
+
+def sample_extra(
+    traces: Sequence[Trace], answers: Sequence[str], groups: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    """What a record says about each sample: its answer, the number of its group of equal answers
+    (-1 where it can't be read), its thinking tokens and what it cost."""
+    group_of = {i: number for number, group in enumerate(groups) for i in group}
+    return {
+        "sample_answers": list(answers),
+        "sample_groups": [group_of.get(i, -1) for i in range(len(answers))],
+        "sample_thinking_tokens": [trace.thinking_tokens for trace in traces],
+        "sample_generated_tokens": [trace.generated_tokens for trace in traces],
+    }

@@ -9,6 +9,7 @@ from s1_eval.answers.grading import Grader
 from s1_eval.engines.protocol import Engine, Generation, Sampling, Stop
 from s1_eval.errors import UserError
 from s1_eval.thinking import Delimiters, bind
+from s1_eval.verifiers import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,27 @@ class Question:
     grader: Grader
     system: str | None = None
 
+    def messages(self, suffix: str = "") -> list[dict[str, str]]:
+        """The conversation so far, for a chat template.
+
+        suffix: follows the question after a blank line.
+        """
+        content = f"{self.prompt}\n\n{suffix}" if suffix else self.prompt
+        user = {"role": "user", "content": content}
+        return [user] if self.system is None else [{"role": "system", "content": self.system}, user]
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A model that thinks: an engine, its delimiters, and how to sample from it."""
+    """A model that thinks: an engine, its delimiters, and how to sample from it.
+
+    verifier: scores steps for the methods that search by it.
+    """
 
     engine: Engine
     delimiters: Delimiters
     sampling: Sampling
+    verifier: Verifier | None = None
 
     @classmethod
     def bind(
@@ -41,6 +55,7 @@ class Policy:
         thinking_format: str | Mapping[str, str] = "auto",
         sampling: Sampling | None = None,
         until_thinking: Sequence[str] = (),
+        verifier: Verifier | None = None,
     ) -> Policy:
         """A policy for `engine` with the delimiters of `thinking_format` in its ids.
 
@@ -48,18 +63,12 @@ class Policy:
         """
         model = engine.info.model
         delimiters = bind(thinking_format, engine.tokenizer, model, until_thinking)
-        return cls(engine, delimiters, sampling or Sampling())
+        return cls(engine, delimiters, sampling or Sampling(), verifier)
 
     def prompt_ids(self, question: Question, suffix: str = "") -> tuple[int, ...]:
-        """The chat prompt up to and including the generation prompt, as ids.
-
-        suffix: follows the question after a blank line.
-        """
-        content = f"{question.prompt}\n\n{suffix}" if suffix else question.prompt
-        messages = [{"role": "user", "content": content}]
-        if question.system is not None:
-            messages.insert(0, {"role": "system", "content": question.system})
-        return self.encode_chat(messages)
+        """The chat prompt up to and including the generation prompt, as ids; see
+        `Question.messages`."""
+        return self.encode_chat(question.messages(suffix))
 
     def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
         """Messages (`role`, `content`) through the chat template, generation prompt included."""

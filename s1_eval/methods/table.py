@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from s1_eval.errors import UserError
+from s1_eval.methods.beam_search import BeamSearch, beam_search
+from s1_eval.methods.best_of_n import BestOfN, best_of_n
 from s1_eval.methods.budget_forcing import BudgetForcing, budget_forcing
 from s1_eval.methods.class_conditional import ClassConditional, class_conditional
+from s1_eval.methods.dvts import DVTS, dvts
 from s1_eval.methods.majority_vote import MajorityVote, majority_vote
 from s1_eval.methods.plain import Plain, plain
 from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.rebase import Rebase, rebase
 from s1_eval.methods.rejection_sampling import RejectionSampling, rejection_sampling
+from s1_eval.methods.self_refine import SelfRefine, self_refine
+from s1_eval.methods.sets import Sets, sets
 from s1_eval.methods.step_conditional import StepConditional, step_conditional
 from s1_eval.methods.token_conditional import TokenConditional, token_conditional
 from s1_eval.thinking import Outcome
@@ -23,13 +29,16 @@ from s1_eval.thinking import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """settings: a frozen dataclass that validates itself; run: the coroutine it configures."""
+    """settings: a frozen dataclass that validates itself; run: the coroutine it configures;
+    verifier: it needs one."""
 
     settings: type[Any]
     run: Callable[[Policy, Question, Any], Awaitable[Outcome]]
     source: str
+    verifier: bool = False
 
 
+_OPEN_MODELS = "Hugging Face, scaling test-time compute with open models"
 _S1_CONTROL = "arXiv 2501.19393, section 3.2"
 
 METHODS: Mapping[str, Method] = {
@@ -42,6 +51,14 @@ METHODS: Mapping[str, Method] = {
         RejectionSampling, rejection_sampling, "arXiv 2501.19393, sections 3.2 and 5.2"
     ),
     "majority_vote": Method(MajorityVote, majority_vote, "arXiv 2203.11171"),
+    "best_of_n": Method(BestOfN, best_of_n, f"arXiv 2408.03314; {_OPEN_MODELS}", verifier=True),
+    "beam_search": Method(
+        BeamSearch, beam_search, f"arXiv 2408.03314; {_OPEN_MODELS}", verifier=True
+    ),
+    "dvts": Method(DVTS, dvts, _OPEN_MODELS, verifier=True),
+    "rebase": Method(Rebase, rebase, "arXiv 2408.00724", verifier=True),
+    "self_refine": Method(SelfRefine, self_refine, "arXiv 2303.17651"),
+    "sets": Method(Sets, sets, "arXiv 2501.19306"),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 Role = Literal["thinking", "delimiter", "answer", "nudge"]
 Origin = Literal["sampled", "forced"]
-ExitReason = Literal["natural", "budget", "context", "eos"]
+ExitReason = Literal["natural", "budget", "context", "eos", "pruned"]
 Decode = Callable[[Sequence[int]], str]
 
 
@@ -35,11 +35,13 @@ class Trace:
 
     exit_reason: why thinking ended. `natural`: the model wrote the end delimiter. `eos`: it
         wrote end-of-sequence instead. `budget`: the cap on thinking tokens was reached.
-        `context`: the context window left no more room.
+        `context`: the context window left no more room. `pruned`: a search gave the chain up.
     stripped: sampled stop tokens that were taken out of the sequence. They were paid for, so
         they count as generated, and nowhere else.
     answer_cut: the answer was ended by its length limit, not by the model.
     reused: sampled ids that a continuation cache supplied instead of the engine.
+    shared: how much of what was sampled, stripped tokens included, another trace of the same
+        outcome counts: where a search forks a chain, one branch pays for the trunk.
     """
 
     prompt: tuple[int, ...]
@@ -48,6 +50,7 @@ class Trace:
     stripped: int = 0
     answer_cut: bool = False
     reused: int = 0
+    shared: int = 0
 
     def ids(self, role: Role | None = None, origin: Origin | None = None) -> tuple[int, ...]:
         """The ids of all segments, or of those with this role and origin, in order."""
@@ -75,8 +78,8 @@ class Trace:
 
     @property
     def generated_tokens(self) -> int:
-        """Every id the policy sampled, stripped stop tokens included."""
-        return len(self.ids(origin="sampled")) + self.stripped
+        """Every id the policy sampled for this trace alone, stripped stop tokens included."""
+        return len(self.ids(origin="sampled")) + self.stripped - self.shared
 
     @property
     def num_ignores_used(self) -> int:
@@ -106,6 +109,7 @@ class Trace:
             "stripped": self.stripped,
             "answer_cut": self.answer_cut,
             "reused": self.reused,
+            "shared": self.shared,
         }
 
     @classmethod
@@ -125,6 +129,7 @@ class Trace:
                 stripped=int(data.get("stripped", 0)),
                 answer_cut=bool(data.get("answer_cut", False)),
                 reused=int(data.get("reused", 0)),
+                shared=int(data.get("shared", 0)),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a trace: {error!r}") from error

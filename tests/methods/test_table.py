@@ -24,6 +24,11 @@ def test_settings_are_hashable_so_that_they_can_be_keys(name):
         "class_conditional": {"length": "long"},
         "rejection_sampling": {"max_thinking_tokens": 64},
         "majority_vote": {"samples": 3},
+        "best_of_n": {"samples": 3},
+        "beam_search": {"samples": 3},
+        "dvts": {"samples": 3},
+        "rebase": {"samples": 3},
+        "sets": {"samples": 3},
     }
     made = settings(name, required.get(name, {}))
     assert hash(made) == hash(settings(name, required.get(name, {})))

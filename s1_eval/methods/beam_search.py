@@ -1,0 +1,60 @@
+"""Beam search against a verifier (arXiv 2408.03314, section 5.2; Hugging Face's "scaling
+test-time compute"): after every step the N/m best chains go on, each in m ways.
+
+Unlike search-and-learn's, a chain that has ended leaves the width to the others, so N chains end
+in all; theirs refills the width with copies and keeps the first N that end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.steps import Beam, Search, StepSearch, whole_number
+from s1_eval.thinking import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeamSearch(StepSearch):
+    """beam_width: m, in how many ways each kept chain goes on. With 1 nothing is ever pruned:
+    `samples` independent chains; with `samples` one chain is kept, which is greedy."""
+
+    beam_width: int = 4
+
+    def __post_init__(self) -> None:
+        StepSearch.__post_init__(self)
+        whole_number("beam_width", self.beam_width)
+
+
+async def beam_search(policy: Policy, question: Question, params: BeamSearch) -> Outcome:
+    """Fork, step, score, keep the best; chains that end are kept aside."""
+    search = Search(policy, question, params)
+    kept, finished, pruned = [search.root()], list[Beam](), list[Beam]()
+    for _ in range(params.max_steps):
+        width = params.samples - len(finished)
+        beams = await search.step(search.fork(kept, spread(width, len(kept))))
+        finished += [beam for beam in beams if beam.ended]
+        active, repeated = distinct(beam for beam in beams if not beam.ended)
+        width = params.samples - len(finished)
+        kept, dropped = search.best(active, ceil(width / params.beam_width))
+        pruned += repeated + dropped
+        if not kept:
+            break
+    return await search.conclude(finished + kept, pruned)
+
+
+def spread(width: int, number: int) -> list[int]:
+    """`width` over `number` chains as evenly as can be, the first ones getting more."""
+    return [width // number + (i < width % number) for i in range(number)]
+
+
+def distinct(beams: Iterable[Beam]) -> tuple[list[Beam], list[Beam]]:
+    """(first ones, repeated): chains with the same ids are one."""
+    seen: dict[tuple[int, ...], Beam] = {}
+    repeated = []
+    for beam in beams:
+        if seen.setdefault(beam.trace.ids(), beam) is not beam:
+            repeated.append(beam)
+    return list(seen.values()), repeated

@@ -1,0 +1,56 @@
+"""Diverse verifier tree search (Hugging Face's "scaling test-time compute"): N/m independent
+subtrees; in each, every step is the best of m candidates. A subtree's choice can't crowd out
+another's, so the chains stay diverse at large N."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from s1_eval.errors import UserError
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.steps import Beam, Search, StepSearch, whole_number
+from s1_eval.thinking import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DVTS(StepSearch):
+    """beam_width: m, the candidates for each step of a subtree; all `samples` where they are
+    fewer."""
+
+    beam_width: int = 4
+
+    def __post_init__(self) -> None:
+        StepSearch.__post_init__(self)
+        whole_number("beam_width", self.beam_width)
+        if self.samples > self.beam_width and self.samples % self.beam_width:
+            raise UserError(
+                f"samples={self.samples} can't be parted into subtrees of "
+                f"beam_width={self.beam_width}: give a multiple of it"
+            )
+
+
+async def dvts(policy: Policy, question: Question, params: DVTS) -> Outcome:
+    """All subtrees side by side; the chains they end with are chosen from."""
+    search = Search(policy, question, params)
+    candidates = min(params.beam_width, params.samples)
+    subtrees = (
+        greedy(search.part(number), candidates, params.max_steps)
+        for number in range(params.samples // candidates)
+    )
+    grown = await asyncio.gather(*subtrees)
+    return await search.conclude(
+        [chain for chain, _ in grown], [beam for _, pruned in grown for beam in pruned]
+    )
+
+
+async def greedy(search: Search, candidates: int, max_steps: int) -> tuple[Beam, list[Beam]]:
+    """(chain, pruned): one chain, each of its steps the best of `candidates`."""
+    chain, pruned = search.root(), list[Beam]()
+    for _ in range(max_steps):
+        beams = await search.step(search.fork([chain], [candidates]))
+        [chain], dropped = search.best(beams, 1)
+        pruned += dropped
+        if chain.ended:
+            break
+    return chain, pruned

@@ -1,0 +1,64 @@
+"""REBASE, reward-balanced search (arXiv 2408.00724, section 3.2): a tree in which every node gets
+a share of the width by the softmax of its reward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, exp
+
+from s1_eval.errors import UserError
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.steps import Beam, Search, StepSearch
+from s1_eval.thinking import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebase(StepSearch):
+    """softmax_temperature: of the shares; the lower, the more goes to the best nodes."""
+
+    softmax_temperature: float = 0.2
+
+    def __post_init__(self) -> None:
+        StepSearch.__post_init__(self)
+        if not 0 < self.softmax_temperature < float("inf"):
+            raise UserError(
+                f"softmax_temperature={self.softmax_temperature}: give a number above 0"
+            )
+
+
+async def rebase(policy: Policy, question: Question, params: Rebase) -> Outcome:
+    """Expand every node by its share, score, share again what ended chains have left."""
+    search = Search(policy, question, params)
+    nodes, widths = [search.root()], [params.samples]
+    finished, pruned = list[Beam](), list[Beam]()
+    for _ in range(params.max_steps):
+        beams = await search.step(search.fork(nodes, widths))
+        finished += [beam for beam in beams if beam.ended]
+        active = [beam for beam in beams if not beam.ended]
+        rewards = [search.value(beam) for beam in active]
+        widths = shares(rewards, params.samples - len(finished), params.softmax_temperature)
+        pruned += [beam for beam, width in zip(active, widths, strict=True) if not width]
+        nodes = [beam for beam, width in zip(active, widths, strict=True) if width]
+        widths = [width for width in widths if width]
+        if not nodes:
+            break
+    return await search.conclude(finished + nodes, pruned)
+
+
+def shares(rewards: Sequence[float], width: int, temperature: float) -> list[int]:
+    """`width` divided by the softmax of the rewards, as the published code rounds: from the
+    highest reward down, each takes its part of what is left, rounded up. They sum to `width`;
+    of equal rewards the earlier gets more."""
+    highest = max(rewards, default=0.0)
+    # Exact fractions: a rounding error would be rounded up to a whole child.
+    weights = [Fraction(exp((reward - highest) / temperature)) for reward in rewards]
+    found = [0] * len(rewards)
+    left, mass = width, sum(weights)
+    for i in sorted(range(len(rewards)), key=lambda i: -rewards[i]):
+        if left:
+            found[i] = ceil(left * weights[i] / mass)
+        left -= found[i]
+        mass -= weights[i]
+    return found

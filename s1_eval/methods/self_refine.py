@@ -1,0 +1,64 @@
+"""Self-refinement (Self-Refine, arXiv 2303.17651, algorithm 1): the model criticises its own
+answer and improves it, a number of rounds. No verifier: the policy is its own critic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s1_eval.errors import UserError
+from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.thinking import Outcome, Trace
+
+FEEDBACK = "Review your previous answer and find problems with your answer."
+REFINE = "Based on the problems you found, improve your answer."
+"""The critique prompts of arXiv 2310.01798, which name no task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfRefine(BudgetForcing):
+    """Budget forcing's settings, which hold for every answer and every critique.
+
+    rounds: of feedback and refinement; 0 is budget forcing.
+    """
+
+    rounds: int = 1
+
+    def __post_init__(self) -> None:
+        BudgetForcing.__post_init__(self)
+        check_rounds(self.rounds)
+
+
+def check_rounds(rounds: object) -> None:
+    """Raises UserError unless `rounds` is a whole number of 0 or more."""
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 0:
+        raise UserError(f"rounds={rounds!r}: give a whole number of 0 or more")
+
+
+async def self_refine(policy: Policy, question: Question, params: SelfRefine) -> Outcome:
+    """The whole exchange stays in the conversation; only answers are quoted, not thinking."""
+    said = question.messages()
+    traces: list[Trace] = []
+    answers: list[str] = []
+
+    async def reply() -> str:
+        turn = policy.fork("turn", len(traces)) if traces else policy
+        traces.append(await force(turn, policy.encode_chat(said), params))
+        return answer_text(policy, traces[-1])
+
+    answers.append(await reply())
+    for _ in range(params.rounds):
+        said += turns(answers[-1], FEEDBACK)
+        said += turns(await reply(), REFINE)
+        answers.append(await reply())
+    return Outcome(
+        answers[-1],
+        tuple(traces),
+        chosen=(len(traces) - 1,),
+        extra={"round_answers": answers},
+    )
+
+
+def turns(reply: str, prompt: str) -> list[dict[str, str]]:
+    """What the model said, and what it is asked next."""
+    return [{"role": "assistant", "content": reply}, {"role": "user", "content": prompt}]

@@ -1,0 +1,159 @@
+"""What the searches over steps have in common: chains of thought that grow one step at a time,
+are scored after each, and fork. Which of them go on is each search's own affair."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from itertools import count
+
+from s1_eval.errors import UserError
+from s1_eval.methods.budget_forcing import (
+    answer,
+    begin_thinking,
+    continue_thinking,
+    just_ignored,
+)
+from s1_eval.methods.majority_vote import need_temperature
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.scoring import Scorer, Scores, VerifierGuided, choose, reduced, verified
+from s1_eval.thinking import Outcome, Trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSearch(VerifierGuided):
+    """Settings that searches over steps share. Those of budget forcing hold for each chain.
+
+    samples: the width, how many chains are alive at once.
+    max_steps: chains that are still thinking then are made to answer.
+    max_step_tokens: a longer step is cut there and goes on as the next.
+    """
+
+    max_steps: int = 40
+    max_step_tokens: int = 2048
+
+    def __post_init__(self) -> None:
+        VerifierGuided.__post_init__(self)
+        for name in ("max_steps", "max_step_tokens"):
+            whole_number(name, getattr(self, name))
+        if self.min_thinking_tokens:
+            raise UserError(
+                f"min_thinking_tokens={self.min_thinking_tokens}: a search stops at every step, "
+                "so it can't suppress the end of thinking; leave it out, or give num_ignores"
+            )
+
+
+def whole_number(name: str, value: object) -> None:
+    """Raises UserError unless `value` is a whole number of 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UserError(f"{name}={value!r}: give a whole number of 1 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """A chain that grows.
+
+    slot: names its random numbers. ended: it has stopped thinking. scores: of its steps so far.
+    """
+
+    trace: Trace
+    slot: tuple[int, ...] = ()
+    ended: bool = False
+    scores: Scores = ()
+
+
+class Search:
+    """One question's chains under one search's settings."""
+
+    def __init__(self, policy: Policy, question: Question, params: StepSearch) -> None:
+        """Raises UserError without a verifier, or where sampling is greedy."""
+        need_temperature(policy, params.samples)
+        self._policy, self._question, self._params = policy, question, params
+        self._scorer = Scorer(policy, question, params.step_separator)
+        self._slots: Iterator[tuple[int, ...]] = ((i,) for i in count())
+
+    def part(self, number: int) -> Search:
+        """The same search for a part that goes on beside others: its slots are its own."""
+        part = copy(self)
+        part._slots = ((number, i) for i in count())
+        return part
+
+    def root(self) -> Beam:
+        """The chain that has not thought yet."""
+        prompt = self._policy.prompt_ids(self._question)
+        trace, ended = begin_thinking(self._policy, prompt, self._params)
+        return Beam(trace, ended=ended)
+
+    def fork(self, beams: Sequence[Beam], widths: Sequence[int]) -> list[Beam]:
+        """Each beam as often as its width says. The first branch goes on as the beam itself, the
+        others share what it has paid for and draw random numbers of their own."""
+        branches = []
+        for beam, width in zip(beams, widths, strict=True):
+            paid = beam.trace.generated_tokens + beam.trace.shared
+            trunk = replace(beam.trace, shared=paid, reused=0)
+            for i in range(width):
+                if i == 0 and beam.slot:
+                    branches.append(beam)
+                else:
+                    branches.append(replace(beam, trace=trunk, slot=next(self._slots)))
+        return branches
+
+    async def step(self, beams: Sequence[Beam]) -> list[Beam]:
+        """Every beam one step further, and scored."""
+        grown = await asyncio.gather(*(self._grow(beam) for beam in beams))
+        return await self._scored(grown)
+
+    def best(self, beams: Iterable[Beam], number: int) -> tuple[list[Beam], list[Beam]]:
+        """(kept, pruned): the `number` beams with the highest scores, the earlier of equals, and
+        the others; both in the order they had."""
+        beams = list(beams)
+        ranked = sorted(range(len(beams)), key=lambda i: -self.value(beams[i]))
+        kept = set(ranked[:number])
+        return (
+            [beam for i, beam in enumerate(beams) if i in kept],
+            [beam for i, beam in enumerate(beams) if i not in kept],
+        )
+
+    def value(self, beam: Beam) -> float:
+        """A beam's score."""
+        return reduced(beam.scores, self._params.reduce)
+
+    async def conclude(self, kept: Sequence[Beam], pruned: Sequence[Beam]) -> Outcome:
+        """Let the kept chains answer, score the answers, choose one; what was pruned is paid
+        for."""
+        answered = await asyncio.gather(*(self._answer(beam) for beam in kept))
+        scored = await self._scored(answered)
+        finals = [beam.trace for beam in scored]
+        scores = [beam.scores for beam in scored]
+        text, chosen, extra = await choose(
+            self._policy, self._question, finals, scores, self._params
+        )
+        given_up = [replace(beam.trace, exit_reason="pruned") for beam in pruned]
+        return verified(text, (*finals, *given_up), chosen, extra, self._scorer)
+
+    async def _scored(self, beams: Sequence[Beam]) -> list[Beam]:
+        scores = await self._scorer.score([beam.trace for beam in beams])
+        return [replace(beam, scores=each) for beam, each in zip(beams, scores, strict=True)]
+
+    async def _grow(self, beam: Beam) -> Beam:
+        """Think up to the next separator, the end of thinking, or a limit. Separators before any
+        text belong to the step that follows; an ignored end does not end the step either."""
+        policy, trace, ended = self._policy.fork("sample", *beam.slot), beam.trace, beam.ended
+        before, limit = trace.thinking_tokens, self._params.max_step_tokens
+        while not ended and (room := limit - trace.thinking_tokens + before) > 0:
+            trace, ended = await continue_thinking(
+                policy, trace, self._params, separator=self._scorer.separator, max_tokens=room
+            )
+            step = trace.ids("thinking")[before:]
+            if policy.decode(step).strip() and not just_ignored(trace):
+                break
+        return replace(beam, trace=trace, ended=ended)
+
+    async def _answer(self, beam: Beam) -> Beam:
+        policy = self._policy.fork("sample", *beam.slot)
+        trace = beam.trace
+        if not beam.ended:
+            trace = replace(trace, exit_reason="budget")
+        return replace(beam, trace=await answer(policy, trace, self._params), ended=True)
