@@ -62,9 +62,8 @@ class Series:
     @property
     def name(self) -> str:
         """Unique among the series of one model and task."""
-        held = ", ".join(f"{key}={_text(value)}" for key, value in self.held.items())
-        parts = (self.method, f"by {self.varied}" if self.varied else "", held)
-        return ", ".join(part for part in parts if part)
+        by = f"{self.method} by {self.varied}" if self.varied else self.method
+        return describe(by, self.held)
 
     def label(self, run: Run) -> str:
         """The run by the dial's value, or by the series' name where nothing varies."""
@@ -86,6 +85,11 @@ class Series:
                 point = replace(point, above=default)
             points.append(point)
         return points
+
+
+def describe(name: str, held: Mapping[str, Any]) -> str:
+    """`name` and what is held, on one printable line."""
+    return ", ".join([name, *(f"{key}={_text(value)}" for key, value in held.items())])
 
 
 def method_label(run: Run) -> str:
