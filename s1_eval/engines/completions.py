@@ -1,0 +1,456 @@
+"""The `completions` engine: any server with an OpenAI-style `/v1/completions` that takes prompts
+as token ids and returns the ids it sampled, at one or several addresses. vLLM's server does.
+
+Text is never re-tokenized: a server that can't speak ids is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import struct
+import threading
+import time
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import s1_eval
+from s1_eval.engines.checkpoints import eos_ids, load_tokenizer
+from s1_eval.engines.exact import Request, check_room, continue_exactly
+from s1_eval.engines.models import resolve_model
+from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer
+from s1_eval.errors import UserError
+
+if TYPE_CHECKING:
+    import httpx
+    import tenacity
+
+T = TypeVar("T")
+
+_START = "python -m vllm.entrypoints.openai.api_server --model {model}"
+_COOLING = 10.0
+"""Seconds for which a replica that has just failed is asked only if all others have, too."""
+
+_LONGEST_WAIT = 60.0
+"""Seconds between two tries at most: a server that loads a large model is away for minutes."""
+
+
+class CompletionsEngine:
+    """A model behind one or several servers.
+
+    A question's continuations go to the replica that holds its prefix. A request that a replica
+    drops, refuses with 429 or 5xx, or answers with something unreadable is tried again, on the
+    others first; only when `retries` further tries have failed does it fail, with RuntimeError.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str | Sequence[str] = "http://127.0.0.1:8000/v1",
+        *,
+        tokenizer: str | None = None,
+        api_key: str | None = None,
+        max_connections: int = 128,
+        timeout: float = 3600.0,
+        retries: int = 10,
+        backoff: float = 1.0,
+        context_length: int | None = None,
+        seeding: Literal["request", "engine"] | None = None,
+    ) -> None:
+        """Find the model on every server that is up, and check that it speaks token ids.
+
+        model: the name that the server gives it.
+        base_url: one address or several, up to and including `/v1`; also as a comma list.
+        tokenizer: folder or Hub name; None is what the server says it loaded, else `model`.
+        max_connections: requests in flight at once, per engine.
+        timeout: seconds that one answer may take.
+        retries: further tries of one request.
+        backoff: seconds before the first repetition that has no other replica to go to; each
+            further one waits up to twice as long.
+        context_length: where the server doesn't say it.
+        seeding: None is `request`, except for vLLM on a CPU, which can't seed single requests.
+
+        Raises UserError when no server is up, or one does not have the model or can't speak ids.
+        """
+        import httpx
+
+        urls = base_url.split(",") if isinstance(base_url, str) else list(base_url)
+        self._urls = [url.strip().rstrip("/") for url in urls if url.strip()]
+        if not self._urls or not all(u.startswith(("http://", "https://")) for u in self._urls):
+            raise UserError(f"base_url={base_url!r}: give e.g. http://127.0.0.1:8000/v1")
+        if max_connections < 1 or retries < 0 or timeout <= 0 or backoff < 0:
+            raise UserError(
+                f"max_connections={max_connections}, retries={retries}, timeout={timeout}, "
+                f"backoff={backoff}: give numbers of at least 1, 0, more than 0, and 0"
+            )
+        self._model = model
+        self._retries = retries
+        self._backoff = backoff
+        self._roots = _Roots()
+        self._cooling: dict[str, float] = {}
+        options: dict[str, Any] = {
+            "headers": {"Authorization": f"Bearer {api_key}"} if api_key else {},
+            "timeout": httpx.Timeout(timeout, connect=10.0, pool=None),
+        }
+        with httpx.Client(**options) as client:
+            cards = _cards(client, model, self._urls)
+            root = str(next(iter(cards.values())).get("root") or model)
+            source = resolve_model(tokenizer) if tokenizer else _tokenizer_source(root, model)
+            loaded = load_tokenizer(source)
+            self._tokenizer: Tokenizer = loaded
+            self._vocabulary = frozenset(loaded.get_vocab().values())
+            dialects = {_dialect(client, url, model, min(self._vocabulary)) for url in cards}
+            server = _version(client, next(iter(cards)))
+        if len(dialects) > 1:
+            raise UserError(f"the servers at {', '.join(cards)} differ: start them all alike")
+        self._dialect = dialects.pop()
+        lengths: set[Any] = {context_length or card.get("max_model_len") for card in cards.values()}
+        if not all(isinstance(length, int) and length > 0 for length in lengths):
+            raise UserError(f"{next(iter(cards))} does not say its context: give context_length")
+        on_cpu = "cpu" in server
+        self._info = EngineInfo(
+            engine="completions",
+            model=model,
+            context_length=min(lengths),
+            eos_ids=eos_ids(source, loaded),
+            dtype="server",
+            fingerprint=hashlib.sha256(f"{model}\n{root}".encode()).hexdigest(),
+            seeding=seeding or ("engine" if on_cpu else "request"),
+            versions={"s1_eval": s1_eval.__version__, "server": server},
+        )
+        self._thread = _LoopThread("s1-completions")
+        self._client = httpx.AsyncClient(
+            **options, limits=httpx.Limits(max_connections=max_connections)
+        )
+        # httpx searches its queue at every event; what waits here costs nothing.
+        self._slots = asyncio.Semaphore(max_connections)
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self._tokenizer
+
+    async def generate(
+        self, prompt: Sequence[int], *, max_tokens: int, stop: Stop, sampling: Sampling
+    ) -> Generation:
+        """See `Engine.generate`."""
+        check_room(self._info, prompt, max_tokens)
+        return await self._thread.run(
+            continue_exactly(
+                self._serve,
+                prompt,
+                max_tokens=max_tokens,
+                stop=stop,
+                sampling=sampling,
+                tokenizer=self._tokenizer,
+                vocabulary=self._vocabulary,
+            )
+        )
+
+    def close(self) -> None:
+        self._thread.close(self._client.aclose)
+
+    async def _serve(self, request: Request) -> tuple[int, ...]:
+        from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt
+
+        body = self._body(request)
+        replicas = self._replicas(request.prompt)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_TransientError),
+            stop=stop_after_attempt(1 + self._retries),
+            wait=self._wait,
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    now = time.monotonic()
+                    turn = attempt.retry_state.attempt_number - 1
+                    turn %= len(replicas)
+                    url = min(
+                        replicas[turn:] + replicas[:turn],
+                        key=lambda u: self._cooling.get(u, 0.0) > now,
+                    )
+                    async with self._slots:
+                        return await self._post(url, body, request.max_tokens)
+        except RetryError as error:
+            last = error.last_attempt.exception()
+            raise RuntimeError(
+                f"{self._model}: {1 + self._retries} tries failed, the last one so: {last}"
+            ) from last
+        raise AssertionError("unreachable")
+
+    def _replicas(self, prompt: tuple[int, ...]) -> list[str]:
+        """All replicas, best first: by rendezvous hashing of the question, so that those that
+        remain keep their questions when one is gone."""
+        if len(self._urls) == 1:
+            return self._urls
+        root = self._roots.of(prompt)
+        return sorted(self._urls, key=lambda u: hashlib.sha256(root + u.encode()).digest())
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Seconds until the next try: none if some replica has not failed lately."""
+        assert state.outcome is not None
+        error = state.outcome.exception()
+        if isinstance(error, _TransientError) and error.retry_after is not None:
+            return min(error.retry_after, _LONGEST_WAIT)
+        now = time.monotonic()
+        if any(self._cooling.get(url, 0.0) <= now for url in self._urls):
+            return 0.0
+        from tenacity import wait_random_exponential
+
+        return wait_random_exponential(self._backoff, _LONGEST_WAIT)(state)
+
+    async def _post(self, url: str, body: dict[str, Any], max_tokens: int) -> tuple[int, ...]:
+        import httpx
+
+        try:
+            response = await self._client.post(f"{url}/completions", json=body)
+            _check_status(response, url)
+            ids, reason = _sampled(response, url, body["prompt"], self._dialect)
+        except (httpx.TransportError, _TransientError) as error:
+            self._cooling[url] = time.monotonic() + _COOLING
+            if isinstance(error, _TransientError):
+                raise
+            raise _TransientError(f"{url}: {error!r}") from error
+        self._cooling.pop(url, None)
+        if len(ids) < max_tokens and reason == "length":
+            raise RuntimeError(
+                f"{url} cut an answer at {len(ids)} of {max_tokens} tokens: "
+                "raise the server's own limit on output tokens"
+            )
+        return ids
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        sampling, stop = request.sampling, request.stop
+        body: dict[str, Any] = {
+            "model": self._model,
+            "prompt": list(request.prompt),
+            "max_tokens": request.max_tokens,
+            "temperature": sampling.temperature,
+            # vLLM takes what is left out from the model's generation config.
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k or -1,
+            "min_p": 0.0,
+            "repetition_penalty": 1.0,
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
+            "min_tokens": stop.min_tokens,
+            "ignore_eos": True,
+            "stop_token_ids": sorted(stop.ids),
+            "skip_special_tokens": False,
+            **_DIALECTS[self._dialect],
+        }
+        if stop.strings:
+            body["stop"] = list(stop.strings)
+        if request.banned:
+            body["logit_bias"] = {str(id): -100 for id in sorted(request.banned)}
+        if sampling.seed is not None and sampling.temperature and self._info.seeding == "request":
+            body["seed"] = sampling.seed
+        return body
+
+
+Dialect = Literal["token_ids", "logprobs"]
+_DIALECTS: dict[Dialect, dict[str, Any]] = {
+    "token_ids": {"return_token_ids": True},
+    "logprobs": {"logprobs": 1, "return_tokens_as_token_ids": True},
+}
+"""How a server is asked for the ids that it sampled."""
+
+
+class _TransientError(Exception):
+    """Worth another try. retry_after: seconds, where the server asks for them."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class _Roots:
+    """Which question a prompt belongs to: the first prompt seen that it begins with."""
+
+    def __init__(self) -> None:
+        self._roots: set[bytes] = set()
+        self._lengths: set[int] = set()
+
+    def of(self, prompt: Sequence[int]) -> bytes:
+        packed = memoryview(struct.pack(f"<{len(prompt)}I", *prompt))
+        digest, upto = hashlib.sha256(), 0
+        for length in sorted(n for n in self._lengths if n <= len(prompt)):
+            digest.update(packed[4 * upto : 4 * length])
+            upto = length
+            if digest.digest() in self._roots:
+                return digest.digest()
+        digest.update(packed[4 * upto :])
+        self._roots.add(digest.digest())
+        self._lengths.add(len(prompt))
+        return digest.digest()
+
+
+class _LoopThread:
+    """An event loop on a thread of its own, so that connections outlive the caller's loop."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await `coroutine` over there. RuntimeError if the thread is closed meanwhile."""
+        if self._closing.is_set():
+            coroutine.close()
+            raise RuntimeError("the engine is closed")
+        try:
+            return await asyncio.wrap_future(
+                asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            )
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closing.is_set() and not (task and task.cancelling()):
+                raise RuntimeError("the engine was closed while a call was in flight") from None
+            raise
+
+    def close(self, last: Any) -> None:
+        """Cancel what is in flight, await `last()`, and end the thread."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+
+        async def end() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await last()
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def _cards(client: httpx.Client, model: str, urls: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What each server that is up says about the model."""
+    import httpx
+
+    cards: dict[str, dict[str, Any]] = {}
+    down: list[str] = []
+    for url in urls:
+        try:
+            response = client.get(f"{url}/models", timeout=30.0)
+            _check_status(response, url)
+            listed = {str(card["id"]): card for card in response.json()["data"]}
+        except (httpx.TransportError, _TransientError) as error:
+            down.append(f"{url} ({error or type(error).__name__})")
+            continue
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(f"{url}/models is no list of models: check base_url") from error
+        if model not in listed:
+            raise UserError(
+                f"{url} does not serve {model!r}: choose from {', '.join(map(repr, listed))}"
+            )
+        cards[url] = listed[model]
+    if not cards:
+        raise UserError(
+            f"no server answers at {', '.join(down)}: check base_url, or start one with "
+            f"`{_START.format(model=model)}`"
+        )
+    return cards
+
+
+def _tokenizer_source(root: str, model: str) -> str:
+    """The server's own model folder if it is here, too, else what `model` means here."""
+    try:
+        return resolve_model(root)
+    except UserError:
+        pass
+    try:
+        return resolve_model(model)
+    except UserError as error:
+        raise UserError(
+            f"can't tell which tokenizer {model!r} has (the server loaded it from {root}): "
+            "give tokenizer=FOLDER or its name on the Hugging Face Hub"
+        ) from error
+
+
+def _dialect(client: httpx.Client, url: str, model: str, id: int) -> Dialect:
+    """How the server returns sampled ids, found out with a prompt of one id."""
+    import httpx
+
+    problems: list[str] = []
+    for dialect, options in _DIALECTS.items():
+        body = {"model": model, "prompt": [id], "max_tokens": 1, "temperature": 0, **options}
+        try:
+            response = client.post(f"{url}/completions", json=body)
+            _check_status(response, url)
+            _sampled(response, url, [id], dialect)
+            return dialect
+        except (httpx.TransportError, _TransientError, UserError) as error:
+            problems.append(str(error) or repr(error))
+    raise UserError(
+        f"the server at {url} can't be used: it has to take prompts as token ids and return the "
+        f"ids that it sampled; vLLM's does: `{_START.format(model=model)}` ({'; '.join(problems)})"
+    )
+
+
+def _version(client: httpx.Client, url: str) -> str:
+    """What vLLM's server calls its version; `unknown` for others."""
+    import httpx
+
+    try:
+        response = client.get(f"{url.removesuffix('/v1')}/version", timeout=30.0)
+        return str(response.raise_for_status().json()["version"])
+    except (httpx.HTTPError, ValueError, TypeError, KeyError):
+        return "unknown"
+
+
+def _check_status(response: httpx.Response, url: str) -> None:
+    """Raises _TransientError where another try may help, else UserError with what to change."""
+    status = response.status_code
+    if status == 200:
+        return
+    said = response.text[:500]
+    if status in (408, 409, 425, 429) or status >= 500:
+        wait = response.headers.get("retry-after", "")
+        raise _TransientError(
+            f"{url} answered {status}: {said}", float(wait) if wait.isdecimal() else None
+        )
+    if status in (401, 403):
+        raise UserError(f"{url} answered {status}: give the server's key as api_key ({said})")
+    if status == 404:
+        raise UserError(f"{url} answered 404: base_url usually ends in /v1 ({said})")
+    raise UserError(f"{url} refused the request with {status}: {said}")
+
+
+def _sampled(
+    response: httpx.Response, url: str, prompt: Sequence[int], dialect: Dialect
+) -> tuple[tuple[int, ...], str]:
+    """The ids that the server sampled, the stop's included, and its reason to end.
+
+    Hostile input: anything that is not exactly that raises _TransientError.
+    """
+    try:
+        choice = response.json()["choices"][0]
+        reason: Any = choice["finish_reason"]
+        ids: list[Any]
+        if dialect == "token_ids":
+            ids = choice["token_ids"]
+            if choice.get("prompt_token_ids", prompt) != list(prompt):
+                raise ValueError("it changed the prompt's ids")
+        else:
+            tokens = choice["logprobs"]["tokens"]
+            ids = [int(token.removeprefix("token_id:")) for token in tokens]
+            if not all(token.startswith("token_id:") for token in tokens):
+                raise ValueError("it names tokens by their text")
+        if reason not in ("stop", "length"):
+            raise ValueError(f"finish_reason {reason!r}")
+        if not all(type(id) is int and id >= 0 for id in ids):
+            raise ValueError("ids that are no whole numbers")
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise _TransientError(
+            f"{url} gave an unreadable answer ({error!r}): {response.text[:200]}"
+        ) from error
+    return tuple(ids), reason

@@ -1,0 +1,343 @@
+"""The completions engine against a server on loopback that fails in every way servers fail."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from http_server import CompletionsServer
+from pseudo_model import PIECES, PseudoEngine, next_id
+
+from s1_eval.engines.completions import CompletionsEngine
+from s1_eval.engines.protocol import Sampling, Stop
+from s1_eval.errors import UserError
+
+PROMPT = (2, 3, 4)
+PADDED = frozenset({7, 8})
+
+
+@pytest.fixture
+def serve(pseudo_folder):
+    """Starts servers and stops them after the test."""
+    servers = []
+
+    def start(**options) -> CompletionsServer:
+        servers.append(CompletionsServer(str(pseudo_folder), **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def connect():
+    """Opens engines and closes them after the test."""
+    engines = []
+
+    def start(*servers, **options) -> CompletionsEngine:
+        urls = [getattr(server, "url", server) for server in servers]
+        options = {"backoff": 0.01, "timeout": 5.0} | options
+        engines.append(CompletionsEngine("pseudo", urls, **options))
+        return engines[-1]
+
+    yield start
+    for engine in engines:
+        engine.close()
+
+
+def ask(engine, prompt=PROMPT, *, max_tokens=30, stop=Stop(), sampling=Sampling()):
+    return asyncio.run(engine.generate(prompt, max_tokens=max_tokens, stop=stop, sampling=sampling))
+
+
+def chain(prompt=PROMPT, length=30) -> tuple[int, ...]:
+    """What the pseudo-model writes greedily, ids outside the tokenizer left out."""
+    ids: tuple[int, ...] = ()
+    while len(ids) < length:
+        ids += (next_id((*prompt, *ids), PADDED, None, len(PIECES) + len(PADDED)),)
+    return ids
+
+
+@pytest.mark.parametrize("dialect", ["token_ids", "logprobs"])
+def test_ids_go_out_and_come_back_exactly(serve, connect, dialect):
+    server = serve(dialects=(dialect,))
+    engine = connect(server)
+    assert ask(engine).ids == chain()
+    assert server.bodies[-1]["prompt"][:3] == list(PROMPT)
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [Stop(frozenset({0, 3})), Stop(strings=("ab",)), Stop(frozenset({1}), ("\n\n",), 7)],
+)
+def test_stops_are_those_of_the_contract(serve, connect, stop):
+    server = serve()
+    server.model.vocabulary = len(PIECES)
+    engine = connect(server)
+    for first in range(7):
+        want = asyncio.run(
+            PseudoEngine().generate((first,), max_tokens=40, stop=stop, sampling=Sampling())
+        )
+        assert ask(engine, (first,), max_tokens=40, stop=stop) == want
+
+
+def test_a_seed_makes_one_request_repeatable_where_the_server_seeds(serve, connect):
+    engine = connect(serve())
+    assert engine.info.seeding == "request"
+    seeded = Sampling(1.0, seed=5)
+    assert ask(engine, sampling=seeded) == ask(engine, sampling=seeded)
+    assert ask(engine, sampling=seeded) != ask(engine, sampling=Sampling(1.0, seed=6))
+
+
+def test_vllm_on_a_cpu_is_never_sent_a_seed(serve, connect):
+    server = serve(version="0.32.0+cpu")
+    engine = connect(server)
+    assert engine.info.seeding == "engine"
+    ask(engine, sampling=Sampling(1.0, seed=5))
+    assert "seed" not in server.bodies[-1]
+
+
+def test_the_servers_own_sampling_defaults_are_overruled(serve, connect):
+    server = serve()
+    ask(connect(server))
+    neutral = {
+        "temperature": 0.0,
+        "top_p": 1.0,
+        "top_k": -1,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "ignore_eos": True,
+        "skip_special_tokens": False,
+    }
+    assert neutral.items() <= server.bodies[-1].items()
+
+
+@pytest.mark.parametrize(
+    "fault", [500, 503, 429, "drop", "truncate", "malformed", "html", "no ids", "abort"]
+)
+def test_passing_faults_cost_tries_not_samples(serve, connect, fault):
+    server = serve()
+    server.model.vocabulary = len(PIECES)
+    engine = connect(server)
+    server.faults.extend([fault] * 3)
+    before = len(server.bodies)
+    assert ask(engine).ids == ask(engine).ids
+    assert len(server.bodies) - before == 5
+
+
+def test_a_hang_is_given_up_and_tried_again(serve, connect):
+    server = serve()
+    engine = connect(server, timeout=0.3)
+    server.faults.append("hang")
+    assert ask(engine).ids == chain()
+
+
+@pytest.mark.parametrize("fault", [500, "drop", "malformed", "hang"])
+def test_a_fault_that_stays_is_a_clear_error(serve, connect, fault):
+    server = serve()
+    engine = connect(server, retries=2, timeout=0.3)
+    server.faults.extend([fault] * 3)
+    with pytest.raises(RuntimeError, match=rf"3 tries failed.*{server.url}"):
+        ask(engine)
+    assert ask(engine).ids == chain()
+
+
+def test_retry_after_is_obeyed(serve, connect):
+    server = serve()
+    engine = connect(server, backoff=0.0)
+    server.retry_after = "1"
+    server.faults.append(429)
+    began = time.monotonic()
+    ask(engine)
+    assert time.monotonic() - began >= 1
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [(400, "refused the request with 400: .*told to fail"), (401, "api_key"), (404, "/v1")],
+)
+def test_what_only_the_user_can_change_is_not_retried(serve, connect, status, message):
+    server = serve()
+    engine = connect(server)
+    before = len(server.bodies)
+    server.faults.extend([status] * 5)
+    with pytest.raises(UserError, match=message):
+        ask(engine)
+    assert len(server.bodies) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "stop", "message"),
+    [
+        ({"token_ids": [2] * 31}, Stop(), "31 tokens where 1 to 30"),
+        ({"token_ids": [2, 0, 3], "finish_reason": "stop"}, Stop(frozenset({0})), "stop_token_ids"),
+        ({"token_ids": [2] * 5, "finish_reason": "length"}, Stop(), "cut an answer at 5 of 30"),
+    ],
+)
+def test_a_server_that_ignores_caps_or_stops_is_reported(serve, connect, answer, stop, message):
+    server = serve()
+    engine = connect(server)
+    server.answer = answer
+    with pytest.raises(RuntimeError, match=message):
+        ask(engine, stop=stop)
+
+
+def test_a_server_that_speaks_text_only_is_refused(serve, connect):
+    with pytest.raises(UserError, match="as token ids and return the ids"):
+        connect(serve(dialects=()))
+
+
+def test_a_server_that_changes_the_prompt_is_refused(serve, connect):
+    server = serve(dialects=("token_ids",))
+    server.answer = {"prompt_token_ids": [1, 2]}
+    with pytest.raises(UserError, match="changed the prompt"):
+        connect(server)
+
+
+def test_a_server_that_is_down_is_named_with_how_to_start_one(connect):
+    with pytest.raises(UserError, match=r"no server answers at http://127.0.0.1:9/v1.*python -m"):
+        connect("http://127.0.0.1:9/v1")
+
+
+def test_a_model_that_is_not_served_is_refused_with_those_that_are(serve):
+    with pytest.raises(UserError, match="does not serve 'other': choose from 'pseudo'"):
+        CompletionsEngine("other", serve().url)
+
+
+def test_a_context_that_the_server_keeps_to_itself_must_be_given(serve, connect):
+    server = serve(max_model_len=None)
+    with pytest.raises(UserError, match="give context_length"):
+        connect(server)
+    assert connect(server, context_length=99).info.context_length == 99
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://x/v1"])
+def test_an_address_that_is_none_is_refused(url):
+    with pytest.raises(UserError, match="base_url"):
+        CompletionsEngine("pseudo", url)
+
+
+def test_what_does_not_fit_the_context_is_never_sent(serve, connect):
+    server = serve()
+    engine = connect(server)
+    before = len(server.bodies)
+    with pytest.raises(UserError, match="ask for at most 509"):
+        ask(engine, max_tokens=510)
+    assert len(server.bodies) == before
+
+
+def test_no_more_requests_are_in_flight_than_connections(serve, connect):
+    server = serve()
+    server.delay = 0.02
+    engine = connect(server, max_connections=3)
+
+    async def many():
+        return await asyncio.gather(
+            *(
+                engine.generate((n % 7, 2), max_tokens=3, stop=Stop(), sampling=Sampling())
+                for n in range(20)
+            )
+        )
+
+    assert len(asyncio.run(many())) == 20
+    assert server.peak == 3
+
+
+def test_a_questions_continuations_go_where_its_prefix_is(serve, connect):
+    servers = [serve() for _ in range(3)]
+    engine = connect(*servers)
+    questions = [(first, second) for first in range(5) for second in range(3)]
+    for question in questions:
+        prompt = question
+        for _ in range(3):
+            prompt += ask(engine, prompt, max_tokens=2).ids
+    homes = [
+        {s.port for s in servers for b in s.bodies if tuple(b["prompt"][:2]) == q}
+        for q in questions
+    ]
+    assert all(len(home) == 1 for home in homes)
+    assert set.union(*homes) == {s.port for s in servers}
+
+
+def test_a_replica_that_dies_costs_no_sample(serve, connect):
+    servers = [serve() for _ in range(3)]
+    engine = connect(*servers)
+
+    async def run():
+        async def one(n):
+            prompt = (n % 7, n // 7)
+            for _ in range(4):
+                got = await engine.generate(prompt, max_tokens=3, stop=Stop(), sampling=Sampling())
+                prompt += got.ids
+            if n == 5:
+                servers[0].stop()
+            return prompt
+
+        return await asyncio.gather(*(one(n) for n in range(14)))
+
+    for n, got in enumerate(asyncio.run(run())):
+        assert got[2:] == chain(got[:2], 12), n
+
+
+def test_a_replica_that_is_down_at_the_start_is_left_out(serve, connect):
+    engine = connect("http://127.0.0.1:9/v1", serve())
+    assert ask(engine).ids == chain()
+
+
+def test_a_server_that_restarts_is_waited_for(serve, connect, pseudo_folder):
+    server = serve()
+    engine = connect(server, backoff=0.2, retries=20)
+    server.stop()
+
+    async def run():
+        waiting = asyncio.create_task(
+            engine.generate(PROMPT, max_tokens=30, stop=Stop(), sampling=Sampling())
+        )
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        serve(port=server.port)
+        return await waiting
+
+    assert asyncio.run(run()).ids == chain()
+
+
+def test_closing_ends_calls_in_flight_with_an_error(serve, connect):
+    server = serve()
+    slow = connect(server)
+    server.delay = 5.0
+
+    async def run():
+        call = asyncio.create_task(
+            slow.generate(PROMPT, max_tokens=3, stop=Stop(), sampling=Sampling())
+        )
+        await asyncio.sleep(0.2)
+        slow.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            await call
+        with pytest.raises(RuntimeError, match="closed"):
+            await slow.generate(PROMPT, max_tokens=3, stop=Stop(), sampling=Sampling())
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_call_is_cancelled(serve, connect):
+    server = serve()
+    engine = connect(server)
+    server.delay = 5.0
+
+    async def run():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await engine.generate(PROMPT, max_tokens=3, stop=Stop(), sampling=Sampling())
+
+    asyncio.run(run())
+
+
+def test_the_record_says_what_served(serve, connect, pseudo_folder):
+    info = connect(serve()).info
+    assert (info.engine, info.model, info.context_length) == ("completions", "pseudo", 512)
+    assert info.eos_ids == {0}
+    assert info.versions["server"] == "0.32.0"
