@@ -26,13 +26,13 @@ def resolve_model(name: str) -> str:
             )
         return str(folder)
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         if not (path / "config.json").is_file():
             raise UserError(f"{name} is a folder without a config.json: give a model's own folder")
         return str(path)
     if not _HUB_NAME.fullmatch(name) or name.startswith("."):
         raise UserError(
-            f"there is no model folder {name}: give `nano`, a folder with a config.json, "
+            f"there is no model folder {name!r}: give `nano`, a folder with a config.json, "
             "or a name on the Hugging Face Hub such as simplescaling/s1.1-32B"
         )
     return name

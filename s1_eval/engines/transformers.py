@@ -27,6 +27,7 @@ from s1_eval.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
     from s1_eval.engines.decoding import Decoder, Row
 
@@ -77,6 +78,7 @@ class TransformersEngine:
         hub = {"revision": revision, "trust_remote_code": trust_remote_code}
         loaded, self._tokenizer = _load(model, source, kind, hub)
         loaded.to(where).eval()
+        self._model: PreTrainedModel | None = loaded
         self._vocabulary = _vocabulary(loaded, self._tokenizer)
         self._info = EngineInfo(
             engine="transformers",
@@ -111,6 +113,11 @@ class TransformersEngine:
         tokenizer: Tokenizer = self._tokenizer
         return tokenizer
 
+    @property
+    def model(self) -> PreTrainedModel | None:
+        """The loaded weights, for log-likelihoods while nothing is in flight; None once closed."""
+        return self._model
+
     async def generate(
         self, prompt: Sequence[int], *, max_tokens: int, stop: Stop, sampling: Sampling
     ) -> Generation:
@@ -140,6 +147,7 @@ class TransformersEngine:
         self._closing = True
         self._wake.set()
         self._thread.join()
+        self._model = None
         atexit.unregister(self.close)
 
     def _work(self, decoder: Decoder) -> None:
