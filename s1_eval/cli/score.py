@@ -1,0 +1,63 @@
+"""`s1-eval score`: Control, Scaling and Performance of runs that any harness left."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "score", help="score recorded runs: ours, Inspect logs, lm-eval sample files"
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders or files")
+    parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
+    parser.add_argument("--out", type=Path, help="folder for table, pictures and report.html")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument("--resamples", type=int, default=10_000)
+    parser.add_argument(
+        "--common-questions",
+        action="store_true",
+        help="compare runs of different question sets on the questions they share",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from s1_eval.metrics import score
+    from s1_eval.records import read_runs
+
+    runs = read_runs(args.paths)
+    entries = score(runs, args.seed, args.resamples, args.common_questions)
+    if args.out:
+        from s1_eval.report import write
+
+        write(runs, args.out, entries)
+    if args.json:
+        print(json.dumps(entries, indent=2, allow_nan=False))  # noqa: T201
+    else:
+        _print(entries)
+    return 0
+
+
+def report(folders: Sequence[Path], out: Path) -> int:
+    """What a sweep ends with: the table on the terminal, everything in `out`."""
+    from rich.console import Console
+
+    from s1_eval.records import read_runs
+    from s1_eval.report import write
+
+    _print(write(read_runs(folders), out))
+    Console(stderr=True).print(f"Table, pictures and report.html: {out}", markup=False)
+    return 0
+
+
+def _print(entries: Sequence[Any]) -> None:
+    from rich.console import Console
+
+    from s1_eval.report import render
+
+    render(entries, Console())
