@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from s1_eval.answers.choices import ChoiceGrader
@@ -22,7 +22,6 @@ __all__ = [
     "Verdict",
     "compare",
     "extract",
-    "grade_async",
     "grader",
 ]
 
@@ -45,12 +44,3 @@ def grader(name: str, /, **strictness: Any) -> Grader:
         return GRADERS[name](**strictness)
     except TypeError as error:
         raise UserError(f"grader {name!r} does not take these settings: {error}") from error
-
-
-async def grade_async(
-    grader: Grader, answer: str, target: str, options: Sequence[str] = ()
-) -> Verdict:
-    """`grader.grade` without holding up the event loop while a worker thinks."""
-    from anyio import to_thread
-
-    return await to_thread.run_sync(grader.grade, answer, target, options)

@@ -15,6 +15,9 @@ from fractions import Fraction
 Number = Fraction | complex
 
 _MOST_BITS = 20_000
+_HOPELESS = 10_000_000
+"""Bits of a number, or the number in a factorial: no computer algebra gets there in seconds."""
+
 _LETTERS = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi "
     "chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega hbar ell"
@@ -24,6 +27,10 @@ _GREEK = frozenset("\\" + name for name in _LETTERS.split())
 
 class NoValue(Exception):
     """Not elementary arithmetic, ambiguous, undefined or too large."""
+
+
+class TooLarge(NoValue):
+    """A number so large that sympy need not be asked either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,8 @@ def apart(a: Value, b: Value) -> Fraction | float:
     rounding can have done."""
     if isinstance(a.number, Fraction) and isinstance(b.number, Fraction):
         return abs(a.number - b.number)
+    if math.inf in (a.scale, b.scale):
+        return 0.0
     gap = abs(complex(a.number) - complex(b.number))
     return max(0.0, gap - 1e-9 * max(a.scale, b.scale))
 
@@ -124,12 +133,16 @@ class _Evaluator:
         base = self.atom()
         while self.peek() == "!":
             self.at += 1
-            if not (isinstance(base, Fraction) and base.denominator == 1 and 0 <= base <= 100):
-                raise NoValue
+            if not _is_count(base):
+                raise TooLarge if _exceeds(base, _HOPELESS) and not self.symbols else NoValue
+            assert isinstance(base, Fraction)
             base = Fraction(math.factorial(base.numerator))
         if self.peek() == "^":
             self.at += 1
-            base = _power(base, self.group())
+            exponent = self.group()
+            if not self.symbols and _exceeds(base, 1) and _exceeds(exponent, _HOPELESS):
+                raise TooLarge
+            base = _power(base, exponent)
         return base
 
     def group(self) -> Number:
@@ -155,7 +168,7 @@ class _Evaluator:
         if token == "\\binom":
             n, k = self.group(), self.group()
             if not (_is_count(n) and _is_count(k)):
-                raise NoValue
+                raise TooLarge if _exceeds(n, _HOPELESS) and not self.symbols else NoValue
             return Fraction(math.comb(int(n.real), int(k.real)))
         if token == "\\pi":
             return complex(math.pi)
@@ -225,6 +238,10 @@ _FACTORS = frozenset({"(", "\\frac", "\\sqrt", "\\binom", "\\pi"})
 
 def _is_count(number: Number) -> bool:
     return isinstance(number, Fraction) and number.denominator == 1 and 0 <= number <= 200
+
+
+def _exceeds(number: Number, limit: int) -> bool:
+    return isinstance(number, Fraction) and abs(number) > limit
 
 
 def _size(number: Number) -> float:

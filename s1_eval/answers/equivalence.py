@@ -358,8 +358,8 @@ def rounds(answer: Scalar, strictness: Strictness) -> bool:
     no finite decimal."""
     if strictness.decimals is None or answer.places < strictness.decimals or answer.value is None:
         return False
-    digits: int = abs(answer.value * 10**answer.places).numerator
-    return digits >= 10 ** (strictness.decimals - 1)
+    digits = abs(answer.value * 10**answer.places).numerator
+    return bool(digits >= 10 ** (strictness.decimals - 1))
 
 
 def half_a_unit(answer: Scalar) -> Fraction:
@@ -408,6 +408,8 @@ def by_value(gold: Reading, answer: Reading, strictness: Strictness) -> Decision
             (arithmetic.evaluate(gold.tokens, point), arithmetic.evaluate(answer.tokens, point))
             for point in range(2)
         ]
+    except arithmetic.TooLarge:
+        return Decision(False, "not decided: too large to evaluate")
     except arithmetic.NoValue:
         return OPEN
     constant = not any(g.symbols or a.symbols for g, a in values)

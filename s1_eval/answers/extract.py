@@ -215,13 +215,16 @@ def _whole(text: str) -> Extraction | None:
         return None
     bare = _WRAPPED.sub(" ", line)
     words = [w for w in _WORD.findall(bare) if w.lower() not in _KNOWN and not is_unit(w)]
-    few = len(words) <= (0 if any(c.isdigit() for c in bare) else 3)
-    return Extraction(line, "whole text") if few else None
+    if any(c.isdigit() for c in bare):
+        prose = len(words) > 1 or any(len(w) > 3 for w in words)
+    else:
+        prose = len(words) > 3
+    return None if prose else Extraction(line, "whole text")
 
 
 _LONGEST_WHOLE = 400
 _WRAPPED = re.compile(r"\\[A-Za-z]+(?:\s*\{[^{}]{0,80}\})?")
-_WORD = re.compile(r"[A-Za-z]{3,}")
+_WORD = re.compile(r"(?<![A-Za-z\d^_])[A-Za-z]{3,}")
 _KNOWN_WORDS = "and sqrt sin cos tan cot sec csc log exp inf infinity base degrees percent union"
 _KNOWN = frozenset(_KNOWN_WORDS.split())
 

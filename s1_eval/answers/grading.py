@@ -11,9 +11,9 @@ from typing import Protocol
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """correct: the answer equals the target. answered: an answer could be found at all.
-    answer: the answer as it was extracted, empty if none. rule: what extracted it, then what
-    decided, e.g. "boxed: exact number". gold_read_as, answer_read_as: how each side was
-    understood. milliseconds: wall-clock time of this verdict."""
+    answer: the answer as it was extracted, itself a target to compare others with; empty if none.
+    rule: what extracted it, then what decided, e.g. "boxed: exact numbers". gold_read_as,
+    answer_read_as: how each side was understood. milliseconds: wall-clock time of the verdict."""
 
     correct: bool
     answered: bool
@@ -35,7 +35,8 @@ class Grader(Protocol):
         ...
 
     def grade(self, answer: str, target: str, options: Sequence[str] = ()) -> Verdict:
-        """Never raises on any `answer`; what can't be read is not answered and not correct.
+        """Never raises on any `answer`; what can't be read is not answered and not correct. May
+        take seconds: an event loop calls it by `asyncio.to_thread`.
 
         options: the texts of a multiple-choice question's options in the order they were shown;
             other graders ignore them.

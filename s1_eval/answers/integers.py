@@ -56,7 +56,7 @@ class IntegerGrader:
         return Verdict(
             correct=decided == "integers" and value == gold,
             answered=bool(found.text),
-            answer=found.text,
+            answer=found.text if value is None else str(value),
             rule=f"{found.rule}: {decided}",
             gold_read_as="" if gold is None else str(gold),
             answer_read_as="" if value is None else str(value),

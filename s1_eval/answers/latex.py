@@ -187,9 +187,12 @@ def _scan(text: str) -> Iterator[str]:
             yield "\\%" if token == "%" else token
 
 
+_FILLER = re.compile(r"\\ |~|(?<!\\)\$")
+
+
 def _text(wrapper: str, words: str) -> Iterator[str]:
     """A text wrapper: a formula in a font is the formula, words stay together as one token."""
-    words = " ".join(words.replace("\\ ", " ").replace("~", " ").replace("$", "").split())
+    words = " ".join(_FILLER.sub(" ", words).split())
     bare = words.strip(" .,;:")
     low = bare.lower()
     if low in ("and", "or"):
@@ -210,7 +213,7 @@ def _text(wrapper: str, words: str) -> Iterator[str]:
 
 def _is_formula(words: str, *, font: bool) -> bool:
     """Whether a wrapper holds mathematics: `\\text{12 cm}`, `\\mathbf{v}`; not `\\text{(C)}`."""
-    if re.match(r"[-+$]?\.?\d", words):
+    if re.match(r"[-+]?(?:\\\$)?\.?\d", words):
         return True
     if re.search(r"[A-Za-z]{2}", words):
         return False

@@ -1,9 +1,9 @@
 """A pool of worker processes that answer questions one at a time and can be killed.
 
 Only JSON crosses the pipes, so nothing that a model wrote is ever unpickled. Workers are started
-on demand by `subprocess` (never forked from a threaded parent), limited in memory by the kernel,
-killed at a wall-clock limit, and they end when the parent does: their input then closes. No
-signals are used, so any thread may ask.
+on demand by `subprocess` (never forked from a threaded parent), limited in memory and processor
+time by the kernel, killed at a wall-clock limit, and they end when the parent does: their input
+then closes. This process sets no signal handlers, so any thread may ask.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -22,8 +23,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-SECONDS = 5.0
-"""Wall clock per question. Honest pairs take milliseconds."""
+PROCESSOR_SECONDS = 5
+"""Processor time per question, whole seconds. Honest pairs take milliseconds, and this much on a
+busy machine too: a verdict must not depend on what else runs."""
+
+SECONDS = 30.0
+"""Wall clock per question, for what waits instead of computing."""
 
 MEGABYTES = 1_024
 """Address space per worker, of which Python and sympy take about a quarter."""
@@ -39,33 +44,35 @@ class Failed(Exception):
 class Pool:
     """Up to `size` workers running `python -m module`, which serves with `worker.serve`.
 
-    seconds: wall-clock limit per question, starting when a worker takes it up.
-    megabytes: limit on a worker's address space.
+    processor_seconds, seconds: limits per question on the processor time and on the wall clock,
+        from when a worker takes it up. megabytes: limit on a worker's address space.
     Safe to call from any thread.
     """
 
     def __init__(
         self,
         size: int | None = None,
+        processor_seconds: int = PROCESSOR_SECONDS,
         seconds: float = SECONDS,
         megabytes: int = MEGABYTES,
         module: str = "s1_eval.answers.worker",
     ) -> None:
         self.size = size or min(os.cpu_count() or 1, 8)
-        self.seconds, self.megabytes, self.module = seconds, megabytes, module
+        self.processor_seconds, self.seconds = processor_seconds, seconds
+        self.megabytes, self.module = megabytes, module
         self._parent = os.getpid()
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(self.size)
 
-    def ask(self, question: dict[str, Any], seconds: float | None = None) -> dict[str, Any]:
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """The worker's reply. Raises Failed; the pool stays usable."""
         with self._slots:
             with self._lock:
                 worker = self._idle.pop() if self._idle else None
             worker = worker or _Worker(self.module, self.megabytes)
             try:
-                reply = worker.ask(question, seconds or self.seconds)
+                reply = worker.ask(question, self.processor_seconds, self.seconds)
             except BaseException:  # KeyboardInterrupt included: its reply is still to come
                 worker.kill()
                 raise
@@ -108,18 +115,25 @@ class _Worker:
         )
         try:
             self._receive(_START_SECONDS)
-        except BaseException:
+        except BaseException as error:
             self.kill()
+            if isinstance(error, EOFError):
+                raise Failed(f"{module} does not start: run it to see why") from error
             raise
 
-    def ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
-        data = json.dumps({**question, "seconds": seconds}).encode()
+    def ask(
+        self, question: dict[str, Any], processor_seconds: int, seconds: float
+    ) -> dict[str, Any]:
+        data = json.dumps({**question, "processor_seconds": processor_seconds}).encode()
         assert self.process.stdin
         try:
             self.process.stdin.write(_SIZE.pack(len(data)) + data)
-        except OSError as error:
-            raise Failed("the worker died") from error
-        return self._receive(seconds)
+            return self._receive(seconds)
+        except (OSError, EOFError) as error:
+            if self.process.wait() == -signal.SIGXCPU:
+                spent = f"took more than {processor_seconds} s of processor time"
+                raise Failed(spent) from error
+            raise Failed("the worker died, most likely for want of memory") from error
 
     def _receive(self, seconds: float) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
@@ -139,7 +153,7 @@ class _Worker:
                 raise Failed(f"took longer than {seconds:g} s")
             chunk = os.read(descriptor, size - len(data))
             if not chunk:
-                raise Failed("the worker died, most likely for want of memory")
+                raise EOFError
             data += chunk
         return data
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import struct
 import sys
@@ -31,7 +32,7 @@ def serve(answer: Answer) -> None:
     logging.disable(logging.CRITICAL)
     _send(replies, {"ready": True})
     while (question := _receive()) is not None:
-        limit_processor_time(question.pop("seconds"))
+        limit_processor_time(question.pop("processor_seconds"))
         try:
             reply = answer(question)
         except MemoryError:
@@ -56,14 +57,15 @@ def limit_memory(megabytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def limit_processor_time(seconds: float) -> None:
-    """Lets the kernel end a worker that computes on although its parent is gone."""
+def limit_processor_time(seconds: int) -> None:
+    """Lets the kernel end this process after so many more seconds of computing, whether or not
+    its parent is still there to do it."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
         used = resource.getrusage(resource.RUSAGE_SELF)
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        soft = int(used.ru_utime + used.ru_stime + seconds) + 2
+        soft = math.ceil(used.ru_utime + used.ru_stime) + seconds
         resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
