@@ -21,8 +21,16 @@ from s1_eval.records.store import RUN, SAMPLES
 KEY = "s1_eval"
 """Where an Inspect score's metadata holds the sample record."""
 
-_TOO_LARGE = frozenset({"traces", "doc", "arguments", "resps", "filtered_resps"})
-"""Left in the file: nobody computes with them, and they are most of its size."""
+OTHER_EPOCHS = "other_epochs"
+"""Where a line of an lm-eval sample file keeps the records of a question's further epochs."""
+
+_LEFT_IN_THE_FILE = frozenset(
+    (
+        *("traces", "response", "doc", "arguments", "resps", "filtered_resps"),
+        *("doc_id", "doc_hash", "prompt_hash", "target_hash", "filter", "metrics"),
+    )
+)
+"""Nobody computes with them, and they are most of a file: full texts, and lm-eval's own keys."""
 
 _MAY_DIFFER = frozenset({"seconds", "reused_tokens"})
 """What two executions of one deterministic sample need not agree on."""
@@ -33,7 +41,7 @@ class Run:
     """A run as it was read: at least one row, no (sample_id, epoch) twice.
 
     record: the run record; only `SHARED_FIELDS` where the log had none.
-    rows: sample records without what `record` says already and without traces.
+    rows: sample records without what `record` says already and without full texts and traces.
     budget: the limit on thinking tokens, None without one.
     sources: the files it was read from.
     """
@@ -134,7 +142,7 @@ class _Collected:
         slim = {
             name: sys.intern(value) if type(value) is str else value
             for name, value in row.items()
-            if name not in SHARED_FIELDS and name not in _TOO_LARGE
+            if name not in SHARED_FIELDS and name not in _LEFT_IN_THE_FILE
         }
         self.sources[located.file] = None
         first = self.rows.setdefault((row["sample_id"], row["epoch"]), slim)
@@ -230,7 +238,11 @@ def _read_lm_eval(path: Path) -> Iterator[Located]:
                 f"{where} has no sample record: it was not written by one of our lm-eval tasks "
                 "(s1_nano, s1_aime24, …)"
             )
-        yield Located(row, str(path), where, row.pop("run", None))
+        others = row.pop(OTHER_EPOCHS, [])
+        if not (isinstance(others, list) and all(isinstance(other, dict) for other in others)):
+            raise UserError(f"{where}: {OTHER_EPOCHS} is not a list of sample records")
+        for epoch in (row, *others):
+            yield Located(epoch, str(path), where, epoch.pop("run", None))
 
 
 def _read_inspect(path: Path) -> Iterator[Located]:

@@ -77,7 +77,7 @@ def _validator(kind: str) -> Any:
         "integer", lambda _, value: type(value) is int
     )
     strict = extend(Draft202012Validator, type_checker=checker)
-    return strict({**schema(), "anyOf": [{"$ref": f"#/$defs/{kind}"}]})
+    return strict({"$ref": f"#/$defs/{kind}", "$defs": schema()["$defs"]})
 
 
 def _validate(kind: str, record: Any, where: str) -> None:
