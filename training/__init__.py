@@ -1,1 +1,1 @@
-"""…"""
+"""Training: examples and where they come from, recipes, fine-tuning with TRL, and nano itself."""

@@ -1,0 +1,92 @@
+"""A recipe is data: what it may say is known, and anything else is named with what to type."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from s1_eval.errors import UserError
+from s1_eval.training.main import main
+from s1_eval.training.recipe import load
+
+RECIPE = Path(__file__).parents[2] / "training" / "recipes" / "nano.yaml"
+
+
+def written(tmp_path: Path, **changes: object) -> Path:
+    """nano's recipe with top-level `changes`; a value of None leaves the key out."""
+    data = yaml.safe_load(RECIPE.read_text()) | changes
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({k: v for k, v in data.items() if v is not None}))
+    return path
+
+
+def test_the_shipped_recipe_loads_and_is_hashable_data():
+    recipe = load(RECIPE)
+    assert recipe.training.tokens_per_batch > 0
+    assert recipe == load(RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trainin": {}}, "no key 'trainin': did you mean 'training'"),
+        ({"training": {"learning_rat": 1}}, "training has no key 'learning_rat'"),
+        ({"training": {"learning_rate": 1e-3}}, "training lacks the key 'tokens_per_batch'"),
+        (
+            {"training": {"learning_rate": -1, "tokens_per_batch": 9}},
+            "training.learning_rate=-1: give more than 0",
+        ),
+        (
+            {"training": {"learning_rate": "1e-3", "tokens_per_batch": 9}},
+            "training.learning_rate='1e-3': give a number",
+        ),
+        (
+            {"training": {"learning_rate": 1e-3, "tokens_per_batch": 9, "schedule": "cosin"}},
+            "training.schedule='cosin': choose from",
+        ),
+        ({"source": {"nanno": {}}}, "source: give exactly one of nano"),
+        ({"source": {"nano": {"examples": 0}}}, "examples=0"),
+        ({"source": {"nano": 3}}, "source.nano has to be a mapping, not 3"),
+        ({"model": {}}, "model: give exactly one of shape, pretrained"),
+        ({"model": {"shape": {"hidden_sise": 8}}}, "model.shape has no key 'hidden_sise'"),
+        ({"model": None}, "the recipe lacks the key 'model'"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, changes, message):
+    with pytest.raises(UserError) as caught:
+        load(written(tmp_path, **changes))
+    assert message in str(caught.value)
+
+
+def test_a_mistake_is_all_that_the_command_prints(tmp_path, capsys):
+    path = written(tmp_path, trainin={})
+    assert main(["sft", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("s1-train: the recipe has no key 'trainin'")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["- 1\n", "a: [\n", "", "!!python/object:os.system {}\n"])
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError):
+        load(path)
+
+
+def test_a_missing_recipe_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no recipe at"):
+        load(tmp_path / "nowhere.yaml")
+
+
+def test_help_loads_no_model_library():
+    code = (
+        "import sys; from s1_eval.training import main, recipe, sft; "
+        "sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'trl', 'datasets')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

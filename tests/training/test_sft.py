@@ -1,0 +1,120 @@
+"""Fine-tuning: what reaches the loss, how batches are made, and that nothing half-done is left."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from s1_eval.errors import UserError
+from s1_eval.training import sft
+from s1_eval.training.examples import IGNORED, Example, Span, tokenize
+from s1_eval.training.nano.tokenizer import build
+from s1_eval.training.nano.traces import example
+from s1_eval.training.recipe import Model, Recipe, Shape, Training
+
+RECIPE = Path(__file__).parents[2] / "training" / "recipes" / "nano.yaml"
+MODEL = Model(Shape(32, 32, 1, 1, 512))
+TRAINING = Training(learning_rate=1e-3, tokens_per_batch=512, max_steps=3, bf16=False)
+
+
+def test_batches_hold_every_row_once_and_keep_within_the_tokens():
+    rng = random.Random(0)
+    lengths = [rng.randint(5, 300) for _ in range(5000)]
+    planned = sft.batches(lengths, 1024, seed=1)
+    assert sorted(i for batch in planned for i in batch) == list(range(5000))
+    assert max(max(lengths[i] for i in batch) * len(batch) for batch in planned) <= 1024
+    padded = sum(max(lengths[i] for i in batch) * len(batch) for batch in planned)
+    assert padded < 1.1 * sum(lengths)
+
+
+def test_batches_keep_the_sources_order_from_window_to_window():
+    planned = sft.batches([10] * 20_000, 100, seed=1)
+    firsts = [min(batch) for batch in planned]
+    assert max(firsts[: sft.WINDOW]) < min(firsts[2 * sft.WINDOW :])
+
+
+def test_a_row_longer_than_a_batch_is_a_batch_of_its_own():
+    assert sorted(sft.batches([50, 5, 5], 20, seed=0)) == [[0], [1, 2]]
+
+
+def test_the_batch_that_the_trainer_sees_has_our_labels_and_no_loss_on_padding(tmp_path):
+    tokenizer = build()
+    rng = random.Random(2)
+    rows = [tokenize(example(rng), tokenizer) for _ in range(12)]
+    model = sft.build_model(MODEL, tokenizer, seed=0)
+    trainer = sft.build_trainer(TRAINING, model, tokenizer, rows, tmp_path)
+    left = [(row["input_ids"], row["labels"]) for row in rows]
+    for batch in trainer.get_train_dataloader():
+        for ids, labels, mask in zip(
+            batch["input_ids"].tolist(),
+            batch["labels"].tolist(),
+            batch["attention_mask"].tolist(),
+            strict=True,
+        ):
+            length = sum(mask)
+            left.remove((ids[:length], labels[:length]))
+            assert set(ids[length:]) <= {tokenizer.pad_token_id}
+            assert set(labels[length:]) <= {IGNORED}
+    assert not left
+
+
+def test_an_example_longer_than_the_limit_is_refused_not_cut(tmp_path):
+    recipe = Recipe([Example("x" * 50, (Span("y"),))], MODEL, Training(1e-3, 512, max_length=40))
+    with pytest.raises(UserError, match="1 of 1 examples are longer than max_length=40"):
+        sft.run(recipe, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_example_without_any_loss_is_refused(tmp_path):
+    recipe = Recipe([Example("x", (Span("y", learn=False),))], MODEL, TRAINING)
+    with pytest.raises(UserError, match="example 0 carries no loss"):
+        sft.run(recipe, tmp_path / "out")
+
+
+def test_an_existing_file_or_foreign_folder_is_never_replaced(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    recipe = Recipe([Example("x", (Span("y"),))], MODEL, TRAINING)
+    with pytest.raises(UserError, match="is no checkpoint"):
+        sft.run(recipe, tmp_path / "out")
+    assert (tmp_path / "out" / "thesis.txt").exists()
+
+
+@pytest.mark.slow
+def test_twenty_steps_through_the_command_line_learn_and_leave_a_whole_checkpoint(tmp_path):
+    import json
+
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    data = yaml.safe_load(RECIPE.read_text())
+    data["source"]["nano"]["examples"] = 400
+    data["training"] |= {"max_steps": 20, "tokens_per_batch": 1024, "logging_steps": 5}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(data))
+    command = [sys.executable, "-m", "s1_eval.training.main", "sft", str(path)]
+    for name in ("one", "two"):
+        done = subprocess.run(
+            [*command, "--output", str(tmp_path / name)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two")]
+    assert weights[0] == weights[1], "the same recipe has to give the same weights"
+    losses = [
+        r["loss"] for r in json.loads((tmp_path / "one" / "training.json").read_text())["losses"]
+    ]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0] - 0.2
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "one")
+    assert (
+        model.generation_config.eos_token_id
+        == AutoTokenizer.from_pretrained(tmp_path / "one").eos_token_id
+    )
+    assert {p.name for p in tmp_path.iterdir()} == {"recipe.yaml", "one", "two"}

@@ -1,0 +1,43 @@
+"""`s1-train`: the command line of training. Each command's work is done in its own module."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from s1_eval.errors import UserError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. Importing it loads no training library."""
+    top = argparse.ArgumentParser(prog="s1-train", description="Train models that think.")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    sft = commands.add_parser("sft", help="fine-tune a model as a recipe says")
+    sft.add_argument("recipe", type=Path, help="a YAML file, e.g. training/recipes/nano.yaml")
+    sft.add_argument("--output", type=Path, help="checkpoint folder, in place of the recipe's")
+    sft.set_defaults(run=_sft)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; a user's mistake is its message alone and exit code 2."""
+    args = parser().parse_args(argv)
+    try:
+        args.run(args)
+    except UserError as error:
+        print(f"s1-train: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def _sft(args: argparse.Namespace) -> None:
+    from s1_eval.training import recipe, sft
+
+    loaded = recipe.load(args.recipe)
+    sft.run(loaded, args.output or Path(loaded.output))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The embedded model's making: its problems, traces, tokenizer and measured card."""
