@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
 from typing import Any
 
-from s1_eval.answers.choices import ChoiceGrader
-from s1_eval.answers.equivalence import Comparison, Strictness, compare
-from s1_eval.answers.extract import Extraction, extract
 from s1_eval.answers.grading import Grader, Verdict
-from s1_eval.answers.integers import IntegerGrader
-from s1_eval.answers.mathematics import MathGrader
 from s1_eval.errors import UserError
 
-__all__ = [
-    "GRADERS",
-    "Comparison",
-    "Extraction",
-    "Grader",
-    "Strictness",
-    "Verdict",
-    "compare",
-    "extract",
-    "grader",
-]
+__all__ = ["GRADERS", "Grader", "Verdict", "grader"]
 
-GRADERS: Mapping[str, Callable[..., Grader]] = {
-    "choice": ChoiceGrader,
-    "integer": IntegerGrader,
-    "math": MathGrader,
+GRADERS: Mapping[str, str] = {
+    "choice": "s1_eval.answers.choices:ChoiceGrader",
+    "integer": "s1_eval.answers.integers:IntegerGrader",
+    "math": "s1_eval.answers.mathematics:MathGrader",
 }
 
 
@@ -39,8 +25,11 @@ def grader(name: str, /, **strictness: Any) -> Grader:
     Raises UserError for an unknown grader or setting.
     """
     if name not in GRADERS:
-        raise UserError(f"grader={name!r} is unknown: give one of {', '.join(sorted(GRADERS))}")
+        raise UserError(f"grader={name!r} is unknown: give one of {', '.join(GRADERS)}")
+    module, _, attribute = GRADERS[name].partition(":")
+    make = getattr(importlib.import_module(module), attribute)
     try:
-        return GRADERS[name](**strictness)
+        made: Grader = make(**strictness)
     except TypeError as error:
         raise UserError(f"grader {name!r} does not take these settings: {error}") from error
+    return made

@@ -15,11 +15,12 @@ Equal = Callable[[str, str], bool]
 
 
 def load() -> dict[str, Equal | str]:
-    """Every opponent, or why it can't be had."""
+    """Every opponent, warm, or why it can't be had."""
     found: dict[str, Equal | str] = {}
     for name, make in _MAKERS.items():
         try:
-            found[name] = make()
+            equal = found[name] = make()
+            equal(r"\frac{x+1}{2}", r"\frac{1+x}{2}")
         except Exception as error:
             found[name] = f"{type(error).__name__}: {error}"
     return found
