@@ -6,6 +6,7 @@ Requests, threads and model files are the business of `s1_eval.engines.transform
 from __future__ import annotations
 
 import inspect
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -16,6 +17,8 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from s1_eval.engines.protocol import Generation, Sampling, Stop, Tokenizer, split_at_stop
+
+_LOGGER = logging.getLogger(__name__)
 
 PREFILL_TOKENS = 8192
 """Tokens in one prefill pass at most, padding included, unless a single prompt is longer."""
@@ -122,11 +125,9 @@ class Chooser:
         best, ids = logits.max(-1)
         if not best.isfinite().all():
             raise FloatingPointError("the model's logits are not finite: load it in float32")
-        drawing = [at for at, row in enumerate(rows) if row and row.sampling.temperature > 0]
+        drawing = {at: row for at, row in enumerate(rows) if row and row.sampling.temperature > 0}
         if drawing:
-            ids[drawing] = _draw(
-                logits[drawing], [row for row in rows if row and row.sampling.temperature > 0]
-            )
+            ids[list(drawing)] = _draw(logits[list(drawing)], list(drawing.values()))
         return list(ids.tolist())
 
 
@@ -136,9 +137,10 @@ def _draw(logits: Tensor, rows: list[Row]) -> Tensor:
     Double precision: a float32 sum over a large vocabulary is off by more than rare ids weigh.
     """
     settings = [row.sampling for row in rows]
-    probabilities = (logits.double() / _column([s.temperature for s in settings], logits)).softmax(
-        -1
-    )
+    below_best = (
+        logits.double() - logits.max(-1, keepdim=True).values
+    )  # can't overflow when divided
+    probabilities = (below_best / _column([s.temperature for s in settings], logits)).softmax(-1)
     narrowed = [at for at, s in enumerate(settings) if s.top_k or s.top_p < 1]
     if narrowed:
         probabilities[narrowed] = _narrow(
@@ -188,7 +190,14 @@ def decoder(model: Any, chooser: Chooser, max_rows: int, tokens: int | None) -> 
     once, the kept ones of finished rows included; None for what fits half of the free memory
     of a GPU, or 2 GiB.
     """
-    return (Shared if _can_share(model) else Apart)(model, chooser, max_rows, tokens)
+    if _can_share(model):
+        return Shared(model, chooser, max_rows, tokens)
+    _LOGGER.warning(
+        "%s decodes its requests one after the other: they can't share a batch and stay exact. "
+        "For many of them use the vllm engine.",
+        type(model).__name__,
+    )
+    return Apart(model, chooser, max_rows)
 
 
 def _can_share(model: Any) -> bool:
@@ -203,8 +212,17 @@ def _can_share(model: Any) -> bool:
         per_token
         and not model._is_stateful
         and not {"dynamic", "longrope"} & set(_rope_types(getattr(config, "rope_parameters", None)))
-        and {"past_key_values", "position_ids"} <= set(inspect.signature(model.forward).parameters)
+        and {"past_key_values", "position_ids"} <= _parameters(model)
     )
+
+
+def _parameters(model: Any) -> set[str]:
+    return set(inspect.signature(model.forward).parameters)
+
+
+def _last_only(model: Any) -> dict[str, int]:
+    """Spares the output layer all ids but the last, where the model knows how."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in _parameters(model) else {}
 
 
 def _rope_types(parameters: Any) -> Iterator[str]:
@@ -221,12 +239,13 @@ class Apart:
     recurrent state, whose keys and values can't be cut at a token. Exact, and no faster than one
     request at a time."""
 
-    def __init__(self, model: Any, chooser: Chooser, max_rows: int, tokens: int | None) -> None:
+    def __init__(self, model: Any, chooser: Chooser, max_rows: int) -> None:
         self._model = model
         self._choose = chooser.choose
         self._max_rows = max_rows
-        parameters = inspect.signature(model.forward).parameters
-        self._cache_name = "past_key_values" if "past_key_values" in parameters else "cache_params"
+        self._last_only = _last_only(model)
+        known = _parameters(model)
+        self._cache_name = "past_key_values" if "past_key_values" in known else "cache_params"
         self._caches: dict[Row, Any] = {}
         self._waiting: deque[Row] = deque()
 
@@ -245,7 +264,7 @@ class Apart:
         for row, cache in list(self._caches.items()):
             ids = row.sequence if cache is None else row.sequence[-1:]
             given = torch.tensor([ids], device=self._model.device)
-            out = self._model(given, use_cache=True, **{self._cache_name: cache})
+            out = self._model(given, use_cache=True, **self._last_only, **{self._cache_name: cache})
             self._caches[row] = getattr(out, self._cache_name)
             if generation := row.push(self._choose(out.logits[:, -1], [row])[0]):
                 del self._caches[row]
@@ -378,8 +397,7 @@ class Shared:
         self._model = model
         self._choose = chooser.choose
         self._max_rows = max_rows
-        parameters = inspect.signature(model.forward).parameters
-        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
+        self._last_only = _last_only(model)
         self._layers = self._probe()
         self._tokens = self._affordable() if tokens is None else tokens
         self._store = Store()
@@ -502,7 +520,7 @@ class Shared:
         """Free lines for `count` rows of up to `width` ids."""
         live = len(self._rows) - self._rows.count(None)
         if not live or live + count > len(self._rows) or width > self._used:
-            self._pack(max(live + count, len(self._rows) if live else 0), width)
+            self._pack(live + count, width)
         return [line for line, row in enumerate(self._rows) if row is None][:count]
 
     def _make_room(self) -> None:

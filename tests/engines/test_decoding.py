@@ -69,6 +69,10 @@ def test_temperature_sharpens_before_anything_is_cut():
     assert drawn == pytest.approx([0, 4 / 29, 9 / 29, 16 / 29], abs=0.001)
 
 
+def test_a_temperature_next_to_zero_is_next_to_greedy():
+    assert frequencies(log(0.1, 0.2, 0.4, 0.3), Sampling(temperature=1e-310)) == [0, 0, 1, 0]
+
+
 def test_top_k_keeps_the_most_probable():
     drawn = frequencies(log(0.1, 0.4, 0.2, 0.3), Sampling(temperature=1, top_k=2))
     assert drawn == pytest.approx([0, 4 / 7, 0, 3 / 7], abs=0.001)
