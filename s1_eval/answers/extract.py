@@ -211,7 +211,7 @@ _CLOSES = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
 def _whole(text: str) -> Extraction | None:
     """A text that is nothing but an answer: one line, with no prose in it."""
     line = text.strip().strip("*").strip()
-    if not line or len(line) > _LONGEST_WHOLE or "\n" in line:
+    if not line or len(line) > _LONGEST_WHOLE or "\n" in line or _BOX.search(line):
         return None
     bare = _WRAPPED.sub(" ", line)
     words = [w for w in _WORD.findall(bare) if w.lower() not in _KNOWN and not is_unit(w)]

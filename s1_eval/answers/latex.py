@@ -81,7 +81,6 @@ def text_of(token: str) -> str:
 
 
 OPENING = frozenset({"(", "[", "\\{", "\\begin"})
-NOT_A_TABLE = "\\environment"
 CLOSING = frozenset({")", "]", "\\}", "\\end"})
 _BRACES, _BRACES_END = frozenset("{"), frozenset("}")
 
@@ -171,8 +170,8 @@ def _scan(text: str) -> Iterator[str]:
             yield "\\degree"
         elif match["begin"] is not None:
             yield "\\begin"
-            if match["env"] not in _TABLES:  # a determinant, cases: not a table of items
-                yield NOT_A_TABLE
+            if match["env"] not in _TABLES:
+                raise Unreadable(f"{match['env']} is no kind of answer")
         elif kind == "end":
             yield "\\end"
         elif kind == "command":

@@ -14,7 +14,6 @@ from functools import lru_cache
 from s1_eval.answers import arithmetic
 from s1_eval.answers.latex import (
     CLOSING,
-    NOT_A_TABLE,
     OPENING,
     Unreadable,
     closing,
@@ -341,7 +340,7 @@ def _bracketed(tokens: tuple[str, ...]) -> Reading | None:
 def _matrix(tokens: tuple[str, ...]) -> Reading | None:
     if tokens[0] != "\\begin":
         return None
-    if closing(tokens, 0) != len(tokens) - 1 or tokens[1] == NOT_A_TABLE:
+    if closing(tokens, 0) != len(tokens) - 1:
         return None
     rows = [part for part, _ in split(tokens[1:-1], frozenset({"\\\\"}))]
     rows = [tuple(t for t in row if t != "\\hline") for row in rows]
