@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from s1_eval.cli.options import add_model, cap
+from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import Tokenizer
 from s1_eval.engines.table import parse_model
 from s1_eval.methods.budget_forcing import BudgetForcing
@@ -30,6 +31,8 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from s1_eval.engines.checkpoints import load_tokenizer
+
     params = BudgetForcing(
         max_thinking_tokens=args.max_thinking_tokens,
         num_ignores=args.num_ignores,
@@ -38,16 +41,10 @@ def run(args: argparse.Namespace) -> int:
         thinking_format=args.thinking_format,
     )
     _, model = parse_model(args.model)
-    tokenizer = _load_tokenizer(model)
+    tokenizer: Tokenizer = load_tokenizer(resolve_model(model))
     console = Console()
     console.print(_report(tokenizer, model, params, args.question))
     return 0
-
-
-def _load_tokenizer(model: str) -> Tokenizer:
-    from s1_eval.engines.models import load_tokenizer
-
-    return load_tokenizer(model)
 
 
 def _report(tokenizer: Tokenizer, model: str, params: BudgetForcing, question: str) -> Any:

@@ -1,0 +1,207 @@
+"""`s1-eval` as a user types it, on the embedded model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from s1_eval.cli.main import main
+from s1_eval.records import read_runs, validate_run, validate_sample
+
+SWEEP = (
+    *("sweep", "--model", "s1_hf/nano", "--task", "nano"),
+    *("--methods", "plain,budget_forcing", "--max-thinking-tokens", "16,64"),
+    *("--num-ignores", "0,1", "--limit", "12"),
+)
+
+
+def rows(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("sweep") / "nano"
+    assert main([*SWEEP, "--out", str(out)]) == 0
+    return out
+
+
+def test_a_sweep_leaves_records_that_fit_the_published_schema(swept):
+    runs = sorted(p.parent for p in swept.glob("*/run.json"))
+    assert [run.name for run in runs] == [
+        "budget_forcing_max_thinking_tokens=16",
+        "budget_forcing_max_thinking_tokens=64",
+        "budget_forcing_num_ignores=0",
+        "budget_forcing_num_ignores=1",
+        "plain",
+    ]
+    for run in runs:
+        validate_run(json.loads((run / "run.json").read_text()))
+        assert len(rows(run)) == 12
+        for row in rows(run):
+            validate_sample(row)
+
+
+def test_a_cap_holds_for_every_sample(swept):
+    for row in rows(swept / "budget_forcing_max_thinking_tokens=16"):
+        assert row["thinking_tokens"] <= 16
+        assert row["budget"] == 16
+
+
+def test_what_a_sweep_leaves_beside_the_records(swept):
+    for name in (
+        "table.txt",
+        "table.md",
+        "report.html",
+        "accuracy_vs_thinking_tokens.png",
+        "accuracy_vs_thinking_tokens.svg",
+    ):
+        assert (swept / name).stat().st_size > 100, name
+
+
+def test_the_cache_answers_smaller_caps_from_the_longest_run(swept):
+    reused = sum(
+        row["reused_tokens"] for row in rows(swept / "budget_forcing_max_thinking_tokens=16")
+    )
+    assert reused == 12 * 16
+
+
+def test_score_prints_the_fixed_keys(swept, capsys):
+    assert main(["score", str(swept), "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)
+    by_series = {(e["method"], e["varied"]): e for e in entries}
+    assert set(by_series) == {
+        ("plain", None),
+        ("budget_forcing", "max_thinking_tokens"),
+        ("budget_forcing", "num_ignores"),
+    }
+    caps = by_series["budget_forcing", "max_thinking_tokens"]
+    assert caps["control"]["value"] == 100.0
+    assert caps["runs"] == 2
+    assert by_series["plain", None]["scaling"]["value"] is None
+    assert by_series["plain", None]["scaling"]["note"]
+    for entry in entries:
+        assert {"model", "task", "method", "runs", "control", "scaling", "performance"} <= set(
+            entry
+        )
+
+
+def test_the_same_command_again_decodes_and_writes_nothing(swept):
+    before = {p: p.read_bytes() for p in swept.glob("*/samples.jsonl")}
+    assert main([*SWEEP, "--out", str(swept)]) == 0
+    assert {p: p.read_bytes() for p in swept.glob("*/samples.jsonl")} == before
+
+
+def test_the_same_seed_gives_the_same_records(swept, tmp_path):
+    command = [*SWEEP, "--out", str(tmp_path), "--no-cache"]
+    assert main(command) == 0
+
+    def told(folder: Path) -> dict:
+        timeless = ("seconds", "reused_tokens")
+        return {
+            (run.name, row["sample_id"]): {
+                key: [{**t, "reused": 0} for t in value] if key == "traces" else value
+                for key, value in row.items()
+                if key not in timeless
+            }
+            for run in sorted(p.parent for p in folder.glob("*/samples.jsonl"))
+            for row in rows(run)
+        }
+
+    assert told(tmp_path) == told(swept)
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_goes_on_and_loses_no_finished_sample(tmp_path):
+    command = [sys.executable, "-m", "s1_eval.cli.main", *SWEEP, "--out", str(tmp_path)]
+    command[command.index("12")] = "60"
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603
+    deadline = time.monotonic() + 120
+    finished: dict[Path, bytes] = {}
+    while time.monotonic() < deadline and process.poll() is None:
+        finished = {p: p.read_bytes() for p in tmp_path.glob("*/samples.jsonl")}
+        if sum(text.count(b"\n") for text in finished.values()) >= 20:
+            break
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert any(finished.values())
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+    for path, text in finished.items():
+        complete = text[: text.rfind(b"\n") + 1]
+        assert path.read_bytes().startswith(complete)
+    for run in read_runs([tmp_path]):
+        assert len({row["sample_id"] for row in run.rows}) == len(run.rows) == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--model", "nano"], "s1_hf/nano"),
+        (["--task", "nan"], "did you mean 'nano'"),
+        (["--methods", "budget_forcng"], "did you mean 'budget_forcing'"),
+        (["--max-thinking-tokens", "0"], "give a whole number of 1 or more"),
+        (["-S", "ignore_strin=Hm"], "did you mean 'ignore_string'"),
+        (["-S", "thinking_format=xml"], "think_tags"),
+        (["-S", "min_thinking_tokens=99", "--max-thinking-tokens", "64"], "lower the minimum"),
+        (["--limit", "0"], "give 1 or more"),
+        (["--temperature", "-1"], "temperature=-1"),
+        (["--methods", "majority_vote"], "needs --samples"),
+        (["--data", "/no/such/folder"], "nothing readable is there"),
+        (["-M", "dtype"], "KEY=VALUE"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(arguments, says, tmp_path, capsys, monkeypatch):
+    def loaded(*args, **kwargs):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("s1_eval.cli.sweep.open_engine", loaded)
+    base = ["sweep", "--model", "s1_hf/nano", "--task", "nano", "--methods", "budget_forcing"]
+    assert main([*base, "--out", str(tmp_path), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert says in error
+
+
+def test_a_model_that_does_not_exist_is_named(tmp_path, capsys):
+    command = [*SWEEP, "--out", str(tmp_path)]
+    command[2] = "s1_hf/./no-such-model"
+    assert main(command) == 2
+    assert "no-such-model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ['{"run_id": ', "not json\n"])
+def test_a_damaged_record_is_named_with_its_line(swept, tmp_path, content, capsys):
+    copy = tmp_path / "plain"
+    copy.mkdir()
+    (copy / "run.json").write_bytes((swept / "plain" / "run.json").read_bytes())
+    (copy / "samples.jsonl").write_text(content)
+    assert main(["score", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "samples.jsonl" in error
+    assert "1" in error
+
+
+def test_a_folder_without_records_says_what_is_looked_for(tmp_path, capsys):
+    assert main(["score", str(tmp_path)]) == 2
+    assert "samples.jsonl" in capsys.readouterr().err
+
+
+def test_doctor_shows_every_forced_token_and_loads_no_weights(capsys, monkeypatch):
+    monkeypatch.setattr(
+        "transformers.AutoModelForCausalLM.from_pretrained",
+        lambda *a, **k: pytest.fail("weights were loaded"),
+    )
+    assert main(["doctor", "--model", "s1_hf/nano", "--num-ignores", "1"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for event in ("thinking starts", "an end is ignored", "natural end", "forced end"):
+        assert event in shown
+    assert "Wait" in shown
+    assert "<|im_start|>·answer" in shown
