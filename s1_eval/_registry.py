@@ -18,12 +18,28 @@ from s1_eval.solvers.class_conditional import class_conditional
 from s1_eval.solvers.majority_vote import majority_vote
 from s1_eval.solvers.plain import plain
 from s1_eval.solvers.rejection_sampling import rejection_sampling
+from s1_eval.solvers.self_refine import self_refine
+from s1_eval.solvers.sets import sets
 from s1_eval.solvers.step_conditional import step_conditional
 from s1_eval.solvers.token_conditional import token_conditional
 from s1_eval.tasks.aime24 import aime24
+from s1_eval.tasks.aime25 import aime25
+from s1_eval.tasks.gpqa_diamond import gpqa_diamond
+from s1_eval.tasks.math500 import math500
 from s1_eval.tasks.nano import nano
 
-__all__ = ["S1API", "S1HF", "S1VLLM", "aime24", "grade", "nano", "unforced"]
+__all__ = [
+    "S1API",
+    "S1HF",
+    "S1VLLM",
+    "aime24",
+    "aime25",
+    "gpqa_diamond",
+    "grade",
+    "math500",
+    "nano",
+    "unforced",
+]
 
 SOLVERS = (
     plain,
@@ -33,6 +49,8 @@ SOLVERS = (
     class_conditional,
     rejection_sampling,
     majority_vote,
+    self_refine,
+    sets,
 )
 
 

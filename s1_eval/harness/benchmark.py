@@ -22,6 +22,9 @@ DATA_VARIABLE = "S1_EVAL_DATA"
 
 BENCHMARKS: Mapping[str, str] = {
     "aime24": "s1_eval.tasks.aime24:AIME24",
+    "aime25": "s1_eval.tasks.aime25:AIME25",
+    "gpqa_diamond": "s1_eval.tasks.gpqa_diamond:GPQA_DIAMOND",
+    "math500": "s1_eval.tasks.math500:MATH500",
     "nano": "s1_eval.tasks.nano:NANO",
 }
 

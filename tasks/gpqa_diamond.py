@@ -1,0 +1,42 @@
+"""GPQA Diamond: 198 graduate-level multiple-choice questions in biology, physics and chemistry.
+
+A row of the data, without its text, which its authors ask to keep off the web:
+
+    {"Record ID": "rec…", "Question": "…", "Correct Answer": "…", "Incorrect Answer 1": "…", …}
+
+The prompt is the question, a blank line, and the options as `A) …`. Their order follows from the
+record id alone, so it is the same everywhere.
+"""
+
+from typing import Any
+
+from inspect_ai import Task, task
+
+from s1_eval.harness import gpqa, lm_eval_tasks
+from s1_eval.harness.benchmark import Benchmark, Hub
+from s1_eval.harness.inspect_tasks import inspect_task
+
+GPQA_DIAMOND = Benchmark(
+    name="gpqa_diamond",
+    sample=gpqa.sample,
+    grader="choice",
+    file="gpqa_dataset.encrypted.zip",
+    read=gpqa.read_archive,
+    hub=Hub(
+        "Idavidrein/gpqa",
+        revision="633f5ee89ab8ad4522a9f850766b73f62147ffdd",
+        split="train",
+        name="gpqa_diamond",
+    ),
+)
+
+
+@task
+def gpqa_diamond(data: str | None = None) -> Task:
+    """data: the original encrypted archive, or a folder that holds it, instead of the hub."""
+    return inspect_task(GPQA_DIAMOND, data)
+
+
+def load(data: str | None = None, **_: Any) -> dict[str, Any]:
+    """For lm-eval (`s1_gpqa_diamond.yaml`), which passes on all its metadata."""
+    return lm_eval_tasks.load(GPQA_DIAMOND, data)
