@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import functools
 import itertools
 import os
 import threading
@@ -218,8 +219,12 @@ class VLLMEngine:
                     future.set_exception(UserError(f"vLLM refuses the request: {error}"))
                 continue
             futures[name] = future
-            future.add_done_callback(lambda f, n=name: f.cancelled() and self._arrived.put(n))
+            future.add_done_callback(functools.partial(self._abort, name))
         return True
+
+    def _abort(self, name: str, future: Future[tuple[int, ...]]) -> None:
+        if future.cancelled():
+            self._arrived.put(name)
 
     def _refuse(self) -> None:
         """Fail whatever has arrived after the end."""
@@ -257,7 +262,7 @@ def _params(request: Request, seeded: bool) -> SamplingParams:
         stop=list(stop.strings),
         detokenize=bool(stop.strings),
         skip_special_tokens=False,
-        logit_bias={id: -100.0 for id in request.banned} or None,
+        logit_bias=dict.fromkeys(request.banned, -100.0) or None,
         output_kind=RequestOutputKind.FINAL_ONLY,
         skip_clone=True,
     )

