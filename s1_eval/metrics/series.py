@@ -11,6 +11,7 @@ engine, seed, data revision, versions. From a full grid of caps and ignores this
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -115,7 +116,7 @@ def series(runs: Iterable[Run]) -> list[Series]:
         groups[_canonical(_fixed(run))].append(run)
     found = [part for group in groups.values() for part in _split(group)]
     found = [replace(one, held=_held(one, found)) for one in found]
-    return sorted(found, key=lambda s: (s.model, s.task, s.method != "plain", s.name))
+    return sorted(found, key=lambda s: (s.model, s.task, s.method != "plain", _natural(s.name)))
 
 
 def _fixed(run: Run) -> dict[str, Any]:
@@ -191,6 +192,11 @@ def _order(varied: str) -> Callable[[Run], tuple[float, str]]:
 def _in_step(one: Sequence[str], other: Sequence[str]) -> bool:
     """Whether two dials determine each other."""
     return len(set(zip(one, other, strict=False))) == len(set(one)) == len(set(other))
+
+
+def _natural(name: str) -> list[str | int]:
+    """A sorting key that puts 64 before 128."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", name))]
 
 
 def _canonical(value: Any) -> str:

@@ -170,10 +170,9 @@ def _style(axes: Axes, shown: Sequence[float]) -> None:
         spine.set_color(LINES)
     bottom, top = axes.get_ylim()
     axes.set_ylim(max(0.0, bottom), min(100.0, top))
-    # Below the axes: it can't cover a point there.
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1, frameon=False, labelcolor=INK
-    )
+    if shown:  # below the axes the legend can't cover a point
+        at = (0.5, -0.16)
+        axes.legend(loc="upper center", bbox_to_anchor=at, frameon=False, labelcolor=INK)
 
 
 def _short(label: str) -> str:

@@ -103,6 +103,7 @@ def essence(run):
     return [tuple(row[name] for name in kept) for row in run.rows]
 
 
+@pytest.mark.slow
 def test_the_same_rows_read_the_same_from_every_kind_of_file(tmp_path, record, rows):
     write_ours(tmp_path / "ours", record, rows)
     told = [{**row, "run": record} for row in rows]
@@ -218,7 +219,7 @@ def test_nan_where_a_number_may_be_missing_is_missing(tmp_path, record, rows):
 
 
 def test_what_is_missing_is_named(tmp_path, record, rows):
-    with pytest.raises(UserError, match="there is no file or folder .*nowhere"):
+    with pytest.raises(UserError, match=r"there is no file or folder .*nowhere"):
         read_runs([tmp_path / "nowhere"])
     with pytest.raises(UserError, match=r"nothing to read in .*samples\.jsonl.*Inspect.*lm-eval"):
         read_runs([tmp_path])
@@ -230,7 +231,7 @@ def test_what_is_missing_is_named(tmp_path, record, rows):
 
 def test_a_file_of_another_kind_is_not_guessed_at(tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n")
-    with pytest.raises(UserError, match="can't tell what .*table.csv is"):
+    with pytest.raises(UserError, match=r"can't tell what .*table\.csv is"):
         read_runs([tmp_path / "table.csv"])
 
 
@@ -268,7 +269,7 @@ def test_a_cancelled_inspect_log_is_not_scored(tmp_path, rows):
     log = read_eval_log(location)
     log.status = "cancelled"
     write_eval_log(log, location)
-    with pytest.raises(UserError, match="'cancelled'.*inspect eval-retry"):
+    with pytest.raises(UserError, match=r"'cancelled'.*inspect eval-retry"):
         read_runs([tmp_path])
 
 

@@ -6,7 +6,7 @@ import json
 import jsonschema
 import pytest
 import runs
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s1_eval.errors import UserError
@@ -89,6 +89,7 @@ def test_a_run_without_its_versions_is_refused():
         validate_run(record)
 
 
+@settings(deadline=None)
 @given(field=st.sampled_from(OWN_FIELDS), value=json_values)
 def test_the_quick_check_agrees_with_the_schema(field, value):
     row = {**runs.row(runs.record()), field: value}

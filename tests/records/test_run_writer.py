@@ -39,7 +39,7 @@ def test_opening_again_knows_what_is_done(tmp_path):
 
 
 @given(cut=st.integers(1, 400))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_a_cut_file_loses_the_half_line_and_nothing_else(tmp_path_factory, cut):
     folder = tmp_path_factory.mktemp("run")
     record = runs.record()

@@ -1,0 +1,218 @@
+"""The entries of `s1-eval score --json`: their keys, their notes, their intervals."""
+
+import json
+
+import pytest
+import runs
+
+from s1_eval.errors import UserError
+from s1_eval.metrics import difference, score, series
+from s1_eval.records import Located, collect
+
+CAPS = (32, 64, 128, 256)
+
+
+def by_caps(correct=(4, 9, 15, 20), of=30, **changes):
+    return [
+        runs.run(
+            runs.graded(c, of), cap, params={"max_thinking_tokens": cap}, budget=cap, **changes
+        )
+        for cap, c in zip(CAPS, correct, strict=True)
+    ]
+
+
+def test_an_entry_has_the_promised_keys_and_is_plain_json():
+    [entry] = score(by_caps(), resamples=200)
+    promised = {"model", "task", "method", "runs", "control", "scaling", "performance"}
+    assert promised <= set(entry)
+    assert entry["runs"] == 4
+    for metric in ("control", "scaling", "performance"):
+        assert {"value", "low", "high", "note"} <= set(entry[metric])
+    assert json.loads(json.dumps(entry, allow_nan=False)) == entry
+
+
+def test_numbers_worked_by_hand():
+    # 10, 20, 40, 80% at one doubling each. Pairs: 10, 20, 40 (one doubling), 15, 30 (two), 23.33.
+    caps = by_caps((3, 6, 12, 24))
+    [entry] = score(caps, resamples=200)
+    assert entry["control"]["value"] == 100
+    assert entry["scaling"]["value"] == pytest.approx((10 + 20 + 40 + 15 + 30 + 70 / 3) / 6)
+    assert entry["performance"]["value"] == 80
+    assert entry["mean_thinking_tokens"] == 120
+
+
+def test_one_budget_has_no_scaling_and_the_entry_says_why():
+    [entry] = score(by_caps()[:1], resamples=200)
+    assert entry["scaling"]["value"] is None
+    assert entry["scaling"]["low"] is None
+    assert "one run has no slope" in entry["scaling"]["note"]
+
+
+def test_the_same_seed_gives_the_same_entries_and_says_so():
+    one, again = (score(by_caps(), seed=3, resamples=200) for _ in range(2))
+    assert one == again
+    assert one[0]["bootstrap"] == {"seed": 3, "resamples": 200, "level": 0.95}
+    assert one[0]["scaling"] != score(by_caps(), seed=4, resamples=200)[0]["scaling"]
+
+
+def test_a_series_is_scored_alike_whatever_is_scored_beside_it():
+    [alone] = score(by_caps(), resamples=200)
+    beside = score([*by_caps(model="other"), *by_caps()], resamples=200)
+    [same] = [entry for entry in beside if entry["model"] == "nano"]
+    for metric in ("control", "scaling", "performance"):
+        assert [same[metric][key] for key in ("value", "low", "high")] == pytest.approx(
+            [alone[metric][key] for key in ("value", "low", "high")]
+        )
+
+
+def test_different_questions_are_refused_unless_told_to_take_the_common_ones():
+    short = runs.run(runs.graded(20, 25), 256, params={"max_thinking_tokens": 256}, budget=256)
+    mixed = [*by_caps()[:3], short]
+    with pytest.raises(UserError, match=r"different questions.*=256: 25.*25 in common"):
+        score(mixed, resamples=50)
+    [entry] = score(mixed, resamples=50, common_questions=True)
+    assert entry["questions"] == 25
+    assert entry["performance"]["value"] == 80
+
+
+def test_no_runs_and_no_resamples_are_refused():
+    with pytest.raises(UserError, match="no runs"):
+        score([])
+    with pytest.raises(UserError, match="resamples=0"):
+        score(by_caps(), resamples=0)
+
+
+def test_unanswered_questions_show_beside_accuracy():
+    record = runs.record()
+    rows = [runs.row(record, f"q{i}", correct=i < 2, answered=i < 4) for i in range(8)]
+    [entry] = score(collect(Located(row, "f", "f", record) for row in rows), resamples=50)
+    assert entry["unanswered"] == 50
+    assert entry["accuracy_answered"] == 50
+    assert entry["points"][0]["accuracy"]["value"] == 25
+    assert entry["points"][0]["unanswered"] == 50
+
+
+def test_the_audit_counts_what_is_over_the_limit():
+    over = runs.run([True] * 3, [10, 20, 21], params={"max_thinking_tokens": 20}, budget=20)
+    [entry] = score([over], resamples=50)
+    audit = entry["points"][0]["audit"]
+    assert (audit["over_budget"], audit["most_thinking"]) == (1, 21)
+    assert audit["exit_reasons"] == {"natural": 3, "budget": 0, "context": 0, "eos": 0}
+
+
+def test_runs_without_a_limit_have_no_control():
+    free = [runs.run([True] * 4, n + 5, params={"num_ignores": n}) for n in (0, 1)]
+    [entry] = score(free, resamples=50)
+    assert entry["control"]["value"] is None
+    assert entry["control"]["note"] == "no run has a limit on its thinking tokens"
+
+
+def test_a_minimum_is_a_limit_too():
+    longer = [
+        runs.run([True] * 4, n, params={"min_thinking_tokens": n}, budget=None) for n in (5, 9)
+    ]
+    [entry] = score(longer, resamples=50)
+    assert entry["control"]["value"] == 100
+
+
+def test_class_conditional_without_the_unprompted_run_says_what_is_missing():
+    two = [
+        runs.run([True] * 4, n, method="class_conditional", params={"length": length})
+        for n, length in ((5, "short"), (9, "long"))
+    ]
+    [entry] = score(two, resamples=50)
+    assert entry["control"]["value"] is None
+    assert "length=default" in entry["control"]["note"]
+
+
+def test_the_unprompted_run_alone_is_an_empty_set():
+    only = runs.run([True] * 4, 5, method="class_conditional", params={"length": "default"})
+    [entry] = score([only], resamples=50)
+    assert entry["runs"] == 0
+    assert entry["performance"]["value"] is None
+    assert [p["reference"] for p in entry["points"]] == [True]
+
+
+def test_answers_that_never_differ_do_not_make_a_certain_slope():
+    [entry] = score(by_caps((30, 30, 30, 30)), resamples=100)
+    assert entry["scaling"]["value"] == 0
+    assert "too few answers differ" in entry["scaling"]["note"]
+    assert entry["performance"]["low"] < 90  # Wilson's, not [100, 100]
+
+
+def test_one_question_has_values_but_no_intervals():
+    one = [
+        runs.run([True], cap, params={"max_thinking_tokens": cap}, budget=cap) for cap in (8, 16)
+    ]
+    [entry] = score(one, resamples=50)
+    assert entry["scaling"]["value"] == 0
+    assert entry["scaling"]["low"] is None
+    assert "no interval" in entry["scaling"]["note"]
+
+
+def test_resamples_without_a_slope_are_counted_in_the_note():
+    # Two questions: in half of the resamples both are the same one, and there the counts are equal.
+    two = [
+        runs.run([True, False], lengths, params={"max_thinking_tokens": cap}, budget=cap)
+        for cap, lengths in ((8, [4, 8]), (16, [4, 16]))
+    ]
+    [entry] = score(two, resamples=400)
+    assert "of the resamples, left out" in entry["scaling"]["note"]
+
+
+def test_difference_of_two_runs_is_paired():
+    worse, better = (
+        runs.run([i < n for i in range(30)], 10 + n, params={"num_ignores": n}) for n in (10, 20)
+    )
+    [one], [other] = series([worse]), series([better])
+    found = difference(other, one, "performance", resamples=2000)
+    assert found["value"] == pytest.approx(100 / 3)
+    assert 10 < found["low"] < found["value"] < found["high"] < 60
+
+
+def test_a_method_does_not_differ_from_itself():
+    [one] = series(by_caps())
+    assert difference(one, one, "scaling", resamples=100) == {
+        "value": 0.0,
+        "low": 0.0,
+        "high": 0.0,
+        "note": None,
+    }
+
+
+def test_the_difference_to_something_undefined_is_undefined():
+    [one], [single] = series(by_caps()), series(by_caps()[:1])
+    found = difference(one, single, "scaling", resamples=50)
+    assert found["value"] is None
+    assert "one run" in found["note"]
+
+
+def test_methods_without_a_common_question_are_not_compared():
+    [one] = series(by_caps())
+    record = runs.record()
+    [other] = series(collect([Located(runs.row(record, "elsewhere"), "f", "f", record)]))
+    with pytest.raises(UserError, match="no question in common"):
+        difference(one, other, "performance")
+
+
+def test_real_waits_lengthen_thinking(shared_data):
+    """R1-distill-14B on 800 SimpleQA questions with 0, 2 and 4 forced Waits."""
+    found = []
+    for waits in (0, 2, 4):
+        path = shared_data / "outputs" / "r1-distill-qwen-14b_simpleqa" / f"waits_{waits}.jsonl"
+        rows = [json.loads(line) for line in path.read_text().split("\n") if line]
+        rows.sort(key=lambda row: row["id"])
+        found.append(
+            runs.run(
+                [row["grading"] == "A" for row in rows],
+                [row["thinking_tokens"] for row in rows],
+                params={"num_ignores": waits},
+            )
+        )
+    [entry] = score(found, resamples=1000)
+    thinking = [point["thinking_tokens"]["value"] for point in entry["points"]]
+    assert entry["varied"] == "num_ignores"
+    assert thinking == sorted(thinking)
+    assert entry["scaling"]["low"] < entry["scaling"]["value"] < entry["scaling"]["high"]
+    right = [sum(row["correct"] for row in run.rows) for run in found]
+    assert entry["performance"]["value"] == pytest.approx(100 * max(right) / 800)

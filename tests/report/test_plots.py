@@ -1,0 +1,120 @@
+"""The pictures show every run where it belongs, and the same runs give the same bytes."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+import runs
+
+from s1_eval.metrics import score
+from s1_eval.records import Located, collect
+from s1_eval.report import plots
+
+
+def curves(figure, panel=0):
+    """{label: [(x, y), …]} as drawn."""
+    axes = figure.axes[panel]
+    handles, labels = axes.get_legend_handles_labels()
+    return {
+        label: list(zip(*(map(float, data) for data in handle.lines[0].get_data()), strict=True))
+        for handle, label in zip(handles, labels, strict=True)
+    }
+
+
+def test_a_point_is_a_runs_mean_thinking_tokens_and_accuracy(entries):
+    drawn = curves(plots.accuracy_vs_thinking_tokens(entries))
+    tokens, accuracy = zip(*drawn["budget_forcing by max_thinking_tokens"], strict=True)
+    assert tokens == (32, 64, 128, 256)
+    assert accuracy == pytest.approx((40 / 3, 30, 50, 200 / 3))
+    assert set(drawn) == {
+        "plain",
+        "budget_forcing by max_thinking_tokens",
+        "budget_forcing by num_ignores",
+    }
+
+
+def test_error_bars_are_the_95_percent_intervals(entries):
+    figure = plots.accuracy_vs_thinking_tokens(entries)
+    [bars] = [
+        handle.lines[2][0].get_segments()
+        for handle, label in zip(*figure.axes[0].get_legend_handles_labels(), strict=True)
+        if label == "plain"
+    ]
+    [[(_, low), (_, high)]] = bars
+    [interval] = [e["points"][0]["accuracy"] for e in entries if e["method"] == "plain"]
+    assert (low, high) == pytest.approx((interval["low"], interval["high"]))
+
+
+def test_the_axis_is_log2_with_plain_numbers(entries):
+    figure = plots.accuracy_vs_thinking_tokens(entries)
+    figure.canvas.draw()
+    axis = figure.axes[0].xaxis
+    assert axis.get_transform().base == 2
+    labels = [tick.get_text() for tick in axis.get_ticklabels()]
+    assert {"32", "64", "128", "256"} <= set(labels)
+    assert "thinking tokens per question" in axis.get_label_text()
+
+
+def test_the_legend_covers_no_point(entries):
+    figure = plots.accuracy_vs_thinking_tokens(entries)
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0
+
+
+def test_total_compute_counts_discarded_samples(demo):
+    record = runs.record(method="rejection_sampling")
+    row = {**runs.row(record, thinking=8), "generated_tokens": 1000, "verifier_tokens": 24}
+    made = score(collect([Located(row, "f", "f", record)]), resamples=50)
+    figure = plots.accuracy_vs_generated_tokens(made)
+    assert curves(figure)["rejection_sampling"] == [(1024.0, 100.0)]
+    assert "generated and verifier tokens" in figure.axes[0].get_xlabel()
+
+
+def test_the_unprompted_run_stands_apart_from_the_line():
+    lengths = [
+        runs.run([True, False], n, method="class_conditional", params={"length": length})
+        for n, length in ((5, "short"), (7, "default"), (9, "long"))
+    ]
+    drawn = curves(plots.accuracy_vs_thinking_tokens(score(lengths, resamples=50)))
+    assert [x for x, _ in drawn["class_conditional by length"]] == [5, 9]
+    assert [x for x, _ in drawn["class_conditional, unprompted"]] == [7]
+
+
+def test_runs_that_did_not_think_are_counted_not_drawn():
+    none = [runs.run([True, False], 0, method="plain")]
+    figure = plots.accuracy_vs_thinking_tokens(score(none, resamples=50))
+    assert curves(figure) == {}
+    assert "runs without any (1) are not shown" in figure.axes[0].get_xlabel()
+
+
+def test_each_model_and_task_has_axes_of_its_own():
+    both = [runs.run([True, False], 5, task=task) for task in ("one", "two")]
+    figure = plots.accuracy_vs_thinking_tokens(score(both, resamples=50))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["nano on one", "nano on two"]
+
+
+def test_the_same_entries_give_the_same_bytes(entries, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        plots.save(plots.accuracy_vs_thinking_tokens(entries), tmp_path / name / "x")
+    for suffix in ("x.png", "x.svg"):
+        one, two = ((tmp_path / name / suffix).read_bytes() for name in ("one", "two"))
+        assert one == two
+    assert one.startswith(b"<?xml")
+    assert b"<dc:date>" not in one
+
+
+@pytest.mark.parametrize("name", ["$\\frac{", "</svg><script>x</script>", "a & b", "x" * 500])
+def test_names_from_records_are_text(name, tmp_path):
+    made = score([runs.run([True, False], 5, model=name, method=name)], resamples=50)
+    plots.save(plots.accuracy_vs_thinking_tokens(made), tmp_path / "x")
+    tree = ET.parse(tmp_path / "x.svg")  # noqa: S314  (our own file)
+    assert not [e for e in tree.iter() if e.tag.endswith("script")]
+
+
+def test_drawing_touches_no_global_state(entries):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    plots.inline_svg(plots.accuracy_vs_thinking_tokens(entries), "x")
+    assert dict(matplotlib.rcParams) == before
