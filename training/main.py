@@ -18,6 +18,10 @@ def parser() -> argparse.ArgumentParser:
     sft.add_argument("recipe", type=Path, help="a YAML file, e.g. training/recipes/nano.yaml")
     sft.add_argument("--output", type=Path, help="checkpoint folder, in place of the recipe's")
     sft.set_defaults(run=_sft)
+    card = commands.add_parser("card", help="measure a nano model and write its model card")
+    card.add_argument("model", help="nano, or the folder that `sft` made of its recipe")
+    card.add_argument("--problems", type=int, default=500, help="how many held-out problems")
+    card.set_defaults(run=_card)
     return top
 
 
@@ -37,6 +41,14 @@ def _sft(args: argparse.Namespace) -> None:
 
     loaded = recipe.load(args.recipe)
     sft.run(loaded, args.output or Path(loaded.output))
+
+
+def _card(args: argparse.Namespace) -> None:
+    from s1_eval.training.nano import card
+
+    if args.problems < 2:
+        raise UserError(f"--problems={args.problems}: give 2 or more")
+    print(card.write(args.model, args.problems))  # noqa: T201
 
 
 if __name__ == "__main__":

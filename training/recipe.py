@@ -92,32 +92,37 @@ class Recipe:
 
 def load(path: Path) -> Recipe:
     """The recipe in the YAML file `path`. Raises UserError on anything that is not one."""
-    import yaml
-
-    try:
-        data = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UserError(f"no recipe at {path} ({error.strerror}): see training/recipes/") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {error}") from None
-    data = _checked(Recipe, data, "the recipe")
+    data = checked(Recipe, parse(path), "the recipe")
     source = data["source"]
     if not isinstance(source, Mapping) or len(source) != 1 or not set(source) <= set(SOURCES):
         raise UserError(f"source: give exactly one of {', '.join(SOURCES)}, with its settings")
     [(name, settings)] = source.items()
-    model = _checked(Model, data["model"], "model")
+    model = checked(Model, data["model"], "model")
     if "shape" in model:
-        model["shape"] = _read(Shape, model["shape"], "model.shape")
+        model["shape"] = read(Shape, model["shape"], "model.shape")
     return Recipe(
-        source=_read(SOURCES[name], settings, f"source.{name}"),
+        source=read(SOURCES[name], settings, f"source.{name}"),
         model=Model(**model),
-        training=_read(Training, data["training"], "training"),
+        training=read(Training, data["training"], "training"),
         **{key: data[key] for key in ("output",) if key in data},
     )
 
 
-def _read(cls: type[Any], data: Any, where: str) -> Any:
-    data = _checked(cls, data, where)
+def parse(path: Path) -> Any:
+    """What the YAML file `path` says. Raises UserError where it is none."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(f"no recipe at {path} ({error.strerror}): see training/recipes/") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {error}") from None
+
+
+def read(cls: type[Any], data: Any, where: str) -> Any:
+    """`data` as a `cls`. Raises UserError on a wrong key or value; `where` names the place."""
+    data = checked(cls, data, where)
     hints = get_type_hints(cls)
     for name, value in data.items():
         if complaint := _complaint(hints[name], value):
@@ -144,7 +149,7 @@ def _complaint(hint: Any, value: Any) -> str:
     return "" if isinstance(value, str) else "give a text"
 
 
-def _checked(cls: type[Any], data: Any, where: str) -> dict[str, Any]:
+def checked(cls: type[Any], data: Any, where: str) -> dict[str, Any]:
     """`data` if it is a mapping with no unknown and every required key of `cls`."""
     if not isinstance(data, Mapping):
         raise UserError(f"{where} has to be a mapping, not {data!r}")

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -106,12 +106,7 @@ def build_trainer(
     from torch.utils.data import DataLoader
     from trl import SFTConfig, SFTTrainer
 
-    lengths = [len(row["input_ids"]) for row in rows]
-    plan = [
-        batch
-        for epoch in range(training.epochs)
-        for batch in batches(lengths, training.tokens_per_batch, training.seed + epoch)
-    ]
+    plan = plan_batches(training, rows)
 
     class Trainer(SFTTrainer):  # type: ignore[misc]
         """TRL counts a batch in rows; here it is counted in tokens."""
@@ -123,24 +118,9 @@ def build_trainer(
             return self.accelerator.prepare(loader)
 
     config = SFTConfig(
-        output_dir=str(work),
-        max_steps=min(training.max_steps or len(plan), len(plan)),
-        learning_rate=training.learning_rate,
-        lr_scheduler_type=training.schedule,
-        warmup_steps=training.warmup_steps,
-        weight_decay=training.weight_decay,
-        adam_beta1=training.adam_beta1,
-        adam_beta2=training.adam_beta2,
-        bf16=training.bf16,
-        use_cpu=model.device.type == "cpu",
+        **arguments(training, len(plan), model, work),
         gradient_checkpointing=False,
-        seed=training.seed,
-        logging_steps=training.logging_steps,
-        include_num_input_tokens_seen="all",
-        save_strategy="no",
-        report_to="none",
         max_length=None,
-        remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
     return Trainer(
@@ -149,6 +129,40 @@ def build_trainer(
         processing_class=tokenizer,
         train_dataset=datasets.Dataset.from_list(list(rows)),
     )
+
+
+def plan_batches(
+    training: Training, rows: Sequence[Mapping[str, Sequence[int]]]
+) -> list[list[int]]:
+    """Row numbers of every batch of every epoch."""
+    lengths = [len(row["input_ids"]) for row in rows]
+    return [
+        batch
+        for epoch in range(training.epochs)
+        for batch in batches(lengths, training.tokens_per_batch, training.seed + epoch)
+    ]
+
+
+def arguments(training: Training, steps: int, model: Any, work: Path) -> dict[str, Any]:
+    """The recipe in the words of transformers' TrainingArguments; `steps` batches are planned."""
+    return {
+        "output_dir": str(work),
+        "max_steps": min(training.max_steps or steps, steps),
+        "learning_rate": training.learning_rate,
+        "lr_scheduler_type": training.schedule,
+        "warmup_steps": training.warmup_steps,
+        "weight_decay": training.weight_decay,
+        "adam_beta1": training.adam_beta1,
+        "adam_beta2": training.adam_beta2,
+        "bf16": training.bf16,
+        "use_cpu": model.device.type == "cpu",
+        "seed": training.seed,
+        "logging_steps": training.logging_steps,
+        "include_num_input_tokens_seen": "all",
+        "save_strategy": "no",
+        "report_to": "none",
+        "remove_unused_columns": False,
+    }
 
 
 def batches(lengths: Sequence[int], tokens: int, seed: int) -> list[list[int]]:

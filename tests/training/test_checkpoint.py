@@ -1,4 +1,4 @@
-"""The shipped checkpoint: small, whole, loadable, and trained on the tokenizer that the code has."""
+"""The shipped checkpoint: small, whole, loadable, with the tokenizer that the code builds."""
 
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# ruff: noqa: S311, S603
 """Chain arithmetic: what a question says, which split it is in, how a trace is judged."""
 
 from __future__ import annotations

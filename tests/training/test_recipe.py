@@ -1,3 +1,4 @@
+# ruff: noqa: S603
 """A recipe is data: what it may say is known, and anything else is named with what to type."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: S311, S603
 """Fine-tuning: what reaches the loss, how batches are made, and that nothing half-done is left."""
 
 from __future__ import annotations

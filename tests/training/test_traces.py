@@ -1,3 +1,4 @@
+# ruff: noqa: S311
 """Nano's traces: every value with loss is right, instructions fit, cuts are forced ends."""
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ card shows. Running experiments is the command line's and the harnesses' busines
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from s1_eval.answers import grader

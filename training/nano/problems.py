@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,7 +23,9 @@ HEADER = "Compute mod 100."
 LETTERS = "ABCDEFGHIJKL"
 STEPS = range(2, len(LETTERS) + 1)
 HARD_STEPS = (33, 28, 21, 12, 6)
-"""Weights of 0, 1, 2, … hard steps in a problem."""
+"""Weights of 0, 1, 2, … hard steps in a held-out problem."""
+TRAINING_HARD_STEPS = (15, 25, 25, 20, 15)
+"""The same in training: hard steps take the most practice."""
 HELD_OUT_SHARE = 16
 """One question in so many, by the hash of its text, is held out."""
 
@@ -86,10 +88,13 @@ def partial_values(value: int, step: tuple[Operation, ...]) -> list[int]:
     return values
 
 
-def draw(rng: random.Random, max_steps: int = len(LETTERS)) -> Problem:
-    """A problem of either split with up to `max_steps` steps."""
+def draw(
+    rng: random.Random, hard_weights: Sequence[int], max_steps: int = len(LETTERS)
+) -> Problem:
+    """A problem of either split with up to `max_steps` steps. hard_weights: of 0, 1, 2, … hard
+    ones among them."""
     count = rng.randint(STEPS.start, max_steps)
-    hard_steps = rng.choices(range(len(HARD_STEPS)), HARD_STEPS)[0]
+    hard_steps = rng.choices(range(len(hard_weights)), hard_weights)[0]
     hard = set(rng.sample(range(count), min(hard_steps, count)))
     steps = tuple(_hard(rng) if i in hard else (_operation(rng),) for i in range(count))
     return Problem(rng.randrange(100), steps)
@@ -109,7 +114,7 @@ def _hard(rng: random.Random) -> tuple[Operation, ...]:
 
 def training(rng: random.Random, max_steps: int = len(LETTERS)) -> Problem:
     """A problem that is not held out."""
-    while (problem := draw(rng, max_steps)).held_out:
+    while (problem := draw(rng, TRAINING_HARD_STEPS, max_steps)).held_out:
         pass
     return problem
 
@@ -119,7 +124,7 @@ def held_out(n: int = 500, seed: int = 0) -> list[Problem]:
     rng = random.Random(seed)  # noqa: S311
     found: dict[str, Problem] = {}
     while len(found) < n:
-        problem = draw(rng)
+        problem = draw(rng, HARD_STEPS)
         if problem.held_out:
             found.setdefault(problem.question, problem)
     return list(found.values())

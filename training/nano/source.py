@@ -19,7 +19,7 @@ class Nano:
 
     examples: int
     seed: int = 0
-    easy_share: float = 0.25
+    easy_share: float = 0.2
     easy_steps: int = 4
 
     def __post_init__(self) -> None:

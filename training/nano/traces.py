@@ -39,7 +39,7 @@ OPENERS = (94, 3, 3)
 """Weights of the ignore strings as the first word of a check."""
 CUT_SHARE = 0.15
 BRIEF_SHARE = {None: 0.0, "tokens": 0.3, "steps": 0.25, "short": 1.0, "long": 0.0}
-SLIP_HARD, SLIP_SINGLE = 0.4, 0.03
+SLIP_HARD, SLIP_SINGLE = 0.35, 0.03
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,8 @@ def example(rng: random.Random, max_steps: int = len(LETTERS), max_waits: int = 
     elif kind == "long":
         suffix = PROMPTS["long"]
     question = f"{problem.question}\n\n{suffix}" if suffix else problem.question
-    if rng.random() < CUT_SHARE:
-        completion = _cut(rng, problem, lines)
-    else:
-        completion = _ended(problem, lines)
+    cut = rng.random() < CUT_SHARE
+    completion = _cut(rng, problem, lines) if cut else _ended(problem, lines)
     return Example(question, tuple(_merged(completion)))
 
 
