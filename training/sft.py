@@ -50,7 +50,11 @@ def run(recipe: Recipe, output: Path) -> None:
             "versions": {name: version(name) for name in LIBRARIES},
             "parameters": sum(p.numel() for p in model.parameters()),
             "tokens": trainer.state.num_input_tokens_seen,
-            "losses": [row for row in trainer.state.log_history if "loss" in row],
+            "losses": [
+                {key: row[key] for key in ("step", "loss", "learning_rate")}
+                for row in trainer.state.log_history
+                if "loss" in row
+            ],
         }
         (partial / "training.json").write_text(json.dumps(log, indent=1) + "\n")
         shutil.rmtree(partial / "trainer", ignore_errors=True)
