@@ -4,6 +4,7 @@ names and the reference's (simplescaling/s1) are both understood.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,9 @@ def read_gen_kwargs(gen_kwargs: Mapping[str, Any]) -> GenKwargs:
     if "until_thinking" in given:
         params["until_thinking"] = _texts(given.pop("until_thinking"))
     for name, value in given.items():
+        close = difflib.get_close_matches(name, ALIASES, n=1, cutoff=0.85)
+        if close and name not in ALIASES:
+            raise UserError(f"unknown parameter {name!r}: did you mean {close[0]!r}?")
         own = ALIASES.get(name, name)
         if own in params or (own != name and own in given):
             raise UserError(f"{name} and {own} are two names of one parameter: give one of them")

@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
@@ -72,29 +73,23 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
 
         Raises UserError on unknown or contradictory --gen_kwargs before the model is loaded.
         """
-        asked = [read_gen_kwargs(request.args[1]) for request in requests]
-        samples = [_sample(request) for request in requests]
-        runs: dict[str, Run] = {}
-        epochs: Counter[tuple[str, str]] = Counter()
-
-        def run_for(about: Mapping[str, Any], asked: GenKwargs) -> Run:
-            key = json.dumps([about, repr(asked)])
-            if key not in runs:
-                runs[key] = open_run(
+        asked = [_read(request) for request in requests]
+        runs: dict[tuple[str, str], Run] = {}
+        for each in asked:
+            if each.run not in runs:
+                runs[each.run] = open_run(
                     self.engine,
                     harness="lm-eval",
-                    about=about,
-                    method=asked.method,
-                    settings=asked.settings,
-                    sampling=asked.sampling,
+                    about=each.about,
+                    method=each.given.method,
+                    settings=each.given.settings,
+                    sampling=each.given.sampling,
                 )
-            return runs[key]
-
+        epochs: Counter[object] = Counter()
         jobs = []
-        for (sample, about, system), each in zip(samples, asked, strict=True):
-            epochs[about["task"], sample.id] += 1
-            run, epoch = run_for(about, each), epochs[about["task"], sample.id]
-            jobs.append(_generate(run, sample, epoch, system, each.until))
+        for each in asked:
+            epochs[each.run, each.sample.id] += 1
+            jobs.append(_generate(runs[each.run], each, epochs[each.run, each.sample.id]))
         return _gather(jobs, disable_tqdm)
 
     def loglikelihood(
@@ -167,7 +162,7 @@ class HFModel(S1Model):
         from lm_eval.models.huggingface import HFLM
 
         engine: Any = self.engine
-        return HFLM(pretrained=engine.model, tokenizer=engine.tokenizer, batch_size=self.batch_size)
+        return HFLM(pretrained=engine.model, tokenizer=engine.tokenizer, batch_size=self.batch_size or 1)
 
 
 class VLLMModel(S1Model):
@@ -178,14 +173,31 @@ class APIModel(S1Model):
     engine_name = "s1_api"
 
 
-def _sample(request: Instance) -> tuple[Sample, dict[str, Any], str | None]:
-    """(question, its benchmark, system message) of a request, whoever's task it is."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, read: the question, its benchmark (see `Benchmark.about`), and how to answer."""
+
+    sample: Sample
+    system: str | None
+    about: Mapping[str, Any]
+    given: GenKwargs
+
+    @property
+    def run(self) -> tuple[str, str]:
+        """What requests of one run have in common."""
+        return json.dumps(self.about), repr(self.given)
+
+
+def _read(request: Instance) -> Asked:
+    """Of a task of ours or of anybody's; what theirs says beyond the prompt stays unknown."""
+    given = read_gen_kwargs(request.args[1])
     system, prompt = _messages(request.args[0])
     doc = request.doc
-    if "about" in doc and "target" in doc:
-        sample = Sample(doc["id"], prompt, doc["target"], tuple(doc["options"]))
-        return sample, json.loads(doc["about"]), system
-    return Sample(str(request.doc_id), prompt, ""), about_other(request.task_name), system
+    if "about" not in doc or "target" not in doc:
+        sample = Sample(str(request.doc_id), prompt, target="")
+        return Asked(sample, system, about_other(request.task_name), given)
+    sample = Sample(doc["id"], prompt, doc["target"], tuple(doc["options"]))
+    return Asked(sample, system, json.loads(doc["about"]), given)
 
 
 def _messages(context: str) -> tuple[str | None, str]:
@@ -202,12 +214,11 @@ def _messages(context: str) -> tuple[str | None, str]:
     return system, messages[-1]["content"]
 
 
-async def _generate(
-    run: Run, sample: Sample, epoch: int, system: str | None, until: Sequence[str]
-) -> Generated:
-    _, row = await run.solve(sample, epoch, system)
-    cuts = [at for text in until if text and (at := row["response"].find(text)) >= 0]
-    answer = row["response"][: min(cuts, default=None)]
+async def _generate(run: Run, asked: Asked, epoch: int) -> Generated:
+    _, row = await run.solve(asked.sample, epoch, asked.system)
+    response: str = row["response"]
+    cuts = [at for text in asked.given.until if text and (at := response.find(text)) >= 0]
+    answer = response[: min(cuts, default=None)]
     return Generated(answer, {**row, "response": answer, "run": dict(run.record)})
 
 
@@ -228,5 +239,9 @@ def _gather(jobs: Sequence[Coroutine[Any, Any, T]], quiet: bool) -> list[T]:
 
             return await asyncio.gather(*(counted(job) for job in jobs))
 
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(everything())
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(everything())).result()

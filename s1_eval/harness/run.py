@@ -15,11 +15,13 @@ from typing import Any
 
 from s1_eval.answers import Grader
 from s1_eval.engines import Engine, Sampling
+from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import Sample, open_grader
-from s1_eval.methods import Policy, Question, method
+from s1_eval.methods import METHODS, Policy, Question
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import sample_row
 from s1_eval.thinking import Outcome
+from s1_eval.verifiers import Verifier
 
 PACKAGES = {"inspect": "inspect_ai", "lm-eval": "lm_eval"}
 """The package whose version a record names, by harness; a sweep of ours has none."""
@@ -50,7 +52,7 @@ class Run:
         question = Question(sample.id, sample.prompt, self.grader, system)
         policy = self.policy.fork(sample.id, epoch)
         began = time.perf_counter()
-        outcome = await method(self.method).run(policy, question, self.settings)
+        outcome = await METHODS[self.method].run(policy, question, self.settings)
         row = sample_row(
             self.record,
             outcome,
@@ -76,20 +78,25 @@ def open_run(
     method: str,
     settings: Any,
     sampling: Sampling,
+    verifier: Verifier | None = None,
     command: Sequence[str] | None = None,
     planned_samples: int | None = None,
 ) -> Run:
     """Bind a method to an engine and write down what the run holds fixed.
 
     about: task, dataset and grader, see `Benchmark.about`. command: `sys.argv` by default.
-    Raises UserError where the engine's tokenizer can't write the thinking format.
+    Raises UserError where the engine's tokenizer can't write the thinking format, and where the
+    method needs a verifier and there is none.
     """
+    if METHODS[method].verifier and verifier is None:
+        raise UserError(f"{method} searches by a verifier's scores, and none was given")
     info = engine.info
     policy = Policy.bind(
         engine,
         getattr(settings, "thinking_format", "auto"),
         sampling,
         getattr(settings, "until_thinking", ()),
+        verifier,
     )
     grader = open_grader(about["grader"])
     package = PACKAGES.get(harness)

@@ -1,0 +1,234 @@
+"""Our benchmarks, solvers, providers and scorer under Inspect."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.log import EvalLog
+from inspect_ai.model import ContentReasoning, ModelOutput, ModelUsage, get_model
+from inspect_ai.scorer import match
+from inspect_ai.solver import chain_of_thought, generate
+from scripted import ScriptedEngine
+
+from s1_eval import _registry
+from s1_eval.errors import UserError
+from s1_eval.harness.benchmark import Benchmark
+from s1_eval.harness.benchmark import Sample as OurSample
+from s1_eval.harness.inspect_errors import InspectUserError
+from s1_eval.harness.inspect_models import KEY, MAX_CONNECTIONS, shared_engine
+from s1_eval.harness.inspect_tasks import inspect_task
+from s1_eval.methods import METHODS
+from s1_eval.records.readers import read_runs
+from s1_eval.records.schema import validate_run, validate_sample
+from s1_eval.solvers.budget_forcing import budget_forcing
+from s1_eval.solvers.plain import plain
+from s1_eval.tasks.nano import nano
+from s1_eval.thinking import Trace
+
+Run = Callable[..., EvalLog]
+Script = Callable[..., ScriptedEngine]
+
+ANSWERS = ("7", "8")
+RIGHT = "\nFirst line.\n<|im_start|>answer\nFinal Answer: 7<|im_end|>"
+BENCH = Benchmark(
+    "bench",
+    sample=lambda row: OurSample(f"q{row['target']}", f"Say {row['target']}.", row["target"]),
+    grader="integer",
+    generate=lambda: [{"target": t} for t in ANSWERS],
+)
+
+
+@task
+def bench() -> Task:
+    return inspect_task(BENCH)
+
+
+def records(log: EvalLog) -> list[dict[str, Any]]:
+    return [sample.scores["grade"].metadata[KEY] for sample in log.samples]
+
+
+def metrics(log: EvalLog) -> dict[str, float]:
+    return {name: m.value for score in log.results.scores for name, m in score.metrics.items()}
+
+
+def test_a_row_is_a_valid_record_with_its_run_and_its_traces(
+    run_inspect: Run, scripted: Script
+) -> None:
+    scripted(RIGHT)
+    log = run_inspect(bench(), solver=plain(), model="s1_hf/any")
+    assert log.status == "success"
+    for row in records(log):
+        validate_sample(row)
+        validate_run(row["run"])
+        (trace,) = (Trace.from_dict(trace) for trace in row["traces"])
+        assert trace.thinking_tokens == row["thinking_tokens"] > 0
+    assert [row["correct"] for row in records(log)] == [True, False]
+    (run,) = read_runs([log.location])
+    assert (run.task, run.method, len(run.rows)) == ("bench", "plain", 2)
+    assert run.record["dataset"]["fingerprint"] == BENCH.load().fingerprint
+
+
+def test_the_message_shows_thinking_and_answer_and_usage_counts_what_was_paid(
+    run_inspect: Run, scripted: Script
+) -> None:
+    scripted(RIGHT)
+    log = run_inspect(bench(), solver=plain(), model="s1_hf/any", limit=1)
+    (sample,), (row,) = log.samples, records(log)
+    reasoning, text = sample.messages[-1].content
+    assert isinstance(reasoning, ContentReasoning)
+    assert reasoning.reasoning == "\nFirst line.\n"
+    assert sample.output.completion == text.text == row["response"] == "Final Answer: 7"
+    (usage,) = log.stats.model_usage.values()
+    assert usage.output_tokens == row["generated_tokens"]
+    assert usage.reasoning_tokens == row["thinking_tokens"]
+
+
+def test_unanswered_questions_are_counted_apart(run_inspect: Run, scripted: Script) -> None:
+    scripted("\nthinking and nothing else<|im_end|>")
+    log = run_inspect(bench(), solver=plain(), model="s1_hf/any")
+    found = metrics(log)
+    assert (found["accuracy"], found["unanswered"]) == (0, 1)
+    assert math.isnan(found["accuracy_answered"])
+    assert found["thinking_tokens"] == records(log)[0]["thinking_tokens"]
+
+
+def test_sampling_options_reach_the_engine_with_a_seed_per_question_and_epoch(
+    run_inspect: Run, scripted: Script
+) -> None:
+    engine = scripted(RIGHT)
+
+    def seeds(**options: Any) -> list[int]:
+        options = {"temperature": 0.5, "top_p": 0.9, "top_k": 7, **options}
+        log = run_inspect(bench(), solver=plain(), model="s1_hf/any", epochs=2, **options)
+        sampling = engine.calls[0].sampling
+        assert (sampling.temperature, sampling.top_p, sampling.top_k) == (0.5, 0.9, 7)
+        assert records(log)[0]["run"]["sampling"]["temperature"] == 0.5
+        return [row["seed"] for row in records(log)]
+
+    first = seeds(seed=1)
+    assert len(set(first)) == 4
+    assert seeds(seed=1) == first
+    assert not set(seeds(seed=2)) & set(first)
+
+
+def test_bad_parameters_are_refused_in_one_line_before_any_model_is_loaded() -> None:
+    from inspect_ai._util.error import PrerequisiteError
+
+    for params in (
+        {"max_thinking_tokens": 0},
+        {"min_thinking_tokens": 9, "max_thinking_tokens": 3},
+    ):
+        with pytest.raises(InspectUserError, match="max_thinking_tokens") as caught:
+            budget_forcing(**params)
+        assert isinstance(caught.value, UserError)
+        assert isinstance(caught.value, PrerequisiteError)
+
+
+def test_another_provider_gets_a_clear_error_and_the_plain_run_inspects_own(
+    run_inspect: Run,
+) -> None:
+    def mock() -> Any:
+        outputs = [ModelOutput.from_content("mock", "The answer is 7.") for _ in ANSWERS]
+        for output in outputs:
+            output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
+        return get_model("mockllm/model", custom_outputs=outputs)
+
+    log = run_inspect(bench(), solver=budget_forcing(), model=mock())
+    assert log.status == "error"
+    assert "give --model with one of s1_hf/…" in log.error.message
+    log = run_inspect(bench(), model=mock())
+    assert (metrics(log)["accuracy"], metrics(log)["unanswered"]) == (0.5, 0)
+    assert math.isnan(metrics(log)["thinking_tokens"])
+
+
+def test_ordinary_solvers_get_thinking_and_an_answer(run_inspect: Run, scripted: Script) -> None:
+    scripted(RIGHT)
+    theirs = Task(
+        dataset=[Sample(input="Say 7.", target="7")],
+        solver=[chain_of_thought(), generate()],
+        scorer=match(),
+    )
+    log = run_inspect(theirs, model="s1_hf/any")
+    (sample,) = log.samples
+    assert sample.output.completion == "Final Answer: 7"
+    assert sample.scores["match"].value == "C"
+    assert sample.output.usage.reasoning_tokens > 0
+
+
+@pytest.mark.parametrize("options", [{"stop_seqs": ["x"]}, {"logprobs": True}, {"max_tokens": 5}])
+def test_options_that_would_be_ignored_are_refused(
+    run_inspect: Run, scripted: Script, options: dict[str, Any]
+) -> None:
+    scripted(RIGHT)
+    log = run_inspect(bench(), solver=budget_forcing(), model="s1_hf/any", **options)
+    assert log.status == "error"
+    assert next(iter(options)).split("_")[0] in log.error.message
+
+
+def test_the_connection_limit_is_ours_unless_the_user_sets_one(
+    run_inspect: Run, scripted: Script
+) -> None:
+    scripted(RIGHT)
+    log = run_inspect(bench(), model="s1_hf/any")
+    assert log.eval.model_generate_config.max_connections == MAX_CONNECTIONS
+    assert get_model("s1_hf/any", memoize=False).api.max_connections() == MAX_CONNECTIONS
+
+
+def test_an_engine_is_opened_once_for_the_same_model_and_arguments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from s1_eval.harness import inspect_models
+
+    opened = []
+    monkeypatch.setattr(inspect_models, "_engines", {})
+    monkeypatch.setattr(
+        inspect_models, "open_engine", lambda *a, **k: opened.append((a, k)) or ScriptedEngine("x")
+    )
+    one = shared_engine("s1_hf", "m", {"dtype": "float32"})
+    assert shared_engine("s1_hf", "m", {"dtype": "float32"}) is one
+    assert shared_engine("s1_hf", "m", {"dtype": "float16"}) is not one
+    assert len(opened) == 2
+
+
+def test_every_method_has_a_solver_whose_parameters_are_its_settings() -> None:
+    solvers = {solver.__name__: solver for solver in _registry.SOLVERS}
+    assert set(solvers) == {name for name, method in METHODS.items() if not method.verifier}
+    for name, solver in solvers.items():
+        fields = {f.name: f for f in dataclasses.fields(METHODS[name].settings)}
+        parameters = dict(inspect.signature(solver).parameters)
+        rest = parameters.pop("forcing", None)
+        assert set(parameters) <= set(fields)
+        assert rest is not None or set(parameters) == set(fields)
+        for parameter in parameters.values():
+            default = fields[parameter.name].default
+            missing = default is dataclasses.MISSING
+            assert parameter.default == (inspect.Parameter.empty if missing else default)
+
+
+def test_a_retry_finishes_what_failed(run_inspect: Run, scripted: Script) -> None:
+    from inspect_ai import eval_retry
+
+    engine = scripted(RIGHT)
+    real, calls = engine.generate, []
+
+    async def breaks_once(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            raise RuntimeError("the engine broke")
+        return await real(*args, **kwargs)
+
+    engine.generate = breaks_once  # type: ignore[method-assign]
+    options = {"solver": plain(), "model": "s1_hf/any", "limit": 2, "max_samples": 1}
+    log = run_inspect(nano(), **options)
+    assert log.status == "error"
+    (retried,) = eval_retry(log, display="none", log_dir=str(log.location) + ".retried")
+    assert retried.status == "success"
+    assert len(records(retried)) == 2
+    assert len(calls) == 3

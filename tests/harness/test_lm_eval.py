@@ -1,0 +1,201 @@
+"""Our models and tasks under lm-evaluation-harness, on the embedded model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s1_eval.errors import UserError
+from s1_eval.harness.lm_eval_tasks import Generated, SampleLine, process_results
+from s1_eval.records.readers import read_runs
+from s1_eval.records.schema import validate_run, validate_sample
+from s1_eval.tasks import __file__ as tasks_file
+
+TASKS = Path(tasks_file).parent
+FORCED = "max_tokens_thinking=48,thinking_n_ignore=1"
+
+Evaluate = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def lm() -> Any:
+    from s1_eval.harness.lm_eval_models import HFModel
+
+    model = HFModel("nano")
+    yield model
+    model.engine.close()
+
+
+@pytest.fixture
+def evaluate(lm: Any) -> Evaluate:
+    """`simple_evaluate` over our nano task, four questions."""
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    def run(gen_kwargs: str = FORCED, task: Any = None, **options: Any) -> dict[str, Any]:
+        found: dict[str, Any] = simple_evaluate(
+            tasks=[task or str(TASKS / "s1_nano.yaml")],
+            task_manager=TaskManager(include_defaults=False),  # the others take seconds to index
+            gen_kwargs=gen_kwargs,
+            **{"model": lm, "limit": 4, "bootstrap_iters": 0, **options},
+        )
+        return found
+
+    return run
+
+
+def lines(results: dict[str, Any]) -> list[dict[str, Any]]:
+    (found,) = results["samples"].values()
+    return found
+
+
+def chains(results: dict[str, Any]) -> list[Any]:
+    return [(line["sample_id"], line["traces"]) for line in lines(results)]
+
+
+def test_every_line_is_a_valid_record_and_scores_are_averaged(evaluate: Evaluate) -> None:
+    results = evaluate()
+    for line in lines(results):
+        validate_sample(line)
+        validate_run(line["run"])
+        assert line["harness"] == "lm-eval"
+        assert line["method_params"]["num_ignores"] == 1
+        assert line["exact_match"] == float(line["correct"])
+        assert line["thinking_tokens"] <= 48
+    (scores,) = results["results"].values()
+    assert {name.split(",")[0] for name in scores if name.endswith(",none")} >= {
+        "exact_match",
+        "exact_match_answered",
+        "answered",
+        "thinking_tokens",
+    }
+    thinking = [line["thinking_tokens"] for line in lines(results)]
+    assert scores["thinking_tokens,none"] == sum(thinking) / 4
+
+
+def test_the_chat_template_is_applied_once_whether_asked_for_or_not(evaluate: Evaluate) -> None:
+    plain, templated = evaluate(), evaluate(apply_chat_template=True)
+    assert chains(plain) == chains(templated)
+
+
+def test_a_system_instruction_is_a_system_message(evaluate: Evaluate, lm: Any) -> None:
+    results = evaluate(apply_chat_template=True, system_instruction="Wait")
+    prompt = lm.engine.tokenizer.decode(lines(results)[0]["traces"][0]["prompt"])
+    assert prompt.startswith("<|im_start|>system\nWait<|im_end|>\n<|im_start|>user\n")
+
+
+def test_few_shot_conversations_are_refused_with_what_to_type(lm: Any) -> None:
+    from lm_eval.api.instance import Instance
+
+    turns = [{"role": role, "content": "x"} for role in ("user", "assistant", "user")]
+    request = Instance("generate_until", {}, (lm.apply_chat_template(turns), {}), 0, ("t", 0, 1))
+    with pytest.raises(UserError, match="--fewshot_as_multiturn False"):
+        lm.generate_until([request])
+
+
+def test_repeats_are_epochs_with_seeds_of_their_own(evaluate: Evaluate, tmp_path: Path) -> None:
+    repeated = tmp_path / "repeated.yaml"
+    repeated.write_text(f"include: {TASKS / 's1_nano.yaml'}\ntask: s1_nano\nrepeats: 3\n")
+    sampled = FORCED + ",temperature=1.0,do_sample=True,seed=3"
+    results = evaluate(sampled, str(repeated), limit=2)
+    first = lines(results)[0]
+    rows = [first, *first["other_epochs"]]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert len({row["seed"] for row in rows}) == 3
+    assert first["exact_match"] == sum(row["correct"] for row in rows) / 3
+    assert chains(evaluate(sampled, str(repeated), limit=2)) == chains(results)
+
+
+def test_bad_parameters_are_refused_before_the_model_is_loaded(evaluate: Evaluate) -> None:
+    from s1_eval.harness.lm_eval_models import HFModel
+
+    with pytest.raises(UserError, match="max_thinking_tokens=0"):
+        evaluate("max_tokens_thinking=0", model=HFModel("there/is_no_such_model"))
+
+
+def test_the_response_cache_gives_the_records_back_and_serves_one_model(
+    evaluate: Evaluate, lm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lm_eval.api.model import CacheHook, CachingLM
+
+    from s1_eval.harness.lm_eval_models import HFModel
+
+    cache = str(tmp_path / "cache")
+    fresh = evaluate(use_cache=cache)
+    monkeypatch.setattr(lm, "generate_until", lambda *a: pytest.fail("not from the cache"))
+    assert lines(evaluate(use_cache=cache)) == lines(fresh)
+    with pytest.raises(UserError, match="the response cache belongs to"):
+        CachingLM(HFModel("nano", dtype="bfloat16"), cache + "_rank0.db")
+    lm.set_cache_hook(CacheHook(None))
+
+
+def test_a_generation_survives_pickling_with_its_record() -> None:
+    generated = pickle.loads(pickle.dumps(Generated("7", {"epoch": 1})))  # noqa: S301
+    assert (generated, generated.row) == ("7", {"epoch": 1})
+
+
+def test_until_cuts_the_answer_and_never_the_thinking(evaluate: Evaluate, lm: Any) -> None:
+    from lm_eval.api.instance import Instance
+
+    (row, *_) = lines(evaluate())
+    doc = row["doc"]
+    asked = {"max_thinking_tokens": 48, "num_ignores": 1, "until": ["Final", "\n"]}
+    request = Instance("generate_until", doc, (doc["prompt"], asked), 0, ("s1_nano", 0, 1))
+    (cut,) = lm.generate_until([request])
+    assert row["response"].startswith("Final")
+    assert (cut, cut.row["response"]) == ("", "")
+    assert cut.row["traces"] == row["traces"]
+
+
+def test_it_runs_inside_a_running_event_loop(evaluate: Evaluate) -> None:
+    async def notebook() -> dict[str, Any]:
+        return evaluate()
+
+    assert chains(asyncio.run(notebook())) == chains(evaluate())
+
+
+def test_log_likelihood_tasks_use_the_same_weights(lm: Any) -> None:
+    from lm_eval.api.instance import Instance
+
+    pairs = [("S=47\nA*8=", "76"), ("S=47\nA*8=", "13")]
+    requests = [Instance("loglikelihood", {}, pair, 0, ("t", i, 1)) for i, pair in enumerate(pairs)]
+    right, wrong = lm.loglikelihood(requests)
+    assert right[0] > wrong[0]
+    assert lm._scorer.model is lm.engine.model
+
+
+def test_other_models_answers_are_graded_without_a_record() -> None:
+    about = {"task": "t", "dataset": {}, "grader": {"name": "integer"}}
+    doc = {"about": json.dumps(about), "target": "7", "options": []}
+    line = process_results(doc, [["The answer is 7."]])
+    assert dict(line.items()) == {"exact_match": 1, "exact_match_answered": 1, "answered": 1}
+    assert process_results(doc, [[""]]).scores["exact_match_answered"] is None
+
+
+def test_a_line_holds_the_record_and_shows_lm_eval_only_scores() -> None:
+    line = SampleLine({"exit_reason": "natural", "answered": True}, {"answered": 0.5})
+    written: dict[str, Any] = {}
+    written.update(line)
+    assert written == {"exit_reason": "natural", "answered": True}
+    assert dict(line.items()) == {"answered": 0.5}
+
+
+def test_the_results_say_which_engine_and_weights(evaluate: Evaluate, lm: Any) -> None:
+    config = evaluate()["config"]
+    assert config["engine"] == "transformers"
+    assert config["model_sha"] == lm.engine.info.fingerprint
+    assert "torch" in config["engine_versions"]
+
+
+def test_sample_files_are_read_back_with_every_repeat(evaluate: Evaluate, tmp_path: Path) -> None:
+    file = tmp_path / "samples_s1_nano_2026.jsonl"
+    results = lines(evaluate())
+    file.write_text("".join(json.dumps(line) + "\n" for line in results))
+    (run,) = read_runs([file])
+    assert [row["sample_id"] for row in run.rows] == [line["sample_id"] for line in results]

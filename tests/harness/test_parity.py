@@ -1,0 +1,110 @@
+"""The same questions under the same parameters, by every way in: same tokens, same scores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inspect_ai.log import EvalLog
+from inspect_ai.model import get_model
+
+from s1_eval.engines import Sampling
+from s1_eval.engines.table import open_engine
+from s1_eval.harness.benchmark import benchmark
+from s1_eval.harness.run import open_run, run_samples
+from s1_eval.methods import settings
+from s1_eval.solvers.budget_forcing import budget_forcing
+from s1_eval.tasks import __file__ as tasks_file
+from s1_eval.tasks.nano import nano
+
+QUESTIONS = 8
+EPOCHS = 2
+PARAMS = {"max_thinking_tokens": 96, "num_ignores": 1}
+MAY_DIFFER = {"harness", "run_id", "seconds", "run", "reused_tokens"}
+
+Rows = dict[tuple[str, int], dict[str, Any]]
+
+
+def by_inspect(run: Callable[..., EvalLog], sampled: dict[str, Any]) -> Rows:
+    model = get_model("s1_hf/nano", memoize=False)
+    log = run(
+        nano(),
+        solver=budget_forcing(**PARAMS),
+        model=model,
+        limit=QUESTIONS,
+        epochs=EPOCHS,
+        **sampled,
+    )
+    assert log.status == "success", log.error
+    return keyed(sample.scores["grade"].metadata["s1_eval"] for sample in log.samples)
+
+
+def by_lm_eval(folder: Path, sampled: dict[str, Any]) -> Rows:
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    from s1_eval.harness.lm_eval_models import HFModel
+
+    task = folder / "repeated.yaml"
+    ours = Path(tasks_file).parent / "s1_nano.yaml"
+    task.write_text(f"include: {ours}\ntask: s1_nano\nrepeats: {EPOCHS}\n")
+    model = HFModel("nano")
+    results = simple_evaluate(
+        model=model,
+        tasks=[str(task)],
+        gen_kwargs={**PARAMS, **sampled, "do_sample": bool(sampled)},
+        limit=QUESTIONS,
+        bootstrap_iters=0,
+        task_manager=TaskManager(include_defaults=False),
+    )
+    model.engine.close()
+    extra = {"doc", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_id"}
+    extra |= {"doc_hash", "prompt_hash", "target_hash", "exact_match", "exact_match_answered"}
+    rows = []
+    for line in results["samples"]["s1_nano"]:
+        first = {k: v for k, v in line.items() if k not in extra}
+        rows += [first, *first.pop("other_epochs")]
+    return keyed(rows)
+
+
+def by_sweep(sampled: dict[str, Any]) -> Rows:
+    nano_benchmark, engine = benchmark("nano"), open_engine("s1_hf", "nano")
+    data = nano_benchmark.load()
+    run = open_run(
+        engine,
+        harness="s1-eval",
+        about=nano_benchmark.about(data),
+        method="budget_forcing",
+        settings=settings("budget_forcing", PARAMS),
+        sampling=Sampling(**sampled),
+    )
+    rows: list[dict[str, Any]] = []
+    todo = [(s, epoch + 1) for s in data.samples[:QUESTIONS] for epoch in range(EPOCHS)]
+    asyncio.run(run_samples(run, todo, rows.append))
+    engine.close()
+    return keyed(rows)
+
+
+def keyed(rows: Any) -> Rows:
+    return {
+        (row["sample_id"], row["epoch"]): {k: v for k, v in row.items() if k not in MAY_DIFFER}
+        for row in rows
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "sampled", [{}, {"temperature": 1.0, "seed": 11}], ids=["greedy", "seeded"]
+)
+def test_inspect_lm_eval_and_the_sweep_give_the_same_rows(
+    run_inspect: Callable[..., EvalLog], tmp_path: Path, sampled: dict[str, Any]
+) -> None:
+    ours = by_sweep(sampled)
+    assert len(ours) == QUESTIONS * EPOCHS
+    assert by_inspect(run_inspect, sampled) == ours
+    assert by_lm_eval(tmp_path, sampled) == ours
+    chains = {str(row["traces"]) for row in ours.values()}
+    assert len(chains) == (QUESTIONS * EPOCHS if sampled else QUESTIONS)

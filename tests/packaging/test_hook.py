@@ -1,0 +1,116 @@
+"""The start-up hook that lets the stock lm-eval find us: what it costs and what it may not do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import types
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import pytest
+
+from s1_eval.harness import lm_eval_hook
+
+ROOT = Path(__file__).parent.parent.parent
+PTH = ROOT / "s1_eval_lm_eval_hook.pth"
+
+
+def start(*paths: Path, **environment: str) -> dict[str, list[str]]:
+    """What a bare interpreter has after the .pth line, as `site` would execute it."""
+    program = (
+        "import json, sys\n"
+        f"sys.path[:0] = {[str(path) for path in paths]}\n"
+        "before = set(sys.modules)\n"
+        f"exec(open({str(PTH)!r}).read())\n"
+        "print(json.dumps({'modules': sorted(set(sys.modules) - before),\n"
+        "                  'finders': [type(f).__name__ for f in sys.meta_path]}))\n"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-S", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+        cwd=ROOT.parent,
+    )
+    assert done.stderr == ""
+    started: dict[str, list[str]] = json.loads(done.stdout)
+    return started
+
+
+def test_the_pth_is_one_line_that_site_executes() -> None:
+    (line,) = PTH.read_text().splitlines()
+    assert line.startswith("import ")
+
+
+def test_it_loads_the_standard_library_and_itself_alone() -> None:
+    started = start(ROOT)
+    ours = {"s1_eval", "s1_eval.harness", "s1_eval.harness.lm_eval_hook"}
+    assert {m for m in started["modules"] if m.split(".")[0] not in sys.stdlib_module_names} == ours
+    assert "typing" not in started["modules"]
+    assert started["finders"][0] == "Finder"
+
+
+def test_it_is_off_where_the_user_says_so() -> None:
+    assert "Finder" not in start(ROOT, S1_EVAL_NO_LM_EVAL_HOOK="1")["finders"]
+
+
+def test_it_is_silent_where_the_package_is_gone() -> None:
+    started = start()
+    assert "Finder" not in started["finders"]
+
+
+def test_a_patch_that_fails_leaves_the_module_usable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "patched_module.py").write_text("value = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", [lm_eval_hook.Finder(), *sys.meta_path])
+
+    def fails(module: types.ModuleType) -> None:
+        assert module.value == 1
+        raise AttributeError("lm-eval has changed")
+
+    monkeypatch.setitem(lm_eval_hook.AFTER, "patched_module", fails)
+    import patched_module
+
+    assert patched_module.value == 1
+    assert "can't extend patched_module: AttributeError('lm-eval has changed')" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_module_that_is_not_there_stays_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(lm_eval_hook.AFTER, "no_such_module", lambda module: None)
+    assert lm_eval_hook.Finder().find_spec("no_such_module") is None
+    assert lm_eval_hook.Finder().find_spec("json") is None
+
+
+def test_finders_without_find_spec_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Old:
+        """As some packages still install."""
+
+    monkeypatch.setattr(sys, "meta_path", [Old(), lm_eval_hook.Finder(), *sys.meta_path])
+    monkeypatch.setitem(lm_eval_hook.AFTER, "json.tool", lambda module: None)
+    assert isinstance(lm_eval_hook.Finder().find_spec("json.tool", None), ModuleSpec | None)
+
+
+def test_our_tasks_follow_lm_evals_own_and_precede_the_users(tmp_path: Path) -> None:
+    seen = []
+
+    class TaskIndex:
+        @staticmethod
+        def build(paths: list[Path], **kwargs: object) -> list[Path]:
+            seen.append(kwargs)
+            return paths
+
+    manager = types.SimpleNamespace(TaskIndex=TaskIndex, __file__=str(tmp_path / "manager.py"))
+    lm_eval_hook.add_tasks(manager)
+    ours = Path(lm_eval_hook.__file__).parent.parent / "tasks"
+    mine = tmp_path / "mine"
+    assert manager.TaskIndex.build([tmp_path, mine], x=1) == [tmp_path, ours, mine]
+    assert manager.TaskIndex.build([mine]) == [mine]
+    assert seen[0] == {"x": 1}
