@@ -25,6 +25,7 @@ from s1_eval.answers.latex import (
 from s1_eval.answers.units import (
     DEGREE,
     DOLLAR,
+    MULTIPLES,
     PERCENT,
     Unit,
     is_unit,
@@ -208,6 +209,8 @@ def _list(tokens: tuple[str, ...]) -> Reading | None:
     items = [(part, after) for part, after in items if part]
     if len(parts) < 2:
         return None
+    if not items:
+        raise Unreadable("empty")
     readings: list[Reading] = []
     for part, _ in items:
         reading = _read(part)
@@ -358,6 +361,8 @@ def _plus_minus(tokens: tuple[str, ...]) -> Reading | None:
     if len(signs) != 1 or any(t in OPENING or t in CLOSING for t in tokens[: signs[0]]):
         return None
     at = signs[0]
+    if at == len(tokens) - 1:
+        raise Unreadable("a sign without a number")
     plus = _leaf((*tokens[:at], *(("+",) if at else ()), *tokens[at + 1 :]))
     return Unordered((plus, _leaf((*tokens[:at], "-", *tokens[at + 1 :]))))
 
@@ -401,9 +406,11 @@ def _based(tokens: tuple[str, ...]) -> Based | None:
     index = index.removeprefix("base").strip()
     base = int(index) if index.isdecimal() else _BASES.get(index, 0)
     digits = head.removeprefix("(").removesuffix(")")
-    if not 2 <= base <= 36 or not digits.isalnum() or not digits.isascii():
+    if not (2 <= base <= 36 and digits.isalnum() and any(c.isdigit() for c in digits)):
         return None
-    if not any(c.isdigit() for c in digits):
+    try:
+        int(digits, base)
+    except ValueError:  # 2x_3 is a formula
         return None
     return Based(digits.upper().lstrip("0") or "0", base)
 
@@ -419,20 +426,24 @@ _BASES |= {"binary": 2, "octal": 8, "decimal": 10, "hexadecimal": 16, "hex": 16}
 def _unit(tokens: tuple[str, ...]) -> tuple[tuple[str, ...], Unit | None]:
     """The formula, and the unit before or after it."""
     if tokens[0] == "\\$" or tokens[:2] in (("-", "\\$"), ("+", "\\$")):
-        bare = tuple(t for t in tokens if t != "\\$")
-        return _unit_words(bare)[0], DOLLAR
-    if tokens[-1] == "\\$" and len(tokens) > 1:
-        return tokens[:-1], DOLLAR
-    if tokens[-1] == "\\%":
-        return tokens[:-1], PERCENT
-    if tokens[-1] == "\\degree" or (tokens[-2:-1] == ("\\degree",) and tokens[-1] in "FC"):
-        return tokens[: tokens.index("\\degree")], DEGREE
+        tokens, unit = _unit_words(tuple(t for t in tokens if t != "\\$"))
+        return tokens, DOLLAR if unit is None else unit
+    if tokens[-1] in ("\\$", "\\%") and len(tokens) > 1:
+        return tokens[:-1], DOLLAR if tokens[-1] == "\\$" else PERCENT
+    if tokens.count("\\degree") == 1 and not _FUNCTIONS.intersection(tokens):
+        at = tokens.index("\\degree")
+        if tokens[at + 1 :] in ((), ("F",), ("C",)):
+            return tokens[:at], DEGREE
     return _unit_words(tokens)
 
 
+_FUNCTIONS = frozenset("\\" + name for name in ("sin", "cos", "tan", "cot", "sec", "csc"))
+
+
 def _unit_words(tokens: tuple[str, ...]) -> tuple[tuple[str, ...], Unit | None]:
+    """Words and bare units at the end, with their power; `5 \\text{ million}` is a number."""
     end, power = len(tokens), 1
-    if tokens[-1] == "}" and len(tokens) > 4 and tokens[-4:-2] == ("^", "{"):
+    if end > 4 and tokens[-1] == "}" and tokens[-4:-2] == ("^", "{"):
         power = int(tokens[-2]) if tokens[-2] in ("2", "3") else 0
         end -= 4
     start = end
@@ -441,6 +452,10 @@ def _unit_words(tokens: tuple[str, ...]) -> tuple[tuple[str, ...], Unit | None]:
     if start == end:
         return tokens, None
     words = " ".join(_name(tokens[start:end], " "))
+    first, _, others = words.partition(" ")
+    if first.lower() in MULTIPLES:
+        tokens, words = (*tokens[:start], "*", MULTIPLES[first.lower()]), others
+        return tokens, parse_unit(words, power) if words else None
     inner = re.search(r"\^\s*\{?([23])\}?\s*$", words)
     if inner:
         power *= int(inner[1])

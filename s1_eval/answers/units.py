@@ -24,6 +24,14 @@ class Unit:
 DEGREE = Unit("degree")
 PERCENT = Unit("percent")
 DOLLAR = Unit("dollar")
+MULTIPLES = {
+    "dozen": "12",
+    "hundred": "100",
+    "thousand": "1000",
+    "million": "1000000",
+    "billion": "1000000000",
+}
+"""Words after a number that are part of it."""
 
 
 def parse_unit(words: str, power: int = 1) -> Unit:
@@ -96,5 +104,6 @@ _ALIASES = {
 _BARE = frozenset(
     {w for alias in _ALIASES for w in alias.split() if len(w) > 1 and w != "in"}
     | set(_POWERS)
-    | {"units", "unit", "per", "square", "in"}
+    | set(MULTIPLES)
+    | {"units", "unit", "per", "in"}
 )
