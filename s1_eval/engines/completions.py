@@ -55,7 +55,7 @@ class CompletionsEngine:
         retries: int = 10,
         backoff: float = 1.0,
         context_length: int | None = None,
-        seeding: Literal["request", "engine"] | None = None,
+        seeding: Literal["request", "engine"] = "request",
     ) -> None:
         """Find the model on every server that is up, and check that it speaks token ids.
 
@@ -68,7 +68,8 @@ class CompletionsEngine:
         backoff: seconds before the first repetition that has no other replica to go to; each
             further one waits up to twice as long.
         context_length: where the server doesn't say it.
-        seeding: None is `request`, except for vLLM on a CPU, which can't seed single requests.
+        seeding: `engine` sends no seeds. vLLM on a CPU needs that: a seeded request whose prompt
+            it reads in parts ends it.
 
         Raises UserError when no server is up, or one does not have the model or can't speak ids.
         """
@@ -83,6 +84,8 @@ class CompletionsEngine:
                 f"max_connections={max_connections}, retries={retries}, timeout={timeout}, "
                 f"backoff={backoff}: give numbers of at least 1, 0, more than 0, and 0"
             )
+        if seeding not in ("request", "engine"):
+            raise UserError(f"seeding={seeding!r}: give request or engine")
         self._model = model
         self._retries = retries
         self._backoff = backoff
@@ -107,7 +110,6 @@ class CompletionsEngine:
         lengths: set[Any] = {context_length or card.get("max_model_len") for card in cards.values()}
         if not all(isinstance(length, int) and length > 0 for length in lengths):
             raise UserError(f"{next(iter(cards))} does not say its context: give context_length")
-        on_cpu = "cpu" in server
         self._info = EngineInfo(
             engine="completions",
             model=model,
@@ -115,7 +117,7 @@ class CompletionsEngine:
             eos_ids=eos_ids(source, loaded),
             dtype="server",
             fingerprint=hashlib.sha256(f"{model}\n{root}".encode()).hexdigest(),
-            seeding=seeding or ("engine" if on_cpu else "request"),
+            seeding=seeding,
             versions={"s1_eval": s1_eval.__version__, "server": server},
         )
         self._thread = _LoopThread("s1-completions")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import functools
 import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import s1_eval
@@ -26,13 +27,13 @@ from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tok
 from s1_eval.errors import UserError
 
 if TYPE_CHECKING:
-    from vllm import SamplingParams
+    from vllm import RequestOutput, SamplingParams
     from vllm.v1.engine.llm_engine import LLMEngine
 
 COOLEST = 0.01
 """vLLM raises temperatures between 0 and this one to it."""
 
-_Arrival = tuple[tuple[int, ...], Any, Future[tuple[int, ...]]]
+_Arrival = tuple[Sequence[int], Any, Future[Any]]
 
 
 class VLLMEngine:
@@ -157,6 +158,23 @@ class VLLMEngine:
             vocabulary=self._vocabulary,
         )
 
+    async def score(self, ids: Sequence[int]) -> list[tuple[float, bool]]:
+        """Per id after the first: its log-probability after all before it, and whether none is
+        more likely. Raises UserError when `ids` and one more do not fit the context."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        check_room(self._info, ids, 1)
+        params = SamplingParams(
+            max_tokens=1,
+            prompt_logprobs=0,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        output = await self._run(ids, params)
+        places = zip(ids[1:], output.prompt_logprobs[1:], strict=True)
+        return [(place[id].logprob, place[id].rank == 1) for id, place in places]
+
     def close(self) -> None:
         """Stop the thread and free the model. Calls in flight fail with RuntimeError."""
         self._arrived.put(None)
@@ -165,11 +183,11 @@ class VLLMEngine:
 
     async def _serve(self, request: Request) -> tuple[int, ...]:
         seeded = self._info.seeding == "request"
-        return await self._sample(request.prompt, _params(request, seeded))
+        output = await self._run(request.prompt, _params(request, seeded))
+        return tuple(output.outputs[0].token_ids)
 
-    async def _sample(self, prompt: tuple[int, ...], params: SamplingParams) -> tuple[int, ...]:
-        """What vLLM samples after `prompt`, the ids of the stop included."""
-        future: Future[tuple[int, ...]] = Future()
+    async def _run(self, prompt: Sequence[int], params: SamplingParams) -> RequestOutput:
+        future: Future[RequestOutput] = Future()
         self._arrived.put((prompt, params, future))
         if self._ended.is_set():  # perhaps too late for the thread to see it
             self._refuse()
@@ -184,12 +202,12 @@ class VLLMEngine:
             loaded.set_exception(error)
             return
         loaded.set_result(engine)
-        futures: dict[str, Future[tuple[int, ...]]] = {}
+        futures: dict[str, Future[RequestOutput]] = {}
         try:
             while self._take(engine, futures):
                 for output in engine.step():
                     if output.finished and (future := futures.pop(output.request_id, None)):
-                        _resolve(future, output.outputs[0])
+                        _resolve(future, output)
         except Exception as error:
             self._failure = error
         self._ended.set()
@@ -199,7 +217,7 @@ class VLLMEngine:
         engine.engine_core.shutdown()
         _free(engine)
 
-    def _take(self, engine: LLMEngine, futures: dict[str, Future[tuple[int, ...]]]) -> bool:
+    def _take(self, engine: LLMEngine, futures: dict[str, Future[RequestOutput]]) -> bool:
         """Add what has arrived, waiting for it while there is nothing to do; False at the end."""
         while not futures or not self._arrived.empty():
             arrival = self._arrived.get()
@@ -222,18 +240,19 @@ class VLLMEngine:
             future.add_done_callback(functools.partial(self._abort, name))
         return True
 
-    def _abort(self, name: str, future: Future[tuple[int, ...]]) -> None:
+    def _abort(self, name: str, future: Future[RequestOutput]) -> None:
         if future.cancelled():
             self._arrived.put(name)
 
     def _refuse(self) -> None:
         """Fail whatever has arrived after the end."""
-        while not self._arrived.empty():
-            arrival = self._arrived.get()
-            if isinstance(arrival, tuple):
-                self._fail(arrival[2])
+        with contextlib.suppress(Empty):
+            while True:
+                arrival = self._arrived.get_nowait()
+                if isinstance(arrival, tuple):
+                    self._fail(arrival[2])
 
-    def _fail(self, future: Future[tuple[int, ...]]) -> None:
+    def _fail(self, future: Future[RequestOutput]) -> None:
         error = RuntimeError("the vLLM engine is closed")
         if self._failure:
             error = RuntimeError(
@@ -268,13 +287,14 @@ def _params(request: Request, seeded: bool) -> SamplingParams:
     )
 
 
-def _resolve(future: Future[tuple[int, ...]], output: Any) -> None:
+def _resolve(future: Future[RequestOutput], output: RequestOutput) -> None:
+    reason = output.outputs[0].finish_reason
     if not future.set_running_or_notify_cancel():
         return
-    if output.finish_reason in ("stop", "length"):
-        future.set_result(tuple(output.token_ids))
+    if reason in ("stop", "length"):
+        future.set_result(output)
     else:
-        future.set_exception(RuntimeError(f"vLLM gave a request up: {output.finish_reason}"))
+        future.set_exception(RuntimeError(f"vLLM gave a request up: {reason}"))
 
 
 def _free(engine: LLMEngine) -> None:

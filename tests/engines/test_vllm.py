@@ -139,6 +139,19 @@ def test_sampling_differs_between_requests(engine, prompt):
     assert len(set(asyncio.run(many()))) > 1
 
 
+def test_log_probabilities_are_those_of_transformers(engine, reference, traces):
+    import torch
+
+    trace = traces[0]
+    ids = (*trace.prompt, *trace.ids())
+    with torch.inference_mode():
+        logits = reference.model(torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
+    scores = asyncio.run(engine.score(ids))
+    want = [row[id].item() for row, id in zip(logits, ids[1:], strict=True)]
+    assert [score for score, _ in scores] == pytest.approx(want, abs=1e-4)
+    assert [best for _, best in scores] == (logits.argmax(-1) == torch.tensor(ids[1:])).tolist()
+
+
 def test_what_does_not_fit_the_context_is_refused(engine, prompt):
     with pytest.raises(UserError, match=f"{CONTEXT} tokens: ask for at most"):
         ask(engine, prompt, max_tokens=CONTEXT)
@@ -226,7 +239,7 @@ DEATH = """
 def test_closing_and_dying_fail_calls_with_a_clear_error(tmp_path):
     script = tmp_path / "death.py"
     script.write_text(textwrap.dedent(DEATH).format(model=resolve_model("nano")))
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         [sys.executable, script], capture_output=True, text=True, timeout=600, check=False
     )
     lines = [line for line in done.stdout.splitlines() if "vLLM engine" in line or "end" in line]
@@ -258,7 +271,7 @@ class Server:
             "--max-model-len": str(CONTEXT),
             "--logits-processors": "s1_eval.engines.forcing:ForcingV1",
         }
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603
             [
                 *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--enforce-eager"),
                 *(word for pair in settings.items() for word in pair),

@@ -1,0 +1,91 @@
+"""Stop-and-continue without barriers against the reference's rounds, on vLLM with nano.
+
+    python benchmarks/rounds.py
+
+The opponent is the reference's algorithm: per "Wait" one `LLM.generate` over all questions, each
+round waiting for its longest chain, then one over all answers. Both write the same greedy tokens.
+Goals: at most 0.6 of the opponent's time at 6 ignores, at most 1.05 at none.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from side_by_side import Bench, start
+
+from s1_eval.methods.budget_forcing import BudgetForcing, nudge_ids
+from s1_eval.thinking import encode_exactly
+
+CAP = 512
+ANSWER = 16
+
+
+def rounds(bench: Bench, num_ignores: int) -> list[tuple[int, ...]]:
+    """The reference's rounds: what follows each prompt."""
+    info, tokenizer = bench.policy.engine.info, bench.policy.engine.tokenizer
+    delimiters = bench.policy.delimiters
+    wait = encode_exactly(tokenizer, "Wait", info.model)
+    stops = sorted(delimiters.stop_ids | info.eos_ids)
+    thinking: list[tuple[int, ...]] = [() for _ in bench.prompts]
+    opened = [prompt + delimiters.start for prompt in bench.prompts]
+    cut = [False for _ in bench.prompts]
+    active = list(range(len(bench.prompts)))
+    for turn in range(num_ignores + 1):
+        generated = bench.generate(
+            [opened[n] + thinking[n] for n in active],
+            [
+                {
+                    "max_tokens": CAP - len(thinking[n]),
+                    "min_tokens": min(turn, 1),
+                    "stop_token_ids": stops,
+                }
+                for n in active
+            ],
+        )
+        going = []
+        for n, ids in zip(active, generated, strict=True):
+            ended = ids[-1] in stops
+            thinking[n] += ids[:-1] if ended else ids
+            cut[n] = not ended
+            if ended and turn < num_ignores:
+                cut[n] = len(thinking[n]) + len(wait) >= CAP
+                if not cut[n]:
+                    thinking[n] += wait
+                    going.append(n)
+        active = going
+    nudge = nudge_ids(bench.policy, BudgetForcing())
+    closing = []
+    for ids, was_cut in zip(thinking, cut, strict=True):
+        newline = () if bench.policy.decode(ids[-1:]).endswith("\n") else delimiters.newline
+        closing.append(newline + delimiters.end + nudge if was_cut else delimiters.end)
+    written = [delimiters.start + t + c for t, c in zip(thinking, closing, strict=True)]
+    answers = bench.generate(
+        [prompt + ids for prompt, ids in zip(bench.prompts, written, strict=True)],
+        [{"max_tokens": ANSWER, "stop_token_ids": sorted(info.eos_ids)} for _ in written],
+    )
+    return [
+        ids + tuple(id for id in answer if id not in info.eos_ids)
+        for ids, answer in zip(written, answers, strict=True)
+    ]
+
+
+def main() -> None:
+    bench = start(__doc__)
+    print(f"{'ignores':>8}{'tokens':>10}{'rounds s':>10}{'ours s':>10}{'ratio':>8}{'same':>7}")
+    for num_ignores in (0, 2, 6):
+        params = BudgetForcing(
+            max_thinking_tokens=CAP, num_ignores=num_ignores, max_answer_tokens=ANSWER
+        )
+        traces = bench.forced(params)
+        same = [trace.ids() for trace in traces] == rounds(bench, num_ignores)
+        theirs, ours = bench.in_turns(
+            partial(rounds, bench, num_ignores), partial(bench.forced, params)
+        )
+        tokens = sum(trace.generated_tokens for trace in traces)
+        print(
+            f"{num_ignores:8}{tokens:10}{theirs:10.2f}{ours:10.2f}{ours / theirs:8.2f}{same!s:>7}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""A whole budget curve for the price of its longest run: the continuation cache on vLLM with nano.
+
+    python benchmarks/sweep.py
+
+Caps 32 to 512 times 0, 1, 2, 4, 6 ignores, smallest first: with the cache, without it, and the
+longest run alone. Goals: at most 1.3 times the longest run, at least 4 times faster than without.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+
+from side_by_side import Bench, start
+
+from s1_eval.engines.cache import CachedEngine
+from s1_eval.methods import Policy
+from s1_eval.methods.budget_forcing import BudgetForcing
+
+RUNS = [
+    BudgetForcing(max_thinking_tokens=cap, num_ignores=ignores, max_answer_tokens=16)
+    for cap in (32, 64, 128, 256, 512)
+    for ignores in (0, 1, 2, 4, 6)
+]
+
+
+def sweep(bench: Bench, policy: Policy | None = None) -> tuple[int, int]:
+    """(generated, reused) tokens of all runs."""
+    traces = [trace for params in RUNS for trace in bench.forced(params, policy)]
+    return sum(t.generated_tokens for t in traces), sum(t.reused for t in traces)
+
+
+def cached_sweep(bench: Bench) -> tuple[int, int]:
+    """The same from an empty cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        cached = CachedEngine(bench.policy.engine, folder)
+        return sweep(bench, replace(bench.policy, engine=cached))
+
+
+def main() -> None:
+    bench = start(__doc__)
+    generated, reused = cached_sweep(bench)
+    longest_tokens = sum(t.generated_tokens for t in bench.forced(RUNS[-1]))
+    longest, with_cache, without = bench.in_turns(
+        lambda: bench.forced(RUNS[-1]), lambda: cached_sweep(bench), lambda: sweep(bench)
+    )
+    print(f"longest run     {longest:8.2f} s {longest_tokens:10} tokens")
+    print(f"cached sweep    {with_cache:8.2f} s {generated - reused:10} tokens decoded")
+    print(f"uncached sweep  {without:8.2f} s {generated:10} tokens decoded")
+    print(f"cached / longest  {with_cache / longest:.2f}   (goal: at most 1.3)")
+    print(f"uncached / cached {without / with_cache:.2f}   (goal: at least 4)")
+
+
+if __name__ == "__main__":
+    main()
