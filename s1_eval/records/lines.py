@@ -14,6 +14,9 @@ MAX_LINE = 1 << 28
 line ends must not fill the memory."""
 
 
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+
+
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, JSON object) for each line of a JSONL file.
 
@@ -43,7 +46,7 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
     `where`, on anything else."""
     try:
         # ValueError also covers bad UTF-8 and integers of more digits than Python converts.
-        value = json.loads(data, parse_constant=lambda _: None)
+        value = _DECODER.decode(data.decode())
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where} is not JSON: {str(error)[:200]}") from error
     if not isinstance(value, dict):

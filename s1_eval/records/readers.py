@@ -6,10 +6,10 @@ putting rows together into runs) happens once, in `collect`.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 from typing import Any, NamedTuple
 
 from s1_eval.errors import UserError
@@ -32,7 +32,9 @@ _LEFT_IN_THE_FILE = frozenset(
 )
 """Nobody computes with them, and they are most of a file: full texts, and lm-eval's own keys."""
 
-_MAY_DIFFER = frozenset({"seconds", "reused_tokens"})
+_DROPPED = _LEFT_IN_THE_FILE.union(SHARED_FIELDS)
+
+_MAY_DIFFER = frozenset({"seconds", "reused_tokens", "verifier_seconds"})
 """What two executions of one deterministic sample need not agree on."""
 
 
@@ -139,11 +141,10 @@ class _Collected:
                 f"{located.where}: budget is {row['budget']}, but run {self.record['run_id']} has "
                 f"{self.budget}: a run has one"
             )
-        slim = {
-            name: sys.intern(value) if type(value) is str else value
-            for name, value in row.items()
-            if name not in SHARED_FIELDS and name not in _LEFT_IN_THE_FILE
-        }
+        # JSON makes new strings for every row, names included: shared, they need half the memory.
+        slim = {intern(name): value for name, value in row.items() if name not in _DROPPED}
+        for name in ("sample_id", "target", "exit_reason"):
+            slim[name] = intern(slim[name])
         self.sources[located.file] = None
         first = self.rows.setdefault((row["sample_id"], row["epoch"]), slim)
         if first is not slim and not _same(first, slim):

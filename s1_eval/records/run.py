@@ -29,6 +29,7 @@ IDENTITY = (
     "checker",
     "delimiters",
     "versions",
+    "verifier",
 )
 """The fields that determine a run: they make its id, and runs may be compared only knowingly
 where one of them differs."""
@@ -54,6 +55,7 @@ def run_record(
     versions: Mapping[str, str],
     command: Sequence[str],
     planned_samples: int | None = None,
+    verifier: Mapping[str, Any] | None = None,
     **extra: Any,
 ) -> dict[str, Any]:
     """The run record as plain JSON data, its `run_id` included.
@@ -63,6 +65,7 @@ def run_record(
     versions: of the engine, the harness and the checker; Python and s1_eval are filled in.
     command: the exact argument list. Not part of the id: the same run can be spelled twice.
     planned_samples: questions times epochs; a reader refuses a run that has fewer.
+    verifier: what the run's verifier says of itself, None without one.
     extra: further keys, kept as they are.
     """
     record = {
@@ -86,6 +89,7 @@ def run_record(
             "s1_eval": __version__,
             **versions,
         },
+        **({} if verifier is None else {"verifier": dict(verifier)}),
     }
     plain = json.loads(json.dumps({**record, "command": list(command), **extra}))
     if planned_samples is not None:
