@@ -34,7 +34,7 @@ from s1_eval.engines import Engine, Sampling
 from s1_eval.engines.table import open_engine
 from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import Sample
-from s1_eval.harness.run import Run, open_run
+from s1_eval.harness.run import Run, open_run, shared_verifier
 from s1_eval.methods import Policy, settings
 from s1_eval.methods.budget_forcing import answer_text
 from s1_eval.methods.plain import Plain, free_run
@@ -76,6 +76,7 @@ class MethodCall:
     epoch: int
     target: str
     about: dict[str, Any]
+    verifier: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -161,8 +162,10 @@ class S1ModelAPI(ModelAPI):
 
     async def _run(self, call: MethodCall, sampling: Sampling) -> Run:
         """The run that the call belongs to; one object for all its questions."""
-        key = json.dumps([call.method, call.params, call.about, repr(sampling)], sort_keys=True)
+        what = [call.method, call.params, call.about, call.verifier, repr(sampling)]
+        key = json.dumps(what, sort_keys=True)
         if key not in self._runs:
+            verifier = await asyncio.to_thread(shared_verifier, call.verifier)
             self._runs[key] = open_run(
                 await self.engine(),
                 harness="inspect",
@@ -170,6 +173,7 @@ class S1ModelAPI(ModelAPI):
                 method=call.method,
                 settings=settings(call.method, call.params),
                 sampling=sampling,
+                verifier=verifier,
             )
         return self._runs[key]
 

@@ -11,31 +11,30 @@ from typing import Any
 from inspect_ai.model import GenerateConfig, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from s1_eval.engines.table import ENGINES
-from s1_eval.errors import UserError
+from s1_eval.harness import inspect_providers
 from s1_eval.harness.benchmark import about_other
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_models import KEY, MethodCall, S1ModelAPI
 from s1_eval.methods import settings
+from s1_eval.verifiers.table import parse_verifier
 
 
-def solve_with(method: str, params: Mapping[str, Any]) -> Solver:
+def solve_with(method: str, params: Mapping[str, Any], verifier: str | None = None) -> Solver:
     """A solver that answers every question with `method`, on the model in use.
 
+    verifier: the process reward model that the method searches by, see `open_verifier`.
     Raises UserError on a bad parameter, before any model is loaded.
     """
     with plainly():
-        checked = dataclasses.asdict(settings(method, params))
+        chosen = settings(method, params)
+        checked = dataclasses.asdict(chosen)
+        if verifier is not None:
+            parse_verifier(verifier)
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         model = get_model()
         if not isinstance(model.api, S1ModelAPI):
-            if method == "plain" and checked == dataclasses.asdict(settings(method, {})):
-                return await generate(state)
-            raise UserError(
-                f"{method} steers the model token by token, and {model} is not one of our engines: "
-                f"give --model with one of {', '.join(f'{name}/…' for name in ENGINES)}"
-            )
+            model = await inspect_providers.same_server(model) or model
         call = MethodCall(
             method=method,
             params=checked,
@@ -43,9 +42,15 @@ def solve_with(method: str, params: Mapping[str, Any]) -> Solver:
             epoch=state.epoch,
             target=state.target.text,
             about=state.metadata.get(KEY) or about_other("inspect_task"),
+            verifier=verifier,
         )
-        config = GenerateConfig(extra_body={KEY: call.to_dict()})
-        state.output = await model.generate(state.messages, config=config)
+        if isinstance(model.api, S1ModelAPI):
+            config = GenerateConfig(extra_body={KEY: call.to_dict()})
+            state.output = await model.generate(state.messages, config=config)
+        else:
+            state.output = await inspect_providers.solve_by_dials(
+                model, state.messages, call, chosen
+            )
         state.messages.append(state.output.message)
         return state
 
@@ -54,6 +59,5 @@ def solve_with(method: str, params: Mapping[str, Any]) -> Solver:
 
 @solver
 def unforced() -> Solver:
-    """What our tasks do without --solver: the unforced run; on a provider that is not ours,
-    Inspect's own `generate`."""
+    """What our tasks do without --solver: the unforced run."""
     return solve_with("plain", {})

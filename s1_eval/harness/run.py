@@ -5,8 +5,10 @@ question under the same settings gives the same row in Inspect, in lm-eval and i
 from __future__ import annotations
 
 import asyncio
+import atexit
 import dataclasses
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from s1_eval.records.run import run_record
 from s1_eval.records.sample import sample_row
 from s1_eval.thinking import Outcome
 from s1_eval.verifiers import Verifier
+from s1_eval.verifiers.table import open_verifier
 
 PACKAGES = {"inspect": "inspect_ai", "lm-eval": "lm_eval"}
 """The package whose version a record names, by harness; a sweep of ours has none."""
@@ -89,14 +92,16 @@ def open_run(
     method needs a verifier and there is none.
     """
     if METHODS[method].verifier and verifier is None:
-        raise UserError(f"{method} searches by a verifier's scores, and none was given")
+        raise UserError(
+            f"{method} needs a verifier, a process reward model: give verifier, e.g. nano-prm"
+        )
     info = engine.info
     policy = Policy.bind(
         engine,
         getattr(settings, "thinking_format", "auto"),
         sampling,
         getattr(settings, "until_thinking", ()),
-        verifier,
+        verifier if METHODS[method].verifier else None,
     )
     grader = open_grader(about["grader"])
     package = PACKAGES.get(harness)
@@ -123,21 +128,41 @@ def open_run(
         versions={**info.versions, **({package: version(package)} if package else {})},
         command=sys.argv if command is None else command,
         planned_samples=planned_samples,
+        verifier=None if policy.verifier is None else dataclasses.asdict(policy.verifier.info),
     )
     return Run(policy, method, settings, grader, record)
 
 
 def graded(row: Mapping[str, Any], grader: Grader, options: Sequence[str] = ()) -> dict[str, Any]:
-    """The row of `Run.solve` with the verdict on its `response`. May take long: not for an event
-    loop."""
+    """The row of `Run.solve` with the verdict on its `response`, and where a method chose among
+    samples whether each of them is correct. May take long: not for an event loop."""
     verdict = grader.grade(row["response"], row["target"], options)
+    samples: Sequence[str] = row.get("sample_answers", ())
+    right = {text: grader.grade(text, row["target"], options).correct for text in {*samples}}
     return {
         **row,
         "answer": verdict.answer,
         "correct": verdict.correct,
         "answered": verdict.answered,
         "rule": verdict.rule,
+        **({"sample_correct": [right[text] for text in samples]} if samples else {}),
     }
+
+
+_verifiers: dict[str, Verifier] = {}
+_opening = threading.Lock()
+
+
+def shared_verifier(spec: str | None) -> Verifier | None:
+    """The process's one verifier of that name, see `open_verifier`; blocks while it loads. It is
+    closed when the process ends: a harness does not say when the last question is done."""
+    if spec is None:
+        return None
+    with _opening:
+        if spec not in _verifiers:
+            _verifiers[spec] = verifier = open_verifier(spec)
+            atexit.register(verifier.close)
+        return _verifiers[spec]
 
 
 async def run_samples(

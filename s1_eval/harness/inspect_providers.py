@@ -1,0 +1,163 @@
+"""Methods on Inspect's providers that are not ours.
+
+A provider with a completions server behind it is steered token by token through that server. Any
+other has the dials its service offers, and what it reports: reasoning effort is class-conditional
+control, a thinking budget token-conditional control (s1, section 3.2), and thinking tokens are
+what the usage says.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelOutput, get_model
+
+from s1_eval.errors import UserError
+from s1_eval.harness.inspect_models import KEY, MethodCall
+from s1_eval.methods.class_conditional import ClassConditional
+from s1_eval.methods.plain import Plain
+from s1_eval.methods.token_conditional import TokenConditional
+from s1_eval.records.run import run_record
+from s1_eval.records.sample import SHARED_FIELDS
+from s1_eval.thinking import Delimiters, ExitReason, ThinkingFormat
+
+COMPLETIONS = ("vllm", "vllm-completions", "openai-api-completions")
+"""Providers whose server takes token ids at /v1/completions."""
+
+BUDGET_OPTION = ("anthropic", "bedrock", "google", "litellm-proxy", "openrouter")
+"""Providers that pass Inspect's `reasoning_tokens` on as a thinking budget; servers that speak
+OpenAI's protocol get vLLM's name for it."""
+
+EFFORT = {"short": "low", "default": "medium", "long": "high"}
+"""What `length` means to a service that has an effort."""
+
+NO_DELIMITERS = Delimiters(
+    ThinkingFormat("reported by the provider", "", "", ()), (), (), frozenset(), (), ()
+)
+
+EXITS: Mapping[str, ExitReason] = {"max_tokens": "budget", "model_length": "context"}
+
+
+async def same_server(model: Model) -> Model | None:
+    """A model of ours on the completions server that `model` talks to; None without one."""
+    api: Any = model.api
+    if provider(model) not in COMPLETIONS:
+        return None
+    start = getattr(api, "_ensure_server_started", None)
+    if start is not None:
+        await start()
+    return get_model(
+        f"s1_api/{api.service_model_name()}",
+        config=model.config,
+        base_url=api.base_url,
+        api_key=api.api_key,
+    )
+
+
+def provider(model: Model) -> str:
+    """The provider's name as `--model` spells it."""
+    return str(model).partition("/")[0]
+
+
+def dials(model: Model, method: str, settings: Any) -> GenerateConfig:
+    """The method as options of the provider. Raises UserError where it has none for it."""
+    name = provider(model)
+    if isinstance(settings, Plain):
+        return GenerateConfig(max_tokens=settings.max_tokens)
+    if isinstance(settings, ClassConditional | TokenConditional):
+        unforced = type(settings)(**_instruction(settings))
+        if settings != unforced:
+            raise UserError(
+                f"{method} on {model} takes {', '.join(_instruction(settings))} alone: the rest "
+                "steers a model token by token, which this provider can't"
+            )
+        if isinstance(settings, ClassConditional):
+            return GenerateConfig(reasoning_effort=EFFORT[settings.length])  # type: ignore[arg-type]
+        if name in BUDGET_OPTION:
+            return GenerateConfig(reasoning_tokens=settings.instructed)
+        return GenerateConfig(extra_body={"thinking_token_budget": settings.instructed})
+    raise UserError(
+        f"{method} goes on with a partial answer token by token, and {name} offers no way to do "
+        f"that for {model}. Either run the weights on an engine of ours (--model s1_vllm/…, "
+        "s1_hf/…, or s1_api/… -M base_url=URL of a completions server), or use the service's own "
+        "control: --solver class_conditional (reasoning effort) or token_conditional (thinking "
+        "budget)"
+    )
+
+
+def _instruction(settings: ClassConditional | TokenConditional) -> dict[str, Any]:
+    if isinstance(settings, ClassConditional):
+        return {"length": settings.length}
+    return {"tokens": settings.tokens}
+
+
+async def solve_by_dials(
+    model: Model, messages: list[ChatMessage], call: MethodCall, settings: Any
+) -> ModelOutput:
+    """Ask once with the method's options; the record stands in the output's metadata."""
+    config = dials(model, call.method, settings)
+    began = time.perf_counter()
+    output = await model.generate(messages, config=config)
+    usage = output.usage
+    if usage is None or usage.reasoning_tokens is None:
+        if call.method == "plain":
+            return output  # nothing to record: how long it thought is not known
+        raise UserError(
+            f"{model} reports no reasoning tokens, so {call.method} can't be measured on it: "
+            "choose a model or service that reports them in its usage"
+        )
+    record = _run_record(model, call)
+    thinking = usage.reasoning_tokens
+    row = {
+        **{field: record[field] for field in SHARED_FIELDS},
+        "budget": settings.instructed if isinstance(settings, TokenConditional) else None,
+        "sample_id": call.sample_id,
+        "epoch": call.epoch,
+        "target": call.target,
+        "answer": "",
+        "correct": False,
+        "answered": False,
+        "thinking_tokens": thinking,
+        "forced_tokens": 0,
+        "answer_tokens": max(0, usage.output_tokens - thinking),
+        "generated_tokens": usage.output_tokens,
+        "verifier_tokens": 0,
+        "exit_reason": EXITS.get(output.stop_reason, "natural"),
+        "num_ignores_used": 0,
+        "seconds": time.perf_counter() - began,
+        "seed": model.config.seed,
+        "response": output.completion,
+    }
+    output.metadata = {**(output.metadata or {}), KEY: {**row, "run": record}}
+    return output
+
+
+def _run_record(model: Model, call: MethodCall) -> dict[str, Any]:
+    config = model.config
+    return run_record(
+        harness="inspect",
+        engine=provider(model),
+        model=str(model),
+        task=call.about["task"],
+        method=call.method,
+        method_params=call.params,
+        sampling={
+            name: getattr(config, name)
+            for name in ("temperature", "top_p", "top_k", "max_tokens")
+            if getattr(config, name) is not None
+        },
+        seed=config.seed,
+        dtype="unknown",
+        weights_fingerprint="unknown",
+        context_length=None,
+        seeding="none",
+        dataset=call.about["dataset"],
+        checker=str(call.about["grader"]),
+        delimiters=NO_DELIMITERS,
+        versions={"inspect_ai": version("inspect_ai")},
+        command=sys.argv,
+    )
