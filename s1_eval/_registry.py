@@ -13,10 +13,14 @@ from inspect_ai.solver._solver import solver_register
 from s1_eval.harness.inspect_models import S1API, S1HF, S1VLLM
 from s1_eval.harness.inspect_scoring import grade
 from s1_eval.harness.inspect_solving import unforced
+from s1_eval.solvers.beam_search import beam_search
+from s1_eval.solvers.best_of_n import best_of_n
 from s1_eval.solvers.budget_forcing import budget_forcing
 from s1_eval.solvers.class_conditional import class_conditional
+from s1_eval.solvers.dvts import dvts
 from s1_eval.solvers.majority_vote import majority_vote
 from s1_eval.solvers.plain import plain
+from s1_eval.solvers.rebase import rebase
 from s1_eval.solvers.rejection_sampling import rejection_sampling
 from s1_eval.solvers.self_refine import self_refine
 from s1_eval.solvers.sets import sets
@@ -49,6 +53,10 @@ SOLVERS = (
     class_conditional,
     rejection_sampling,
     majority_vote,
+    best_of_n,
+    beam_search,
+    dvts,
+    rebase,
     self_refine,
     sets,
 )

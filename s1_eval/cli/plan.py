@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from s1_eval.errors import UserError
@@ -41,6 +41,11 @@ class PlannedRun:
         return self.method in _SAMPLED
 
     @property
+    def needs_verifier(self) -> bool:
+        """Whether the method searches by a verifier's scores."""
+        return method(self.method).verifier
+
+    @property
     def slug(self) -> str:
         """The run's folder: the method and the parameters that tell it from its neighbours."""
         varied = [f"{k}={v}" for k, v in self.params.items() if isinstance(v, int | str | None)]
@@ -52,14 +57,19 @@ def plan(methods: Sequence[str], axes: Axes) -> list[PlannedRun]:
     """The runs of a sweep in the order they are started: the longest thinking first, so that the
     continuation cache can answer the shorter ones from it.
 
-    Raises UserError on an unknown method, a setting out of range, or a list that a method needs
-    and did not get.
+    A parameter of `axes.params` reaches the methods that have it.
+    Raises UserError on an unknown method, a parameter that none of them has, a setting out of
+    range, or a list that a method needs and did not get.
     """
+    known = {name: {f.name for f in fields(method(name).settings)} for name in methods}
+    for key, value in axes.params.items():
+        if methods and not any(key in names for names in known.values()):
+            settings(methods[0], {key: value})
     runs = []
     for name in methods:
-        method(name)
+        given = {key: value for key, value in axes.params.items() if key in known[name]}
         for varied in _SERIES.get(name, _default)(axes):
-            params = {**axes.params, **varied}
+            params = {**given, **varied}
             runs.append(PlannedRun(name, params, settings(name, params)))
     if not runs:
         raise UserError("no runs: give --methods, e.g. --methods plain,budget_forcing")
@@ -127,7 +137,9 @@ def _default(axes: Axes) -> list[dict[str, Any]]:
     return [{}]
 
 
-_SAMPLED = frozenset({"rejection_sampling", "majority_vote"})
+_WIDE = ("majority_vote", "best_of_n", "beam_search", "dvts", "rebase", "sets")
+"""Methods whose runs `--samples` makes."""
+_SAMPLED = frozenset({"rejection_sampling", *_WIDE})
 
 _SERIES: Mapping[str, Callable[[Axes], list[dict[str, Any]]]] = {
     "budget_forcing": _budget_forcing,
@@ -135,7 +147,7 @@ _SERIES: Mapping[str, Callable[[Axes], list[dict[str, Any]]]] = {
     "step_conditional": _step_conditional,
     "class_conditional": _class_conditional,
     "rejection_sampling": _rejection_sampling,
-    "majority_vote": _samples("majority_vote"),
+    **{name: _samples(name) for name in _WIDE},
 }
 
 

@@ -17,6 +17,8 @@ from s1_eval.engines.protocol import Engine, Sampling
 from s1_eval.engines.table import open_engine, parse_model
 from s1_eval.errors import UserError
 from s1_eval.methods import METHODS
+from s1_eval.verifiers import Verifier
+from s1_eval.verifiers.table import open_verifier, parse_verifier
 
 
 def add_parser(commands: Any) -> None:
@@ -48,6 +50,19 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--samples", type=comma_list(int), default=[], metavar="N[,N]", help="majority_vote, …"
+    )
+    parser.add_argument(
+        "--verifier",
+        metavar="[FORMAT:]NAME",
+        help="process reward model for best_of_n and the searches, e.g. nano-prm",
+    )
+    parser.add_argument(
+        "-V",
+        dest="verifier_args",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="argument of the verifier, e.g. -V device=cuda:1 (repeatable)",
     )
     parser.add_argument(
         "--grid", action="store_true", help="every cap with every number of ignores"
@@ -99,16 +114,26 @@ def run(args: argparse.Namespace) -> int:
         Sampling(_temperature(each, args.temperature), args.top_p, args.top_k, args.seed)
         for each in planned
     ]
+    searching = [each.method for each in planned if each.needs_verifier]
+    if searching:
+        if not args.verifier:
+            raise UserError(
+                f"{searching[0]} needs --verifier, a process reward model: e.g. --verifier nano-prm"
+            )
+        parse_verifier(args.verifier)
     about = benchmark(args.task)
     data = about.load(args.data)
     samples = data.samples[: args.limit]
     engine = open_engine(engine_name, model, **key_values(args.model_args, "-M"))
+    verifier: Verifier | None = None
     try:
+        if searching:
+            verifier = open_verifier(args.verifier, **key_values(args.verifier_args, "-V"))
         if not args.no_cache:
             from s1_eval.engines.cache import CachedEngine
 
             engine = CachedEngine(engine, args.out / "cache")
-        _record(engine, planned, samplings, about.about(data), samples, args)
+        _record(engine, verifier, planned, samplings, about.about(data), samples, args)
     except ExceptionGroup as failures:
         error = failures.exceptions[0]
         if not isinstance(error, RuntimeError):
@@ -121,6 +146,8 @@ def run(args: argparse.Namespace) -> int:
         return 1
     finally:
         engine.close()
+        if verifier:
+            verifier.close()
     return report([args.out / each.slug for each in planned], args.out)
 
 
@@ -132,6 +159,7 @@ def _temperature(planned: PlannedRun, given: float | None) -> float:
 
 def _record(
     engine: Engine,
+    verifier: Verifier | None,
     planned: Sequence[PlannedRun],
     samplings: Sequence[Sampling],
     about: dict[str, Any],
@@ -172,6 +200,7 @@ def _record(
                 method=each.method,
                 settings=each.settings,
                 sampling=sampling,
+                verifier=verifier,
                 command=["s1-eval", *sys.argv[1:]],
                 planned_samples=len(asked),
             )

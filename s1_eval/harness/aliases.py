@@ -12,6 +12,7 @@ from typing import Any
 from s1_eval.engines.protocol import Sampling
 from s1_eval.errors import UserError
 from s1_eval.methods import settings
+from s1_eval.verifiers.table import parse_verifier
 
 ALIASES: Mapping[str, str] = {
     "max_tokens_thinking": "max_thinking_tokens",
@@ -30,12 +31,13 @@ LIMITS = ("max_gen_toks", "max_new_tokens", "max_tokens")
 @dataclass(frozen=True, slots=True)
 class GenKwargs:
     """method, settings: see `s1_eval.methods`. until: texts that cut the answer, never the
-    thinking."""
+    thinking. verifier: what the method searches by, see `open_verifier`."""
 
     method: str
     settings: Any
     sampling: Sampling
     until: tuple[str, ...] = ()
+    verifier: str | None = None
 
 
 def read_gen_kwargs(gen_kwargs: Mapping[str, Any]) -> GenKwargs:
@@ -51,6 +53,9 @@ def read_gen_kwargs(gen_kwargs: Mapping[str, Any]) -> GenKwargs:
     params: dict[str, Any] = {}
     limit = _only_one(given, LIMITS)
     method = given.pop("method", None)
+    verifier = given.pop("verifier", None)
+    if verifier is not None:
+        parse_verifier(verifier)
     if given.pop("rejection_sample", False):
         if method not in (None, "rejection_sampling"):
             raise UserError(f"rejection_sample contradicts method={method}: give one of them")
@@ -71,7 +76,7 @@ def read_gen_kwargs(gen_kwargs: Mapping[str, Any]) -> GenKwargs:
         method = "budget_forcing" if params else "plain"
     if limit is not None:
         params["max_tokens" if method == "plain" else "max_answer_tokens"] = limit
-    return GenKwargs(method, settings(method, params), sampling, until)
+    return GenKwargs(method, settings(method, params), sampling, until, verifier)
 
 
 def _sampling(given: dict[str, Any], *, sampled: bool) -> Sampling:

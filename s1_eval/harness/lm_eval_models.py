@@ -25,7 +25,7 @@ from s1_eval.errors import UserError
 from s1_eval.harness.aliases import GenKwargs, read_gen_kwargs
 from s1_eval.harness.benchmark import Sample, about_other
 from s1_eval.harness.lm_eval_tasks import Generated
-from s1_eval.harness.run import Run, open_run
+from s1_eval.harness.run import Run, open_run, shared_verifier
 
 T = TypeVar("T")
 
@@ -84,6 +84,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                     method=each.given.method,
                     settings=each.given.settings,
                     sampling=each.given.sampling,
+                    verifier=shared_verifier(each.given.verifier),
                 )
         epochs: Counter[object] = Counter()
         jobs = []
@@ -162,7 +163,9 @@ class HFModel(S1Model):
         from lm_eval.models.huggingface import HFLM
 
         engine: Any = self.engine
-        return HFLM(pretrained=engine.model, tokenizer=engine.tokenizer, batch_size=self.batch_size or 1)
+        return HFLM(
+            pretrained=engine.model, tokenizer=engine.tokenizer, batch_size=self.batch_size or 1
+        )
 
 
 class VLLMModel(S1Model):

@@ -70,3 +70,30 @@ def test_no_two_runs_share_a_folder():
 def test_bad_plans_are_refused_before_anything_is_loaded(methods, axes, says):
     with pytest.raises(UserError, match=says):
         runs(methods, **axes)
+
+
+def test_every_width_is_a_run_of_its_own_the_widest_first():
+    assert runs("beam_search,sets", samples=[4, 16]) == [
+        ("beam_search", {"samples": 16}),
+        ("beam_search", {"samples": 4}),
+        ("sets", {"samples": 16}),
+        ("sets", {"samples": 4}),
+    ]
+
+
+def test_a_parameter_reaches_the_methods_that_have_it():
+    params = {"beam_width": 2, "max_answer_tokens": 9}
+    assert runs("majority_vote,dvts", samples=[4], params=params) == [
+        ("majority_vote", {"max_answer_tokens": 9, "samples": 4}),
+        ("dvts", {"beam_width": 2, "max_answer_tokens": 9, "samples": 4}),
+    ]
+
+
+def test_a_parameter_that_no_method_has_is_refused():
+    with pytest.raises(UserError, match="no parameter 'beam_widht'"):
+        plan(["majority_vote", "dvts"], Axes(samples=[4], params={"beam_widht": 2}))
+
+
+def test_methods_that_search_say_so():
+    needs = {run.method: run.needs_verifier for run in plan(["rebase", "sets"], Axes(samples=[2]))}
+    assert needs == {"rebase": True, "sets": False}

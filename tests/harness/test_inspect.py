@@ -199,11 +199,12 @@ def test_an_engine_is_opened_once_for_the_same_model_and_arguments(
 
 def test_every_method_has_a_solver_whose_parameters_are_its_settings() -> None:
     solvers = {solver.__name__: solver for solver in _registry.SOLVERS}
-    assert set(solvers) == {name for name, method in METHODS.items() if not method.verifier}
+    assert set(solvers) == set(METHODS)
     for name, solver in solvers.items():
         fields = {f.name: f for f in dataclasses.fields(METHODS[name].settings)}
         parameters = dict(inspect.signature(solver).parameters)
-        rest = parameters.pop("forcing", None)
+        assert (parameters.pop("verifier", None) is not None) == METHODS[name].verifier
+        rest = parameters.pop("forcing", None) or parameters.pop("search", None)
         assert set(parameters) <= set(fields)
         assert rest is not None or set(parameters) == set(fields)
         for parameter in parameters.values():
