@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.errors import UserError
@@ -86,12 +86,12 @@ class _Columns:
         return self._draws.of([self._at[run.id] for run in runs])
 
 
+@dataclass(frozen=True, slots=True)
 class _Statistic:
     """A metric of a series: its value, and its resampled values when they are asked for."""
 
-    def __init__(self, value: Value, draws: Callable[[], Floats]) -> None:
-        self.value = value
-        self.draws = draws
+    value: Value
+    draws: Callable[[], Floats]
 
 
 def _members(one: Series) -> list[Run]:

@@ -68,7 +68,7 @@ class Series:
 
     def label(self, run: Run) -> str:
         """The run by the dial's value, or by the series' name where nothing varies."""
-        return f"{self.varied}={_text(dial(run, self.varied))}" if self.varied else self.name
+        return f"{self.varied}={shown(dial(run, self.varied))}" if self.varied else self.name
 
     def points(self, tallies: Mapping[str, Tally]) -> list[Point]:
         """The points of A. tallies: by run id."""
@@ -78,8 +78,9 @@ class Series:
             t = tallies[run.id]
             point = Point(self.label(run), t.mean_thinking, t.accuracy)
             if run.method != "class_conditional":
-                least = dial(run, "min_thinking_tokens") or None
-                point = replace(point, at_least=least, at_most=run.budget)
+                least = dial(run, "min_thinking_tokens")
+                at_least = least if isinstance(least, int) and least > 0 else None
+                point = replace(point, at_least=at_least, at_most=run.budget)
             elif run.params.get("length") == "short":
                 point = replace(point, below=default)
             else:
@@ -90,7 +91,12 @@ class Series:
 
 def describe(name: str, held: Mapping[str, Any]) -> str:
     """`name` and what is held, on one printable line."""
-    return ", ".join([name, *(f"{key}={_text(value)}" for key, value in held.items())])
+    return ", ".join([name, *(f"{key}={shown(value)}" for key, value in held.items())])
+
+
+def shown(value: Any) -> str:
+    """A setting on one printable line."""
+    return value if isinstance(value, str) and value.isprintable() else json.dumps(value)
 
 
 def method_label(run: Run) -> str:
@@ -179,12 +185,14 @@ def _any_run(one: Series) -> Run:
     return run
 
 
-def _order(varied: str) -> Callable[[Run], tuple[float, str]]:
-    def key(run: Run) -> tuple[float, str]:
+def _order(varied: str) -> Callable[[Run], tuple[bool, float, str]]:
+    """By amount; what is no amount comes last."""
+
+    def key(run: Run) -> tuple[bool, float, str]:
         value = dial(run, varied)
         if isinstance(value, int | float):
-            return float(value), ""
-        return float(_LENGTHS.get(value, -1)), _canonical(value)
+            return False, value, ""
+        return True, _LENGTHS.get(str(value), -1), _canonical(value)
 
     return key
 
@@ -196,12 +204,8 @@ def _in_step(one: Sequence[str], other: Sequence[str]) -> bool:
 
 def _natural(name: str) -> list[str | int]:
     """A sorting key that puts 64 before 128."""
-    return [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", name))]
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]{1,18})", name))]
 
 
 def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) and value.isprintable() else json.dumps(value)

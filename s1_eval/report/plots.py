@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s1_eval.metrics.series import describe
+from s1_eval.metrics.series import describe, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,7 +140,7 @@ def _name_points(
     for point in points:
         if point["value"] is not None:
             axes.annotate(
-                _short(str(point["value"])),
+                _short(shown(point["value"])),
                 (x(point), point["accuracy"]["value"]),
                 xytext=(6, -12) if below else (-6, 7),
                 textcoords="offset points",

@@ -10,7 +10,7 @@ from s1_eval import report
 from s1_eval.errors import UserError
 from s1_eval.metrics import score
 from s1_eval.records import Located, collect
-from s1_eval.report import html
+from s1_eval.report import html, table
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "path", "use", "rect"}
 
@@ -110,6 +110,21 @@ def test_whatever_a_record_holds_stays_text(name):
     parsed = Page(page)
     assert not {"script", "img"} & set(parsed.tags)
     assert "49" not in re.findall(r"<h2>.*</h2>", page)[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["\ud800", "\x1b[31m", "$\\frac{", [1, [2]], {"a": 1}, "9" * 5000, 10**400, -1, True],
+    ids=lambda value: type(value).__name__,
+)
+def test_settings_of_any_kind_reach_the_page_as_text(value):
+    dials = ("length", "min_thinking_tokens", "max_thinking_tokens", "tokens")
+    two = [
+        runs.run([True, False], n, method="class_conditional", params=params)
+        for n, params in ((5, dict.fromkeys(dials, value)), (9, dict.fromkeys(dials, "other")))
+    ]
+    made = score(two, resamples=20)
+    assert "\x1b" not in table.text(made) + html.page(made, two)
 
 
 def test_rows_without_a_run_record_make_a_page_too():
