@@ -201,6 +201,7 @@ class VLLMEngine:
             self._ended.set()
             loaded.set_exception(error)
             return
+        _watch(engine)
         loaded.set_result(engine)
         futures: dict[str, Future[RequestOutput]] = {}
         try:
@@ -295,6 +296,22 @@ def _resolve(future: Future[RequestOutput], output: RequestOutput) -> None:
         future.set_result(output)
     else:
         future.set_exception(RuntimeError(f"vLLM gave a request up: {reason}"))
+
+
+def _watch(engine: LLMEngine) -> None:
+    """Have `engine.step` raise when vLLM's own process dies: it would wait for it for ever."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    core = engine.engine_core
+    manager = getattr(getattr(core, "resources", None), "engine_manager", None)
+    if manager is None:  # it runs in this process
+        return
+
+    def wait() -> None:
+        manager.monitor_engine_liveness()
+        core.outputs_queue.put(EngineDeadError())
+
+    threading.Thread(target=wait, name="s1-vllm-watch", daemon=True).start()
 
 
 def _free(engine: LLMEngine) -> None:

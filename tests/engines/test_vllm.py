@@ -240,7 +240,7 @@ def test_closing_and_dying_fail_calls_with_a_clear_error(tmp_path):
     script = tmp_path / "death.py"
     script.write_text(textwrap.dedent(DEATH).format(model=resolve_model("nano")))
     done = subprocess.run(  # noqa: S603
-        [sys.executable, script], capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, script], capture_output=True, text=True, timeout=1500, check=False
     )
     lines = [line for line in done.stdout.splitlines() if "vLLM engine" in line or "end" in line]
     assert lines[:4] == ["RuntimeError the vLLM engine is closed"] * 3 + [
