@@ -38,11 +38,8 @@ from s1_eval.harness.run import Run, open_run, shared_verifier
 from s1_eval.methods import Policy, settings
 from s1_eval.methods.budget_forcing import answer_text
 from s1_eval.methods.plain import Plain, free_run
+from s1_eval.records.readers import KEY
 from s1_eval.thinking import Outcome
-
-KEY = "s1_eval"
-"""Under this key stand the method of a call, the record of its outcome, and in a sample's metadata
-its benchmark."""
 
 MAX_CONNECTIONS = 1024
 """Questions in flight. The engines batch by themselves, so Inspect's adaptive limit, which starts

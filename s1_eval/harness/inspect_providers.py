@@ -17,10 +17,11 @@ from typing import Any
 from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelOutput, get_model
 
 from s1_eval.errors import UserError
-from s1_eval.harness.inspect_models import KEY, MethodCall
+from s1_eval.harness.inspect_models import MethodCall
 from s1_eval.methods.class_conditional import ClassConditional
 from s1_eval.methods.plain import Plain
 from s1_eval.methods.token_conditional import TokenConditional
+from s1_eval.records.readers import KEY
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import SHARED_FIELDS
 from s1_eval.thinking import Delimiters, ExitReason, ThinkingFormat

@@ -24,8 +24,8 @@ from inspect_ai.solver import TaskState
 
 from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import open_grader
-from s1_eval.harness.inspect_models import KEY
 from s1_eval.harness.run import graded
+from s1_eval.records.readers import KEY
 
 ANSWERED = "answered"
 

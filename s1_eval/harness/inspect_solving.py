@@ -14,8 +14,9 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from s1_eval.harness import inspect_providers
 from s1_eval.harness.benchmark import about_other
 from s1_eval.harness.inspect_errors import plainly
-from s1_eval.harness.inspect_models import KEY, MethodCall, S1ModelAPI
+from s1_eval.harness.inspect_models import MethodCall, S1ModelAPI
 from s1_eval.methods import settings
+from s1_eval.records.readers import KEY
 from s1_eval.verifiers.table import parse_verifier
 
 

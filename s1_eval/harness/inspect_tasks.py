@@ -8,9 +8,9 @@ from inspect_ai.dataset import Sample as InspectSample
 
 from s1_eval.harness.benchmark import Benchmark
 from s1_eval.harness.inspect_errors import plainly
-from s1_eval.harness.inspect_models import KEY
 from s1_eval.harness.inspect_scoring import grade
 from s1_eval.harness.inspect_solving import unforced
+from s1_eval.records.readers import KEY
 
 
 def inspect_task(benchmark: Benchmark, data: str | None = None) -> Task:

@@ -10,9 +10,7 @@ from typing import Any
 
 from s1_eval.harness.benchmark import Benchmark, open_grader
 from s1_eval.harness.run import graded
-
-OTHER_EPOCHS = "other_epochs"
-"""Where a sample line keeps the records of the second and further repeats."""
+from s1_eval.records.readers import OTHER_EPOCHS
 
 
 class Generated(str):

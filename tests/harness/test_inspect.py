@@ -22,10 +22,10 @@ from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import Benchmark
 from s1_eval.harness.benchmark import Sample as OurSample
 from s1_eval.harness.inspect_errors import InspectUserError
-from s1_eval.harness.inspect_models import KEY, MAX_CONNECTIONS, shared_engine
+from s1_eval.harness.inspect_models import MAX_CONNECTIONS, shared_engine
 from s1_eval.harness.inspect_tasks import inspect_task
 from s1_eval.methods import METHODS
-from s1_eval.records.readers import read_runs
+from s1_eval.records.readers import KEY, read_runs
 from s1_eval.records.schema import validate_run, validate_sample
 from s1_eval.solvers.budget_forcing import budget_forcing
 from s1_eval.solvers.plain import plain
@@ -131,21 +131,14 @@ def test_bad_parameters_are_refused_in_one_line_before_any_model_is_loaded() -> 
         assert isinstance(caught.value, PrerequisiteError)
 
 
-def test_another_provider_gets_a_clear_error_and_the_plain_run_inspects_own(
-    run_inspect: Run,
-) -> None:
-    def mock() -> Any:
-        outputs = [ModelOutput.from_content("mock", "The answer is 7.") for _ in ANSWERS]
-        for output in outputs:
-            output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
-        return get_model("mockllm/model", custom_outputs=outputs)
-
-    log = run_inspect(bench(), solver=budget_forcing(), model=mock())
-    assert log.status == "error"
-    assert "give --model with one of s1_hf/…" in log.error.message
-    log = run_inspect(bench(), model=mock())
+def test_another_providers_answers_are_graded_without_a_record(run_inspect: Run) -> None:
+    outputs = [ModelOutput.from_content("mock", "The answer is 7.") for _ in ANSWERS]
+    for output in outputs:
+        output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
+    log = run_inspect(bench(), model=get_model("mockllm/model", custom_outputs=outputs))
     assert (metrics(log)["accuracy"], metrics(log)["unanswered"]) == (0.5, 0)
     assert math.isnan(metrics(log)["thinking_tokens"])
+    assert all(KEY not in sample.scores["grade"].metadata for sample in log.samples)
 
 
 def test_ordinary_solvers_get_thinking_and_an_answer(run_inspect: Run, scripted: Script) -> None:
