@@ -137,9 +137,8 @@ def _draw(logits: Tensor, rows: list[Row]) -> Tensor:
     Double precision: a float32 sum over a large vocabulary is off by more than rare ids weigh.
     """
     settings = [row.sampling for row in rows]
-    below_best = (
-        logits.double() - logits.max(-1, keepdim=True).values
-    )  # can't overflow when divided
+    best = logits.max(-1, keepdim=True).values
+    below_best = logits.double() - best  # so that a tiny temperature overflows to zero weight
     probabilities = (below_best / _column([s.temperature for s in settings], logits)).softmax(-1)
     narrowed = [at for at, s in enumerate(settings) if s.top_k or s.top_p < 1]
     if narrowed:

@@ -21,13 +21,18 @@ def row(sampling: Sampling | None = None, **changes) -> Row:
     return Row([1, 2], sampling=sampling or Sampling(), **(settings | changes))
 
 
+PIECES = st.sampled_from([*TOKENIZER.encode("ab\n<"), 1, 2, 3, 4])
+
+
 @given(
-    st.lists(st.sampled_from([*TOKENIZER.encode("ab\n<"), 1, 2, 3, 4]), min_size=1, max_size=300),
-    st.sampled_from(["aab\n", "think", "kW", "<ab", "<|im_end|>a"]),
+    st.lists(PIECES, max_size=200),
+    st.sampled_from(["aab\n", "think", "kW", "<ab", "abababababab", "<|im_end|>a"]),
+    st.lists(PIECES, max_size=20),
     st.sampled_from([frozenset(), frozenset({1})]),
     st.integers(0, 9),
 )
-def test_a_row_ends_where_its_first_stop_is(sampled, string, stop_ids, min_tokens):
+def test_a_row_ends_where_its_first_stop_is(before, string, after, stop_ids, min_tokens):
+    sampled = [*before, *TOKENIZER.encode(string), *after]
     assume(not stop_ids.intersection(sampled[:min_tokens]))  # the chooser sees to that
     stop = Stop(stop_ids, (string,), min_tokens)
     expected = first_stop(sampled, stop, TOKENIZER)
@@ -153,7 +158,9 @@ def test_the_store_forgets_what_was_used_longest_ago():
 
 def test_a_row_that_goes_on_from_a_kept_one_takes_its_place():
     store = Store()
-    store.add(kept(range(20)))
-    store.add(kept(range(30)))
-    store.shrink(30)
+    other = [7] * 20
+    for ids in (other, range(20), range(30)):
+        store.add(kept(ids))
+    store.shrink(50)
+    assert store.longest(other)[0] == 20
     assert store.longest([*range(20), 0])[0] == 20
