@@ -114,20 +114,20 @@ def text(entries: Sequence[Mapping[str, Any]]) -> str:
     console = Console(file=io.StringIO(), width=_WIDEST, color_system=None, force_terminal=False)
     with console.capture() as captured:
         render(entries, console)
-    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
+    return "\n".join(row.rstrip() for row in captured.get().split("\n"))
 
 
 def markdown(entries: Sequence[Mapping[str, Any]]) -> str:
     """The tables as GitHub-flavoured Markdown."""
     lines: list[str] = []
     for table in tables(entries):
-        lines += [f"**{_escape(table.title)}**", "", _line(HEADINGS)]
-        lines.append(_line(["---", "---", *["---:"] * (len(HEADINGS) - 2)]))
+        lines += [f"**{escape(table.title)}**", "", line(HEADINGS)]
+        lines.append(line(["---", "---", *["---:"] * (len(HEADINGS) - 2)]))
         for method, varied, *others in table.rows:
-            names = [_escape(method.main), _escape(varied.main)]
-            lines.append(_line([*names, *map(str, others)]))
+            names = [escape(method.main), escape(varied.main)]
+            lines.append(line([*names, *map(str, others)]))
         lines.append("")
-        lines += [f"{raised(n)} {_escape(note)}  " for n, note in enumerate(table.notes, 1)]
+        lines += [f"{raised(n)} {escape(note)}  " for n, note in enumerate(table.notes, 1)]
         lines.append("")
     return "\n".join([*lines, LEGEND, ""])
 
@@ -173,9 +173,11 @@ def raised(number: int) -> str:
     return str(number).translate(_DIGITS)
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """`text` as Markdown that means nothing but itself."""
     return re.sub(r"([\\`*\[\]<>|&])", r"\\\1", text)

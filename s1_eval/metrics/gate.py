@@ -1,0 +1,396 @@
+"""The regression gate: is a new run worse than the baseline's run with the same settings, question
+by question? One-sided paired tests with Holm's correction, and the smallest regression that they
+could have found.
+
+A regression is a change for the worse that is both larger than tolerated and significant. Accuracy
+is tested with McNemar's exact test, or, where a question was asked more than once, by flipping
+signs of the questions' mean differences; thinking tokens by a paired bootstrap over questions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from s1_eval.errors import UserError
+from s1_eval.metrics import bootstrap
+from s1_eval.metrics.points import Tally, tally
+from s1_eval.metrics.scoring import restrict
+from s1_eval.metrics.series import describe, method_label
+from s1_eval.records import Run, differences
+
+if TYPE_CHECKING:
+    from s1_eval.metrics.bootstrap import Floats
+
+POWER = 0.8
+"""The chance of being found that defines the smallest detectable regression."""
+
+ALLOWANCES = {
+    "runs": "baseline runs without a new one, which are left out",
+    "questions": "other question sets, which are compared on their common questions",
+    "data": "another revision of the data set",
+    "checker": "another answer checker",
+}
+"""What two sides may differ in if the user says so."""
+
+_FLIPS_AT_ONCE = 1 << 22
+_UNSAID = {"method", "method_params", "dataset", "checker"}
+"""Left out of a comparison's list of differences: equal by construction, or asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """max_drop: points of accuracy. max_rise: percent of mean thinking tokens. alpha: the chance
+    of any false alarm among all comparisons."""
+
+    max_drop: float = 2.0
+    max_rise: float = 10.0
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name, value in (("max-drop", self.max_drop), ("max-rise", self.max_rise)):
+            if not (math.isfinite(value) and value >= 0):
+                raise UserError(f"--{name} {value}: give 0 or more")
+        if not 0 < self.alpha < 0.5:
+            raise UserError(f"--alpha {self.alpha}: give a chance between 0 and 0.5, e.g. 0.05")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One metric of one pair of runs.
+
+    name: the method and the settings in which the runs differ from each other.
+    metric: `accuracy` (percent) or `thinking_tokens` (mean per question).
+    change: new minus baseline: points of accuracy, percent of thinking tokens; None where the
+        baseline did not think. low, high: its 95% interval.
+    p, p_holm: one-sided, of a change for the worse; corrected over all comparisons.
+    detectable: the smallest true change for the worse, in the unit of `change`, that would have
+        been called a regression with a chance of `POWER`; None where no change would.
+    differs: further identity fields in which the run records differ, as (baseline, new).
+    """
+
+    task: str
+    name: str
+    metric: str
+    baseline_model: str
+    model: str
+    baseline_run: str
+    run: str
+    questions: int
+    test: str
+    baseline: float
+    new: float
+    change: float | None
+    low: float | None
+    high: float | None
+    p: float
+    p_holm: float
+    detectable: float | None
+    regression: bool
+    differs: Mapping[str, tuple[Any, Any]]
+
+
+def check(
+    new: Sequence[Run],
+    baseline: Sequence[Run],
+    tolerance: Tolerance = Tolerance(),
+    allow: Collection[str] = (),
+    seed: int = 0,
+    resamples: int = bootstrap.RESAMPLES,
+) -> list[Comparison]:
+    """Compare every baseline run with the new run of the same task, method and settings.
+
+    Models may have different names if each side has only one. allow: keys of `ALLOWANCES`.
+    Raises UserError where the sides can't be compared: a baseline run without a partner, other
+    questions, another data revision, another checker, or a record that does not say.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    pairs = _pairs(new, baseline, allow)
+    tests = 2 * len(pairs)
+    found = []
+    for old, fresh, name in pairs:
+        before, after = _same_questions(old, fresh, name, allow)
+        for compare in (_accuracy, _thinking_tokens):
+            result = compare(before, after, tolerance, tests, seed, resamples)
+            found.append(_comparison(old, fresh, name, len(before.questions), result))
+    corrected = multipletests([c.p for c in found], alpha=tolerance.alpha, method="holm")[1]
+    return [
+        replace(c, p_holm=float(p), regression=_worse(c, tolerance) and bool(p <= tolerance.alpha))
+        for c, p in zip(found, corrected, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    metric: str
+    test: str
+    baseline: float
+    new: float
+    change: float | None
+    span: bootstrap.Interval | None
+    p: float
+    detectable: float | None
+
+
+def _worse(c: Comparison, tolerance: Tolerance) -> bool:
+    if c.change is None:
+        return False
+    if c.metric == "accuracy":
+        return -c.change > tolerance.max_drop
+    return c.change > tolerance.max_rise
+
+
+def _comparison(old: Run, fresh: Run, name: str, questions: int, r: _Result) -> Comparison:
+    changed = differences(old.record, fresh.record)
+    return Comparison(
+        task=fresh.task,
+        name=name,
+        metric=r.metric,
+        baseline_model=old.model,
+        model=fresh.model,
+        baseline_run=old.id,
+        run=fresh.id,
+        questions=questions,
+        test=r.test,
+        baseline=r.baseline,
+        new=r.new,
+        change=r.change,
+        low=r.span.low if r.span else None,
+        high=r.span.high if r.span else None,
+        p=r.p,
+        p_holm=r.p,
+        detectable=r.detectable,
+        regression=False,
+        differs={k: v for k, v in changed.items() if k.partition(".")[0] not in _UNSAID},
+    )
+
+
+def _accuracy(
+    before: Tally, after: Tally, tolerance: Tolerance, tests: int, seed: int, resamples: int
+) -> _Result:
+    import numpy as np
+
+    drop = 100 * (_means(before.correct, before.epochs) - _means(after.correct, after.epochs))
+    n = len(drop)
+    level = tolerance.alpha / tests
+    if max(*before.epochs, *after.epochs) == 1:
+        from scipy.stats import binomtest
+
+        lost, gained = int((drop > 0).sum()), int((drop < 0).sum())
+        test = "McNemar, exact"
+        # No discordant pair says nothing against equality.
+        p = binomtest(lost, lost + gained, alternative="greater").pvalue if lost + gained else 1.0
+        detectable = _detectable_by_mcnemar(n, (lost + gained) / (2 * n), level, tolerance.max_drop)
+    else:
+        test = "sign-flip permutation"
+        p = _flip_signs(drop, seed, resamples)
+        error = float(drop.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0
+        detectable = (
+            _detectable(error, n, level, tolerance.max_drop)
+            if error
+            else _detectable_by_mcnemar(n, 0.0, level, tolerance.max_drop)
+        )
+    draws = bootstrap.draw([before, after], seed, resamples)
+    baseline, fresh = (100 * float(t.accuracy) for t in (before, after))
+    if detectable is not None and detectable > baseline:
+        detectable = None
+    return _Result(
+        metric="accuracy",
+        test=test,
+        baseline=baseline,
+        new=fresh,
+        change=float(-np.mean(drop)) + 0.0,
+        span=bootstrap.interval(100 * (draws.accuracy[:, 1] - draws.accuracy[:, 0]), n),
+        p=float(p),
+        detectable=detectable,
+    )
+
+
+def _thinking_tokens(
+    before: Tally, after: Tally, tolerance: Tolerance, tests: int, seed: int, resamples: int
+) -> _Result:
+    import numpy as np
+
+    baseline, fresh = float(before.mean_thinking), float(after.mean_thinking)
+    n = len(before.questions)
+    result = _Result("thinking_tokens", "paired bootstrap", baseline, fresh, None, None, 1.0, None)
+    if not baseline or n < 2:
+        return result
+    thinking = bootstrap.draw([before, after], seed, resamples).thinking
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rise = np.where(thinking[:, 0] > 0, 100 * (thinking[:, 1] / thinking[:, 0] - 1), np.nan)
+    not_risen = int((thinking[:, 1] <= thinking[:, 0]).sum())
+    error = float(np.nanstd(rise))
+    return replace(
+        result,
+        change=100 * (fresh / baseline - 1),
+        span=bootstrap.interval(rise, n),
+        p=_expanded((1 + not_risen) / (1 + resamples), n),
+        detectable=_detectable(error, n, tolerance.alpha / tests, tolerance.max_rise),
+    )
+
+
+def _expanded(share: float, questions: int) -> float:
+    """A bootstrap's tail as a p-value: what a t interval of as many questions leaves there. The
+    same correction as that of `bootstrap.interval`, read the other way."""
+    from scipy.special import ndtri, stdtr
+
+    narrowed = ndtri(share) * math.sqrt((questions - 1) / questions)
+    return float(stdtr(questions - 1, narrowed))
+
+
+def _flip_signs(drop: Floats, seed: int, resamples: int) -> float:
+    """P of a mean drop this large if each question's two results were exchangeable."""
+    import numpy as np
+    from scipy.stats import permutation_test
+
+    if not drop.any():
+        return 1.0
+    result = permutation_test(
+        (drop,),
+        lambda x, axis: np.mean(x, axis=axis),
+        permutation_type="samples",
+        alternative="greater",
+        vectorized=True,
+        n_resamples=resamples,
+        batch=max(1, _FLIPS_AT_ONCE // len(drop)),
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.pvalue)
+
+
+def _detectable(error: float, questions: int, level: float, tolerated: float) -> float | None:
+    """By the normal approximation. error: the standard error of the change."""
+    from scipy.special import ndtri, stdtrit
+
+    if questions < 2:
+        return None
+    significant = float(stdtrit(questions - 1, 1 - level)) * error
+    return max(significant, tolerated) + float(ndtri(POWER)) * error
+
+
+def _detectable_by_mcnemar(
+    questions: int, churn: float, level: float, tolerated: float
+) -> float | None:
+    """In points, exact. churn: share of the questions that are lost, and as many that are gained,
+    without any true change; the regression is lost on top of it."""
+    import numpy as np
+    from scipy.stats import binom
+
+    discordant = np.arange(1, questions + 1)
+    needed = np.maximum(
+        binom.isf(level, discordant, 0.5) + 1,
+        np.floor((discordant + questions * tolerated / 100) / 2 + 1e-9) + 1,
+    )
+
+    def power(drop: float) -> float:
+        either = 2 * churn + drop
+        found = binom.sf(needed - 1, discordant, (churn + drop) / either)
+        return float((binom.pmf(discordant, questions, either) * found).sum())
+
+    low, high = 0.0, 1 - 2 * churn
+    if high <= 0 or power(high) < POWER:
+        return None
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+    return 100 * high
+
+
+def _means(sums: Sequence[int], epochs: Sequence[int]) -> Floats:
+    import numpy as np
+
+    return np.array(sums, dtype=np.float64) / np.array(epochs)
+
+
+def _pairs(
+    new: Sequence[Run], baseline: Sequence[Run], allow: Collection[str]
+) -> list[tuple[Run, Run, str]]:
+    """(baseline run, new run, name), in the baseline's order."""
+    for runs, side in ((new, "new"), (baseline, "baseline")):
+        if not runs:
+            raise UserError(f"no {side} runs to compare: give folders or files with records")
+    one_model = all(len({run.model for run in runs}) == 1 for runs in (new, baseline))
+
+    def key(run: Run) -> str:
+        model = None if one_model else run.model
+        return json.dumps([model, run.task, method_label(run), run.params], sort_keys=True)
+
+    fresh, old = _unique(new, key, "new"), _unique(baseline, key, "baseline")
+    names = _names([*old.values(), *fresh.values()], one_model)
+    missing = [names[run.id] for each, run in old.items() if each not in fresh]
+    if missing and ("runs" not in allow or len(missing) == len(old)):
+        raise UserError(
+            f"no new run for {len(missing)} of {len(old)} baseline runs (task, method and settings "
+            f"must be equal): {'; '.join(missing)[:1000]}. Run them"
+            + (", or add --allow-different runs" if len(missing) < len(old) else "")
+        )
+    return [(run, fresh[each], names[run.id]) for each, run in old.items() if each in fresh]
+
+
+def _unique(runs: Sequence[Run], key: Callable[[Run], str], side: str) -> dict[str, Run]:
+    found: dict[str, Run] = {}
+    for run in runs:
+        first = found.setdefault(key(run), run)
+        if first is not run:
+            raise UserError(
+                f"{side} runs {first.id} and {run.id} have the same task, method and settings "
+                f"({', '.join([*first.sources, *run.sources])[:500]}): give one of them"
+            )
+    return found
+
+
+def _names(runs: Sequence[Run], one_model: bool) -> dict[str, str]:
+    """By run id: the method and the settings in which its namesakes differ."""
+    namesakes: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for run in runs:
+        namesakes[run.task, method_label(run)].append(run)
+    names = {}
+    for (_, label), group in namesakes.items():
+        settings = sorted({setting for run in group for setting in run.params})
+        differing = [
+            setting
+            for setting in settings
+            if len({json.dumps(run.params.get(setting), sort_keys=True) for run in group}) > 1
+        ]
+        for run in group:
+            held = {s: run.params[s] for s in differing if run.params.get(s) is not None}
+            names[run.id] = describe(label if one_model else f"{run.model}: {label}", held)
+    return names
+
+
+def _same_questions(old: Run, fresh: Run, name: str, allow: Collection[str]) -> tuple[Tally, Tally]:
+    """Both tallies over the same questions. Raises UserError where what makes results comparable
+    differs and is not allowed to."""
+    where = f"{name} on {old.task}"
+    for what, field in (("data", "dataset"), ("checker", "checker")):
+        before, after = old.record.get(field), fresh.record.get(field)
+        if what in allow:
+            continue
+        if before is None or after is None:
+            raise UserError(
+                f"{where}: the log of run {old.id if before is None else fresh.id} does not say "
+                f"its {field}; add --allow-different {what} if you know that it is the same"
+            )
+        if before != after:
+            raise UserError(
+                f"{where}: the {field} differs (baseline {json.dumps(before)[:300]}, new "
+                f"{json.dumps(after)[:300]}): run both alike, or add --allow-different {what}"
+            )
+    tallies = tally(old), tally(fresh)
+    sets = [set(t.questions) for t in tallies]
+    if sets[0] == sets[1]:
+        return tallies
+    common = sets[0] & sets[1]
+    if not common or "questions" not in allow:
+        raise UserError(
+            f"{where}: other questions (baseline {len(sets[0])}, new {len(sets[1])}, "
+            f"{len(common)} in common): run both on the same"
+            + (", or add --allow-different questions" if common else "")
+        )
+    return restrict(tallies[0], common), restrict(tallies[1], common)
