@@ -80,13 +80,14 @@ def build(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from s1_eval.metrics import score
-    from s1_eval.records import read_runs
+    from s1_eval.records import read_rows, read_runs
     from s1_eval.report.leaderboard import build as write
 
     _at_least_one(args.resamples)
     runs = read_runs(args.paths)
     entries = score(runs, args.seed, args.resamples, args.common_questions)
-    page = write(runs, entries, args.paths, args.out, args.title, args.traces)
+    rows = (row for path in args.paths for row in read_rows(path))
+    page = write(runs, entries, rows, args.out, args.title, args.traces)
     Console(stderr=True).print(f"Open {page}", markup=False)
     return 0
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from s1_eval.errors import UserError
 from s1_eval.metrics import bootstrap
 from s1_eval.metrics.points import Tally, tally
-from s1_eval.metrics.scoring import restrict
+from s1_eval.metrics.scoring import restricted
 from s1_eval.metrics.series import describe, method_label
 from s1_eval.records import Run, differences
 
@@ -393,4 +393,4 @@ def _same_questions(old: Run, fresh: Run, name: str, allow: Collection[str]) -> 
             f"{len(common)} in common): run both on the same"
             + (", or add --allow-different questions" if common else "")
         )
-    return restrict(tallies[0], common), restrict(tallies[1], common)
+    return restricted(tallies[0], common), restricted(tallies[1], common)

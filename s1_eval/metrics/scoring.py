@@ -65,7 +65,7 @@ def difference(
     common = set.intersection(*(set(t.questions) for t in members.values()))
     if not common:
         raise UserError(f"{first.name} and {second.name} have no question in common")
-    tallies = {run_id: restrict(t, common) for run_id, t in members.items()}
+    tallies = {run_id: restricted(t, common) for run_id, t in members.items()}
     draws = _Columns(list(tallies), bootstrap.draw(list(tallies.values()), seed, resamples))
     one, other = (_statistics(each, tallies, draws)[metric] for each in (first, second))
     notes = [each.value.note for each in (one, other) if each.value.value is None]
@@ -109,7 +109,7 @@ def _same_questions(one: Series, every: Mapping[str, Tally], restrict: bool) -> 
         return tallies
     common = set.intersection(*(set(t.questions) for t in tallies.values()))
     if restrict and common:
-        return {run_id: restrict(t, common) for run_id, t in tallies.items()}
+        return {run_id: restricted(t, common) for run_id, t in tallies.items()}
     counts = ", ".join(f"{one.label(r)}: {len(every[r.id].questions)}" for r in _members(one))
     raise UserError(
         f"the runs of {one.name} answered different questions ({counts}; {len(common)} in common): "
@@ -117,7 +117,7 @@ def _same_questions(one: Series, every: Mapping[str, Tally], restrict: bool) -> 
     )
 
 
-def restrict(t: Tally, questions: set[str]) -> Tally:
+def restricted(t: Tally, questions: set[str]) -> Tally:
     """The tally of these questions alone."""
     kept = [i for i, question in enumerate(t.questions) if question in questions]
     return Tally(

@@ -1,6 +1,6 @@
 """One row per question, epoch and run; one run record per run; writing and reading them."""
 
-from s1_eval.records.readers import READERS, Located, Reader, Run, collect, read_runs
+from s1_eval.records.readers import READERS, Located, Reader, Run, collect, read_rows, read_runs
 from s1_eval.records.run import IDENTITY, differences, flatten, run_id, run_record
 from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS, sample_row
 from s1_eval.records.schema import validate_run, validate_sample
@@ -18,6 +18,7 @@ __all__ = [
     "collect",
     "differences",
     "flatten",
+    "read_rows",
     "read_runs",
     "run_id",
     "run_record",

@@ -102,7 +102,7 @@ def read_runs(paths: Iterable[str | Path]) -> list[Run]:
     Raises UserError, naming file and line, on what is missing, damaged, half-written or no record
     of ours, and on a folder with nothing to read.
     """
-    return collect(row for path in paths for row in _rows(Path(path)))
+    return collect(row for path in paths for row in read_rows(path))
 
 
 def collect(rows: Iterable[Located]) -> list[Run]:
@@ -177,7 +177,10 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(name) == other.get(name) for name in names)
 
 
-def _rows(path: Path) -> Iterator[Located]:
+def read_rows(path: str | Path) -> Iterator[Located]:
+    """The rows of one file, or of every file in a folder that a reader knows, one by one and as
+    they stand there, traces included. Raises UserError as `read_runs` does."""
+    path = Path(path)
     if path.is_dir():
         found = [(file, reader) for file in _files(path) if (reader := _reader(file))]
         if not found:

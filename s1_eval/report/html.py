@@ -71,7 +71,7 @@ def page(entries: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> str:
         pictures=pictures,
         entries=[{**entry, "name": _name(entry)} for entry in entries],
         exit_reasons=EXIT_REASONS,
-        setups=_setups(runs),
+        setups=setups(runs),
     )
 
 
@@ -85,19 +85,20 @@ def _themed(svg: str) -> str:
     return svg.replace(plots.INK, "var(--ink)").replace(plots.LINES, "var(--lines)")
 
 
-def _setups(runs: Sequence[Run]) -> list[Setup]:
-    setups: dict[str, Setup] = {}
+def setups(runs: Sequence[Run]) -> list[Setup]:
+    """The setups of the runs, in the order of their first run."""
+    found: dict[str, Setup] = {}
     for run in runs:
         record = run.record
         shared = {name: record.get(name) for name in IDENTITY if name not in _SEPARATE}
         command = shlex.join(record.get("command", ()))
         key = json.dumps([shared, command], sort_keys=True)
-        if key not in setups:
+        if key not in found:
             facts = [(name, _text(value)) for name, value in shared.items() if value is not None]
             title = f"{run.model} on {run.task}, {record['harness']} with {record['engine']}"
-            setups[key] = Setup(title, command, facts)
-        setups[key].run_ids.append(run.id)
-    return list(setups.values())
+            found[key] = Setup(title, command, facts)
+        found[key].run_ids.append(run.id)
+    return list(found.values())
 
 
 def _text(value: Any) -> str:

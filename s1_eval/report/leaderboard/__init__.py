@@ -1,0 +1,265 @@
+"""The leaderboard: a static folder that opens from the disk and asks for nothing from outside.
+
+`index.html` has the sortable table, the plot, the budget audit and how each run was made; every
+question has a page of its own with the traces, read only when it is opened. Everything that comes
+from a record is escaped by Jinja2, and a content security policy lets nothing run but the page's
+own scripts, named by their hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from s1_eval import __version__
+from s1_eval.errors import UserError
+from s1_eval.metrics.audit import EXIT_REASONS
+from s1_eval.metrics.series import describe
+from s1_eval.records import Located, Run
+from s1_eval.report import html, table
+from s1_eval.report.leaderboard import questions
+
+__all__ = ["build"]
+
+DATA = "leaderboard.json"
+Traces = Literal["open", "all", "none"]
+
+_HEADINGS = (
+    ("Model", ""),
+    ("Task", ""),
+    ("Method", ""),
+    ("Varied", ""),
+    ("Runs", ""),
+    ("Control %", "Runs whose mean thinking tokens keep within their limit"),
+    ("Scaling", "Points of accuracy per doubling of thinking tokens"),
+    ("Performance %", "Accuracy of the best run"),
+    ("Cross-fitted %", "The best run picked on one half of the questions, scored on the other"),
+    ("Thinking tokens", "Mean over questions and runs"),
+    ("No answer %", "Samples in which no answer could be read"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a table shows and what it sorts by; None sorts last."""
+
+    text: str
+    sort: str | float | None
+    detail: str = ""
+
+
+def build(
+    runs: Sequence[Run],
+    entries: Sequence[Mapping[str, Any]],
+    rows: Iterable[Located],
+    folder: str | Path,
+    title: str = "Leaderboard",
+    traces: Traces = "open",
+) -> Path:
+    """Write the page, leaderboard.md and leaderboard.json to `folder`; the path of the page.
+
+    entries: of `s1_eval.metrics.score`, over `runs`. rows: the runs' rows again, with their
+    traces, read one by one. traces: whose traces to publish; `open` leaves out benchmarks whose
+    authors ask that their questions stay off the web. Raises UserError where `folder` holds
+    something else.
+    """
+    to = Path(folder)
+    withheld = {run.task for run in runs if traces == "none" or (traces == "open" and _closed(run))}
+    listed = questions.Listed(runs)
+    try:
+        _clear(to)
+        for name, text in (
+            (DATA, json.dumps(_data(runs, entries, title), indent=1, allow_nan=False)),
+            ("leaderboard.md", f"# {table.escape(title)}\n\n{table.markdown(entries)}"),
+            ("index.html", _index(runs, entries, listed, title, withheld)),
+        ):
+            # A record may hold a lone surrogate, which UTF-8 can't.
+            (to / name).write_text(text, "utf-8", errors="backslashreplace", newline="\n")
+        questions.write(to, listed, rows, withheld, render)
+    except OSError as error:
+        raise UserError(f"can't write to {to} ({error}): choose another --out") from error
+    return to / "index.html"
+
+
+def render(template: str, scripts: tuple[str, ...] = (), **values: Any) -> str:
+    """A page of this folder, or a piece of one. scripts: files to run in it, in order."""
+    return str(_template(template).render(**_frame(scripts), **values))
+
+
+@cache
+def _frame(scripts: tuple[str, ...]) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    code = [_asset(name) for name in scripts]
+    style = _asset("style.css")
+    runs = " ".join(map(_hash, code)) or "'none'"
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {runs}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    # Our own files, not a record's text.
+    return {
+        "style": Markup(style),  # noqa: S704
+        "scripts": [Markup(each) for each in code],  # noqa: S704
+        "policy": Markup(policy),  # noqa: S704
+    }
+
+
+@cache
+def _template(name: str) -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("s1_eval.report.leaderboard", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+@cache
+def _asset(name: str) -> str:
+    text = resources.files(__name__).joinpath(name).read_text("utf-8")
+    # A development tool would ask for the map, which is not here.
+    return text.partition("//# sourceMappingURL")[0]
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+def _closed(run: Run) -> bool:
+    """GPQA's authors ask that its questions, which traces repeat, are never put on the web."""
+    dataset = run.record.get("dataset") or {}
+    return "gpqa" in f"{run.task} {dataset.get('id')}".lower()
+
+
+def _clear(to: Path) -> None:
+    """Make the folder, or take the last build's questions out of it."""
+    to.mkdir(parents=True, exist_ok=True)
+    if (to / DATA).is_file():
+        shutil.rmtree(to / questions.FOLDER, ignore_errors=True)
+    elif any(to.iterdir()):
+        raise UserError(f"{to} holds other files: choose an empty folder for --out")
+
+
+def _data(runs: Sequence[Run], entries: Sequence[Mapping[str, Any]], title: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        "s1_eval": __version__,
+        "series": list(entries),
+        "runs": [dict(run.record) for run in runs],
+    }
+
+
+def _index(
+    runs: Sequence[Run],
+    entries: Sequence[Mapping[str, Any]],
+    listed: questions.Listed,
+    title: str,
+    withheld: set[str],
+) -> str:
+    notes: dict[str, int] = {}
+    return render(
+        "index.html.j2",
+        ("vendor/chart.umd.min.js", "tables.js", "plot.js"),
+        title=title,
+        headings=_HEADINGS,
+        series=[
+            {
+                **_facts(entry),
+                "cells": _cells(entry, notes),
+                "points": entry["points"],
+            }
+            for entry in entries
+        ],
+        notes=list(notes),
+        choices={
+            name: sorted({str(entry[name]) for entry in entries})
+            for name in ("model", "task", "method")
+        },
+        plot=_plot(entries),
+        bootstrap=entries[0]["bootstrap"],
+        tasks=[(task, len(ids), task in withheld) for task, ids in listed.ids.items()],
+        questions=questions.FOLDER,
+        setups=html.setups(runs),
+        exit_reasons=EXIT_REASONS,
+        fixed=table.fixed,
+        span=table.span,
+        raised=table.raised,
+        undefined=table.UNDEFINED,
+        version=__version__,
+    )
+
+
+def _facts(entry: Mapping[str, Any]) -> dict[str, str]:
+    """What the page filters by, and the series' name."""
+    by = f" by {entry['varied']}" if entry["varied"] else ""
+    return {
+        "model": entry["model"],
+        "task": entry["task"],
+        "method": entry["method"],
+        "name": describe(entry["method"] + by, entry["held"]),
+    }
+
+
+def _cells(entry: Mapping[str, Any], notes: dict[str, int]) -> list[Cell]:
+    """The row of a series under `_HEADINGS`. notes: grows by what its metrics have to say."""
+
+    def number(value: float | None, digits: int = 1) -> Cell:
+        return Cell(table.fixed(value, digits), value)
+
+    def metric(name: str, digits: int = 1) -> Cell:
+        found = entry[name]
+        note = found["note"]
+        mark = table.raised(notes.setdefault(note, len(notes) + 1)) if note else ""
+        shown = table.fixed(found["value"], digits) + mark
+        return Cell(shown, found["value"], table.span(found, digits))
+
+    return [
+        Cell(entry["model"], entry["model"]),
+        Cell(entry["task"], entry["task"]),
+        Cell(method := describe(entry["method"], entry["held"]), method),
+        Cell(entry["varied"] or "", entry["varied"]),
+        Cell(str(entry["runs"]), entry["runs"]),
+        metric("control", 0),
+        metric("scaling"),
+        metric("performance"),
+        number(entry["performance"]["cross_fitted"]),
+        number(entry["mean_thinking_tokens"], 0),
+        number(entry["unanswered"]),
+    ]
+
+
+def _plot(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What plot.js draws, one object per series."""
+    prefix = [name for name in ("model", "task") if len({entry[name] for entry in entries}) > 1]
+    return [
+        {
+            **(facts := _facts(entry)),
+            "name": ": ".join([*(facts[name] for name in prefix), facts["name"]]),
+            "points": [
+                {
+                    "label": point["label"],
+                    "thinking": point["thinking_tokens"]["value"],
+                    "generated": point["generated_tokens"] + point["verifier_tokens"],
+                    "y": point["accuracy"]["value"],
+                    "low": point["accuracy"]["low"],
+                    "high": point["accuracy"]["high"],
+                }
+                for point in entry["points"]
+            ],
+        }
+        for entry in entries
+    ]
