@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from s1_eval.cli import foreign
 from s1_eval.cli.options import comma_list
 from s1_eval.errors import UserError
 
@@ -36,6 +37,7 @@ def _add_build(actions: Any) -> None:
     parser.add_argument("--common-questions", action="store_true", help="as in `s1-eval score`")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--resamples", type=int, default=10_000)
+    foreign.add_options(parser)
     parser.set_defaults(run=build)
 
 
@@ -65,6 +67,7 @@ def _add_check(actions: Any) -> None:
     parser.add_argument("--json", action="store_true", help="a JSON object instead of the table")
     parser.add_argument("--seed", type=int, default=0, help="of the resampling tests")
     parser.add_argument("--resamples", type=int, default=10_000)
+    foreign.add_options(parser)
     parser.set_defaults(run=check)
 
 
@@ -84,9 +87,10 @@ def build(args: argparse.Namespace) -> int:
     from s1_eval.report.leaderboard import build as write
 
     _at_least_one(args.resamples)
-    runs = read_runs(args.paths)
+    readers = foreign.readers(args)
+    runs = read_runs(args.paths, readers)
     entries = score(runs, args.seed, args.resamples, args.common_questions)
-    rows = (row for path in args.paths for row in read_rows(path))
+    rows = (row for path in args.paths for row in read_rows(path, readers))
     page = write(runs, entries, rows, args.out, args.title, args.traces)
     Console(stderr=True).print(f"Open {page}", markup=False)
     return 0
@@ -100,9 +104,10 @@ def check(args: argparse.Namespace) -> int:
 
     _at_least_one(args.resamples)
     tolerance = Tolerance(args.max_drop, args.max_rise, args.alpha)
+    readers = foreign.readers(args)
     comparisons = compare(
-        read_runs(args.new),
-        read_runs(args.baseline),
+        read_runs(args.new, readers),
+        read_runs(args.baseline, readers),
         tolerance,
         args.allow_different,
         args.seed,

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from s1_eval.cli import foreign
+
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
-        "score", help="score recorded runs: ours, Inspect logs, lm-eval sample files"
+        "score", help="score recorded runs: ours, Inspect logs, lm-eval sample files, tables"
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders or files")
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
@@ -23,6 +25,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="compare runs of different question sets on the questions they share",
     )
+    foreign.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -30,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from s1_eval.metrics import score
     from s1_eval.records import read_runs
 
-    runs = read_runs(args.paths)
+    runs = read_runs(args.paths, foreign.readers(args))
     entries = score(runs, args.seed, args.resamples, args.common_questions)
     if args.out:
         from s1_eval.report import write

@@ -305,7 +305,8 @@ def _detectable_by_mcnemar(
 def _means(sums: Sequence[int], epochs: Sequence[int]) -> Floats:
     import numpy as np
 
-    return np.array(sums, dtype=np.float64) / np.array(epochs)
+    means: Floats = np.array(sums, dtype=np.float64) / np.array(epochs)
+    return means
 
 
 def _pairs(

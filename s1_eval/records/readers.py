@@ -95,14 +95,14 @@ class Reader:
     read: Callable[[Path], Iterator[Located]]
 
 
-def read_runs(paths: Iterable[str | Path]) -> list[Run]:
+def read_runs(paths: Iterable[str | Path], readers: Sequence[Reader] | None = None) -> list[Run]:
     """Every run in the files and folders, in the order they are found; folders are searched to
     any depth. A run may be spread over files.
 
     Raises UserError, naming file and line, on what is missing, damaged, half-written or no record
     of ours, and on a folder with nothing to read.
     """
-    return collect(row for path in paths for row in read_rows(path))
+    return collect(row for path in paths for row in read_rows(path, readers))
 
 
 def collect(rows: Iterable[Located]) -> list[Run]:
@@ -177,18 +177,19 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(name) == other.get(name) for name in names)
 
 
-def read_rows(path: str | Path) -> Iterator[Located]:
+def read_rows(path: str | Path, readers: Sequence[Reader] | None = None) -> Iterator[Located]:
     """The rows of one file, or of every file in a folder that a reader knows, one by one and as
     they stand there, traces included. Raises UserError as `read_runs` does."""
     path = Path(path)
+    known = READERS if readers is None else readers
     if path.is_dir():
-        found = [(file, reader) for file in _files(path) if (reader := _reader(file))]
+        found = [(file, reader) for file in _files(path) if (reader := _reader(file, known))]
         if not found:
-            raise UserError(f"nothing to read in {path}: looked for {_looked_for()}")
+            raise UserError(f"nothing to read in {path}: looked for {_looked_for(known)}")
     elif path.is_file():
-        only = _reader(path)
+        only = _reader(path, known)
         if only is None:
-            raise UserError(f"can't tell what {path} is: looked for {_looked_for()}")
+            raise UserError(f"can't tell what {path} is: looked for {_looked_for(known)}")
         found = [(path, only)]
     else:
         raise UserError(f"there is no file or folder {path}")
@@ -213,12 +214,12 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(directory, name) for name in sorted(names))
 
 
-def _reader(path: Path) -> Reader | None:
-    return next((reader for reader in READERS if reader.sniff(path)), None)
+def _reader(path: Path, readers: Sequence[Reader]) -> Reader | None:
+    return next((reader for reader in readers if reader.sniff(path)), None)
 
 
-def _looked_for() -> str:
-    return "; ".join(reader.looks_for for reader in READERS)
+def _looked_for(readers: Sequence[Reader]) -> str:
+    return "; ".join(reader.looks_for for reader in readers)
 
 
 def _read_ours(path: Path) -> Iterator[Located]:
@@ -234,7 +235,8 @@ def _read_ours(path: Path) -> Iterator[Located]:
         yield Located(row, str(path), where, run)
 
 
-def _read_lm_eval(path: Path) -> Iterator[Located]:
+def read_lm_eval(path: Path) -> Iterator[Located]:
+    """The rows that one of our lm-eval tasks wrote, every epoch of every line."""
     for number, row in read_lines(path):
         where = f"{path} line {number}"
         if "run_id" not in row:
@@ -306,7 +308,7 @@ READERS: tuple[Reader, ...] = (
     Reader(
         "lm-eval sample files (samples_<task>_<time>.jsonl)",
         lambda p: p.name.startswith("samples_") and p.suffix == ".jsonl",
-        _read_lm_eval,
+        read_lm_eval,
     ),
 )
 """In the order they are asked. To read another kind of file, add its entry here."""

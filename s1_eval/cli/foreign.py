@@ -1,0 +1,78 @@
+"""The options that say what other people's logs leave out, and the readers they make."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from s1_eval.errors import UserError
+from s1_eval.thinking.render import printable
+
+if TYPE_CHECKING:
+    from s1_eval.records import Reader
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """--tokenizer, --regrade, --columns, --skip-bad."""
+    from s1_eval.answers import GRADERS
+
+    group = parser.add_argument_group("other people's logs (lm-eval files, JSONL, JSON, CSV)")
+    group.add_argument("--tokenizer", metavar="MODEL", help="counts the tokens of recorded texts")
+    group.add_argument(
+        "--regrade", choices=sorted(GRADERS), help="grade the recorded answers again by this"
+    )
+    group.add_argument(
+        "--columns",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="where a field of the sample record comes from: FIELD=COLUMN (dots lead inwards), "
+        "FIELD=COLUMN:VALUE|VALUE (true for these), FIELD==TEXT, or FIELD=~PATTERN in the file's "
+        "name; fields that a record does not have are settings of the method; `transcript`, "
+        "`thinking` and `response` are texts",
+    )
+    group.add_argument("--skip-bad", action="store_true", help="skip damaged lines, naming them")
+
+
+def readers(args: argparse.Namespace) -> tuple[Reader, ...]:
+    """What reads the paths of a command with these options."""
+    from s1_eval.records.foreign import Told, parse_columns
+    from s1_eval.records.foreign import readers as known
+
+    return known(
+        Told(
+            columns=parse_columns(args.columns),
+            count=_counter(args.tokenizer) if args.tokenizer else None,
+            grade=_grader(args.regrade) if args.regrade else None,
+            on_bad=_say if args.skip_bad else None,
+        )
+    )
+
+
+def _counter(model: str) -> Callable[[str], int]:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--tokenizer {model}: {str(error)[:300]}") from error
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
+
+
+def _grader(name: str) -> Callable[[str, str], tuple[bool, bool, str]]:
+    from s1_eval.answers import grader
+
+    chosen = grader(name)
+
+    def grade(response: str, target: str) -> tuple[bool, bool, str]:
+        verdict = chosen.grade(response, target)
+        return verdict.correct, verdict.answered, verdict.answer
+
+    return grade
+
+
+def _say(error: UserError) -> None:
+    print(f"s1-eval: skipped: {printable(str(error))}", file=sys.stderr)  # noqa: T201
