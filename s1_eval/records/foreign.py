@@ -212,9 +212,11 @@ def _located(given: dict[str, Any], path: Path, where: str, harness: str, told: 
     closed = given.pop("thinking_closed", None)
     _count(given, texts, told, where)
     _grade(given, texts["response"], told, where)
-    if "exit_reason" not in given and closed is not None:
-        cut = most is not None and given["generated_tokens"] >= most
-        given["exit_reason"] = "natural" if closed else "context" if cut else "eos"
+    if "exit_reason" not in given and closed:
+        given["exit_reason"] = "natural"
+    elif "exit_reason" not in given and closed is not None and most is not None:
+        cut = given["generated_tokens"] >= _whole(most, "most_tokens", where)
+        given["exit_reason"] = "context" if cut else "eos"
     for name in ("model", "task", "method", "sample_id", "exit_reason"):
         if not _text(given.get(name)):
             raise UserError(_missing(where, name))
@@ -304,7 +306,8 @@ def _grade(given: dict[str, Any], response: str, told: Told, where: str) -> None
 
 def _missing(where: str, name: str) -> str:
     how = {
-        "exit_reason": "exit_reason==natural if nothing cut its thinking",
+        "exit_reason": "most_tokens=COLUMN, the limit that may have cut a transcript, or "
+        "exit_reason==natural if nothing cut its thinking",
         "sample_id": "sample_id=COLUMN",
     }.get(name, f"{name}==NAME")
     return f"{where} does not say its {name}: add --columns {how}"

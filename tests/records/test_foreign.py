@@ -171,3 +171,12 @@ def test_overshoots_of_api_budgets_show_in_the_audit(shared_data):
     assert sorted(over) == [256, 512, 1024, 2048]
     assert all(len(run.rows) == 800 for run in runs)
     assert any(over.values())
+
+
+def test_a_cut_transcript_without_a_limit_asks_for_the_limit(tmp_path):
+    path = jsonl(tmp_path / "x.jsonl", [{"id": 1, "text": "<think>a b", "limit": 2, "ok": False}])
+    columns = ["sample_id=id", "transcript=text", "correct=ok", "answered=ok", *TOLD[1:4]]
+    with pytest.raises(UserError, match="most_tokens=COLUMN"):
+        read(path, *columns, count=words)
+    [run] = read(path, *columns, "most_tokens=limit", count=words)
+    assert run.rows[0]["exit_reason"] == "context"
