@@ -169,8 +169,7 @@ class CompletionsEngine:
             async for attempt in retrying:
                 with attempt:
                     now = time.monotonic()
-                    turn = attempt.retry_state.attempt_number - 1
-                    turn %= len(replicas)
+                    turn = (attempt.retry_state.attempt_number - 1) % len(replicas)
                     url = min(
                         replicas[turn:] + replicas[:turn],
                         key=lambda u: self._cooling.get(u, 0.0) > now,
@@ -194,15 +193,14 @@ class CompletionsEngine:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Seconds until the next try: none if some replica has not failed lately."""
-        assert state.outcome is not None
-        error = state.outcome.exception()
-        if isinstance(error, _TransientError) and error.retry_after is not None:
-            return min(error.retry_after, _LONGEST_WAIT)
+        from tenacity import wait_random_exponential
+
         now = time.monotonic()
         if any(self._cooling.get(url, 0.0) <= now for url in self._urls):
             return 0.0
-        from tenacity import wait_random_exponential
-
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, _TransientError) and error.retry_after is not None:
+            return min(error.retry_after, _LONGEST_WAIT)
         return wait_random_exponential(self._backoff, _LONGEST_WAIT)(state)
 
     async def _post(self, url: str, body: dict[str, Any], max_tokens: int) -> tuple[int, ...]:
@@ -440,7 +438,7 @@ def _sampled(
         ids: list[Any]
         if dialect == "token_ids":
             ids = choice["token_ids"]
-            if choice.get("prompt_token_ids", prompt) != list(prompt):
+            if (choice.get("prompt_token_ids") or list(prompt)) != list(prompt):
                 raise ValueError("it changed the prompt's ids")
         else:
             tokens = choice["logprobs"]["tokens"]

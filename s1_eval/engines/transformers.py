@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import hashlib
 import importlib.metadata
-import re
 import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import s1_eval
+from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.exact import banned_early, check_room
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer
@@ -86,7 +84,7 @@ class TransformersEngine:
             context_length=_context_length(model, loaded.config, context_length),
             eos_ids=_eos_ids(loaded, self._tokenizer),
             dtype=str(loaded.dtype).removeprefix("torch."),
-            fingerprint=_fingerprint(source, revision),
+            fingerprint=fingerprint(source, revision),
             seeding="request",
             versions={"s1_eval": s1_eval.__version__}
             | {n: importlib.metadata.version(n) for n in ("tokenizers", "torch", "transformers")},
@@ -254,22 +252,3 @@ def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     configured = getattr(model.generation_config, "eos_token_id", None)
     ids = configured if isinstance(configured, list) else [configured]
     return frozenset(int(id) for id in (*ids, tokenizer.eos_token_id) if id is not None)
-
-
-def _fingerprint(source: str, revision: str | None) -> str:
-    """SHA-256 over the names and contents of the configuration and the weights."""
-    from transformers.utils import cached_file
-
-    folder = Path(cached_file(source, "config.json", revision=revision)).parent
-    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
-    listing = "".join(f"{p.name} {_sha256(p)}\n" for p in (folder / "config.json", *weights))
-    return hashlib.sha256(listing.encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    """Of a file's content; the Hub's cache names large files by just that."""
-    real = path.resolve()
-    if re.fullmatch(r"[0-9a-f]{64}", real.name):
-        return real.name
-    with real.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

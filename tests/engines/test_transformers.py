@@ -329,15 +329,15 @@ def test_info_says_what_a_record_needs(engine):
 
 
 def test_the_fingerprint_is_of_the_weights_wherever_they_lie(engine, tmp_path):
-    from s1_eval.engines.transformers import _fingerprint
+    from s1_eval.engines.checkpoints import fingerprint
 
     for file in Path(resolve_model("nano")).iterdir():
         if file.is_file():
             (tmp_path / file.name).write_bytes(file.read_bytes())
-    assert _fingerprint(str(tmp_path), None) == engine.info.fingerprint
+    assert fingerprint(str(tmp_path), None) == engine.info.fingerprint
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00\x01")
-    assert _fingerprint(str(tmp_path), None) != engine.info.fingerprint
+    assert fingerprint(str(tmp_path), None) != engine.info.fingerprint
 
 
 @pytest.mark.parametrize(
