@@ -15,8 +15,8 @@ from fractions import Fraction
 Number = Fraction | complex
 
 _MOST_BITS = 20_000
-_HOPELESS = 10_000_000
-"""Bits of a number, or the number in a factorial: no computer algebra gets there in seconds."""
+_HOPELESS_EXPONENT, _HOPELESS_FACTORIAL = 10_000_000, 100_000
+"""Computer algebra does not get there in seconds, and no benchmark asks for it."""
 
 _LETTERS = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi "
@@ -134,13 +134,17 @@ class _Evaluator:
         while self.peek() == "!":
             self.at += 1
             if not _is_count(base):
-                raise TooLarge if _exceeds(base, _HOPELESS) and not self.symbols else NoValue
+                raise (
+                    TooLarge
+                    if _exceeds(base, _HOPELESS_FACTORIAL) and not self.symbols
+                    else NoValue
+                )
             assert isinstance(base, Fraction)
             base = Fraction(math.factorial(base.numerator))
         if self.peek() == "^":
             self.at += 1
             exponent = self.group()
-            if not self.symbols and _exceeds(base, 1) and _exceeds(exponent, _HOPELESS):
+            if not self.symbols and _exceeds(base, 1) and _exceeds(exponent, _HOPELESS_EXPONENT):
                 raise TooLarge
             base = _power(base, exponent)
         return base
@@ -168,7 +172,7 @@ class _Evaluator:
         if token == "\\binom":
             n, k = self.group(), self.group()
             if not (_is_count(n) and _is_count(k)):
-                raise TooLarge if _exceeds(n, _HOPELESS) and not self.symbols else NoValue
+                raise TooLarge if _exceeds(n, _HOPELESS_FACTORIAL) and not self.symbols else NoValue
             return Fraction(math.comb(int(n.real), int(k.real)))
         if token == "\\pi":
             return complex(math.pi)

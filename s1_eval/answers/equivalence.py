@@ -237,6 +237,8 @@ def _relations(
 def _collections(
     gold: Ordered | Unordered, answer: Ordered | Unordered, strictness: Strictness, formulas: Decide
 ) -> Decision:
+    if _is_interval(gold) and isinstance(answer, Unordered):
+        return Decision(False, "different kinds")
     ordered = isinstance(gold, Ordered) or strictness.order == "all"
     if not ordered or strictness.order == "none":
         return _matching(gold.items, answer.items, strictness, formulas)
@@ -245,6 +247,14 @@ def _collections(
         if pairs and gold.brackets != answer.brackets:
             return Decision(False, "different brackets")
     return _in_order(gold.items, answer.items, strictness, formulas)
+
+
+def _is_interval(reading: Reading) -> bool:
+    """Whether a pair in brackets can't be a point: it is closed or infinite at an end."""
+    if not (isinstance(reading, Ordered) and len(reading.items) == 2):
+        return False
+    infinite = any(isinstance(i, Scalar) and _is_infinite(i) for i in reading.items)
+    return infinite or reading.brackets != "()"
 
 
 def _matrices(gold: Matrix, answer: Matrix, strictness: Strictness, formulas: Decide) -> Decision:

@@ -88,6 +88,11 @@ def leading_number(text: str) -> str:
     return number.group() if number else ""
 
 
+def prose(text: str) -> list[str]:
+    """The words of a text that are part of no formula."""
+    return [w for w in _WORD.findall(text) if w.lower() not in _KNOWN and not is_unit(w)]
+
+
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _WORD_IN_BOX = re.compile(r"\\?[A-Za-z]+|[-+]?[\d.,]*\d|.", re.DOTALL)
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -214,18 +219,20 @@ def _whole(text: str) -> Extraction | None:
     if not line or len(line) > _LONGEST_WHOLE or "\n" in line or _BOX.search(line):
         return None
     bare = _WRAPPED.sub(" ", line)
-    words = [w for w in _WORD.findall(bare) if w.lower() not in _KNOWN and not is_unit(w)]
+    words = [w for w in prose(bare) if len(w) > 2]
     if any(c.isdigit() for c in bare):
-        prose = len(words) > 1 or any(len(w) > 3 for w in words)
+        too_many = len(words) > 1 or any(len(w) > 3 for w in words)
     else:
-        prose = len(words) > 3
-    return None if prose else Extraction(line, "whole text")
+        too_many = len(words) > 3
+    return None if too_many else Extraction(line, "whole text")
 
 
 _LONGEST_WHOLE = 400
 _WRAPPED = re.compile(r"\\[A-Za-z]+(?:\s*\{[^{}]{0,80}\})?")
-_WORD = re.compile(r"(?<![A-Za-z\d^_])[A-Za-z]{3,}")
-_KNOWN_WORDS = "and sqrt sin cos tan cot sec csc log exp inf infinity base degrees percent union"
+_WORD = re.compile(r"(?<![A-Za-z\d^_\\])[A-Za-z]{2,}")
+_KNOWN_WORDS = (
+    "and or sqrt pi sin cos tan cot sec csc log exp inf infinity base degrees percent union"
+)
 _KNOWN = frozenset(_KNOWN_WORDS.split())
 
 

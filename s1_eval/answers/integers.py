@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from s1_eval.answers.extract import extract, last_number, leading_number
+from s1_eval.answers.extract import extract, last_number, leading_number, prose
 from s1_eval.answers.grading import Verdict
 from s1_eval.answers.latex import Unreadable
 from s1_eval.answers.reading import Relation, Scalar, read
@@ -42,7 +42,7 @@ class IntegerGrader:
         began = time.perf_counter()
         found = extract(answer)
         value = _whole_number(found.text)
-        if value is None:  # prose around it
+        if value is None and prose(found.text):
             value = _whole_number(leading_number(found.text) or last_number(found.text))
         gold = _whole_number(target)
         if not found.text:

@@ -124,7 +124,7 @@ _UNICODE = str.maketrans(
         "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ",
         "θ": r"\theta ", "λ": r"\lambda ", "μ": r"\mu ", "ρ": r"\rho ", "σ": r"\sigma ",
         "τ": r"\tau ", "φ": r"\phi ", "ϕ": r"\phi ", "ω": r"\omega ", "Δ": r"\Delta ",
-        "Ω": r"\Omega ", "€": r"\text{euros}", "£": r"\text{pounds sterling}",
+        "Ω": r"\Omega ", "¢": r"\text{cents}", "€": r"\text{euros}", "£": r"\text{pounds sterling}",
         **{c: f"^{{{d}}}" for d, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
         **{c: f"_{{{d}}}" for d, c in enumerate("₀₁₂₃₄₅₆₇₈₉")},
         **{c: str(d) for d, c in enumerate("０１２３４５６７８９")},

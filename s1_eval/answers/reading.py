@@ -49,8 +49,8 @@ class Scalar:
 
     @property
     def letters(self) -> str:
-        """The formula as one word in lower case, empty where it is more than letters."""
-        word = "".join(self.tokens)
+        """The formula as one word in lower case, `C)` too; empty where it is more than letters."""
+        word = "".join(t for t in self.tokens if t not in ("(", ")", "."))
         return word.lower() if word.isalpha() else ""
 
     def __str__(self) -> str:
@@ -328,8 +328,11 @@ def _bracketed(tokens: tuple[str, ...]) -> Reading | None:
         return Scalar(("\\emptyset",), None) if opening == "\\{" else None
     parts = [part for part, _ in split(inner, frozenset({",", ";"}))]
     if opening == "\\{":
-        if any(t in ("|", ":") for t in inner):
-            return Scalar(tokens, None)
+        builder = split(inner, frozenset({"|", ":"}))
+        if len(builder) > 1:  # \{x : x > 2\}
+            condition = _read(builder[-1][0])
+            bounds = isinstance(condition, Relation) and condition.within
+            return condition if bounds else Scalar(tokens, None)
         inside = _read(inner)
         return inside if isinstance(inside, Unordered) else Unordered((inside,))
     if len(parts) == 1:
@@ -341,18 +344,31 @@ def _bracketed(tokens: tuple[str, ...]) -> Reading | None:
 
 
 def _matrix(tokens: tuple[str, ...]) -> Reading | None:
-    if tokens[0] != "\\begin":
+    """A matrix or column, with a factor before it or transposed, also as `(1, 2)^T`."""
+    if tokens[-4:] in _TRANSPOSED and len(tokens) > 4:
+        inside = _read(tokens[:-4])
+        if isinstance(inside, Ordered):
+            return Matrix(tuple((item,) for item in inside.items))
+        return Matrix(tuple(zip(*inside.rows, strict=True))) if isinstance(inside, Matrix) else None
+    if "\\begin" not in tokens:
         return None
-    if closing(tokens, 0) != len(tokens) - 1:
+    start = tokens.index("\\begin")
+    factor = tokens[:start]
+    if closing(tokens, start) != len(tokens) - 1 or "+" in factor or "-" in factor[1:]:
         return None
-    rows = [part for part, _ in split(tokens[1:-1], frozenset({"\\\\"}))]
+    rows = [part for part, _ in split(tokens[start + 1 : -1], frozenset({"\\\\"}))]
     rows = [tuple(t for t in row if t != "\\hline") for row in rows]
-    cells = [[part for part, _ in split(row, frozenset({"&"}))] for row in rows if row]
+    cells = [[_trim(part) for part, _ in split(row, frozenset({"&"}))] for row in rows if row]
     if not cells or len({len(row) for row in cells}) != 1:
         raise Unreadable("a matrix with rows of different lengths")
-    if not all(_trim(cell) for row in cells for cell in row):
+    if not all(cell for row in cells for cell in row):
         raise Unreadable("a matrix with an empty cell")
+    if factor:
+        cells = [[(*factor, "(", *cell, ")") for cell in row] for row in cells]
     return Matrix(tuple(tuple(_read(cell) for cell in row) for row in cells))
+
+
+_TRANSPOSED = frozenset(("^", "{", sign, "}") for sign in ("T", "\\top", "\\intercal"))
 
 
 def _plus_minus(tokens: tuple[str, ...]) -> Reading | None:

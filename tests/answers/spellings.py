@@ -233,6 +233,8 @@ def _tuple_wrong(match: re.Match[str]) -> Iterator[str]:
         r"2 + \infty", "2"
     )
     yield items[0]
+    if opening + closing != "()":
+        yield rf"\{{{inside}\}}"
     if len(items) == 2:
         yield f"{'[' if opening == '(' else '('}{inside}{closing}"
         yield f"{opening}{inside}{']' if closing == ')' else ')'}"
@@ -273,6 +275,11 @@ def _matrix(match: re.Match[str]) -> Iterator[str]:
     yield rf"\begin{{pmatrix}}{fractions}\end{{pmatrix}}"
     yield rf"\begin{{pmatrix}}{inside} \\ \end{{pmatrix}}"
     yield rf"\mathbf{{v}} = \begin{{pmatrix}}{inside}\end{{pmatrix}}"
+    cells = [row.split("&") for row in inside.split(r"\\")]
+    turned = r" \\ ".join(" & ".join(column) for column in zip(*cells, strict=True))
+    yield rf"\begin{{pmatrix}}{turned}\end{{pmatrix}}^T"
+    doubled = r" \\ ".join(" & ".join(f"2*{cell}" for cell in row) for row in cells)
+    yield rf"\frac{{1}}{{2}} \begin{{bmatrix}}{doubled}\end{{bmatrix}}"
 
 
 def _matrix_wrong(match: re.Match[str]) -> Iterator[str]:

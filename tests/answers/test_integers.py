@@ -27,6 +27,7 @@ AIME = grader("integer")
         ("Final Answer: 204. Then there are 12 minutes left", "204"),
         ("Final Answer: the sum is $3 + 4 = 7$", "7"),
         ("Final Answer: The number of ways is 7", "7"),
+        ("It is 7.", "7"),
         ("so in the end that leaves us with 116", "116"),
         ("0", "0"),
         ("999", "999"),
@@ -46,7 +47,9 @@ def test_integers_are_equal_whatever_their_spelling(text, target):
         (r"\boxed{25.5}", "25", "boxed: not an integer"),
         (r"\boxed{x+y}", "25", "boxed: not an integer"),
         (r"\boxed{24}", "25", "boxed: integers"),
-        (r"\boxed{24, 25}", "25", "boxed: integers"),
+        (r"\boxed{25, 26}", "25", "boxed: not an integer"),
+        ("Final Answer: 25 or 26", "25", "after the marker: not an integer"),
+        ("((25!)!)!", "25", "whole text: not an integer"),
         ("Final Answer: 2^{25}", "25", "after the marker: out of range"),
     ],
 )

@@ -1,0 +1,176 @@
+"""Our checker against Math-Verify, in one run on the same pairs: throughput on two cores, and
+errors on labelled pairs.
+
+    python benchmarks/checker.py [--data FOLDER] [--samples 4]
+
+Pairs are as an evaluation has them: a reference solution of MATH-500 or AIME as the response, its
+box filled with the right answer as written (60%), in another spelling (15%), with a near miss
+(15%) or with another question's answer (10%). Each side extracts, reads and compares, in two
+processes or threads; starting them is not counted. "Cold" has seen no pair before, "warm" grades
+the same pairs once more, as a second epoch does where answers repeat. FOLDER: see the data's
+README; by default S1_EVAL_DATA or ../shared/data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import platform
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "tests" / "answers"))
+
+from spellings import near_misses, respellings  # noqa: E402
+
+from s1_eval.answers import grader, reading  # noqa: E402
+from s1_eval.answers.equivalence import Strictness, compare  # noqa: E402
+from s1_eval.answers.pool import shared_pool  # noqa: E402
+
+CORES = 2
+ROUNDS = 3
+
+Pair = tuple[str, str]
+"""(gold, response)"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    default = os.environ.get("S1_EVAL_DATA") or ROOT.parent / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(default))
+    parser.add_argument("--samples", type=int, default=4, help="responses per question")
+    args = parser.parse_args()
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, "
+        f"load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, "
+        f"math-verify {version('math-verify')}, sympy {version('sympy')}"
+    )
+    measure(realistic(args.data, args.samples))
+    for name, pairs in labelled(args.data).items():
+        ours = sum(compare(g, a, s).equal is not equal for g, a, equal, s in pairs)
+        with math_verify() as pool:
+            verdicts = list(pool.map(math_verify_equal, [p[:2] for p in pairs], chunksize=20))
+        theirs = sum(v is not p[2] for v, p in zip(verdicts, pairs, strict=True))
+        print(f"{name}: {len(pairs)} pairs, errors: ours {ours}, Math-Verify {theirs}")
+
+
+def realistic(data: Path, samples: int) -> list[Pair]:
+    """Model-like responses to MATH-500 and AIME24; the same on every run."""
+    chance = random.Random(0)  # noqa: S311
+    rows = read_jsonl(data / "benchmarks" / "math500.jsonl")
+    rows += read_jsonl(data / "benchmarks" / "aime24.jsonl")
+    golds = [str(row["answer"]) for row in rows]
+    pairs = []
+    for row, gold in zip(rows, golds, strict=True):
+        others = [text for _, text in respellings(gold)]
+        wrong = [text for _, text in near_misses(gold)] or ["0"]
+        for _ in range(samples):
+            draw = chance.random()
+            if draw < 0.6:
+                answer = gold
+            elif draw < 0.75:
+                answer = chance.choice(others)
+            elif draw < 0.9:
+                answer = chance.choice(wrong)
+            else:
+                answer = chance.choice(golds)
+            reasoning = row["solution"].partition(r"\boxed")[0]
+            pairs.append((gold, rf"{reasoning}$\boxed{{{answer}}}$."))
+    chance.shuffle(pairs)
+    return pairs
+
+
+def labelled(data: Path) -> dict[str, list[tuple[str, str, bool, Strictness]]]:
+    """(gold, answer, equal, strictness) by where the label comes from."""
+    rows = read_jsonl(data / "benchmarks" / "math500.jsonl")
+    golds = dict.fromkeys(row["answer"] for row in rows)
+    groups = json.loads((data / "graders" / "olympiadbench_scoring_examples.json").read_text())
+    usual = Strictness()
+    return {
+        "respellings": [(g, a, True, usual) for g in golds for _, a in set(respellings(g))],
+        "near misses": [(g, a, False, usual) for g in golds for _, a in set(near_misses(g))],
+        "OlympiadBench, human labels": [
+            (
+                group["GT"],
+                answer["answer"],
+                answer["equal"],
+                Strictness(units=True, tolerance=answer.get("precision", ())),
+            )
+            for group in groups
+            for answer in group["Ans"]
+        ],
+    }
+
+
+def measure(pairs: Sequence[Pair]) -> None:
+    """Prints pairs per second of both sides, median of the rounds, and their ratio."""
+    print(f"{len(pairs)} pairs as an evaluation has them, {CORES} cores, {ROUNDS} rounds")
+    speeds: dict[str, list[float]] = {"cold": [], "warm": [], "Math-Verify": []}
+    for _ in range(ROUNDS):
+        forget()
+        with ThreadPoolExecutor(CORES) as threads:
+            speeds["cold"].append(speed(threads, our_verdict, pairs))
+            speeds["warm"].append(speed(threads, our_verdict, pairs))
+        with math_verify() as processes:
+            speeds["Math-Verify"].append(speed(processes, math_verify_verdict, pairs))
+    medians = {name: statistics.median(found) for name, found in speeds.items()}
+    for name, median in medians.items():
+        ratio = median / medians["Math-Verify"]
+        spread = f"{min(speeds[name]):.0f} to {max(speeds[name]):.0f}"
+        print(f"  {name:<12} {median:>8.0f} pairs/s ({spread}), {ratio:.1f}x Math-Verify")
+
+
+def speed(pool: Executor, verdict: Callable[[Pair], bool], pairs: Sequence[Pair]) -> float:
+    began = time.perf_counter()
+    list(pool.map(verdict, pairs, chunksize=20))
+    return len(pairs) / (time.perf_counter() - began)
+
+
+def forget() -> None:
+    """Empties every cache of ours, and starts fresh workers that have parsed one formula."""
+    compare.cache_clear()
+    reading.read.cache_clear()
+    pool = shared_pool()
+    pool.close()
+    with ThreadPoolExecutor(CORES) as threads:
+        list(threads.map(lambda n: compare("x + 1", f"1 + x + 0 * {n}"), range(20)))
+
+
+def our_verdict(pair: Pair) -> bool:
+    return grader("math").grade(pair[1], pair[0]).correct
+
+
+def math_verify() -> ProcessPoolExecutor:
+    """Processes that have Math-Verify imported and have parsed one formula."""
+    pool = ProcessPoolExecutor(CORES, get_context("spawn"))
+    list(pool.map(math_verify_verdict, [("x + 1", r"$\boxed{1 + x}$")] * 20))
+    return pool
+
+
+def math_verify_verdict(pair: Pair) -> bool:
+    from math_verify import parse, verify
+
+    logging.disable(logging.CRITICAL)
+    return bool(verify(parse(f"${pair[0]}$"), parse(pair[1])))
+
+
+def math_verify_equal(pair: Pair) -> bool:
+    return math_verify_verdict((pair[0], rf"\boxed{{{pair[1]}}}"))
+
+
+def read_jsonl(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+
+
+if __name__ == "__main__":
+    main()
