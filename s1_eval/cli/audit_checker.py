@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +103,8 @@ def audit(answers: Sequence[Recorded], ours: Grader) -> dict[str, Any]:
     """`checkers`: per checker its version, how many answers it called correct, its disagreements
     with ours, its mean and largest milliseconds, what it failed on. `disagreements`: every answer
     that not all agree on, with each verdict."""
+    from concurrent.futures import ThreadPoolExecutor
+
     for gold in dict.fromkeys(recorded.gold for recorded in answers):
         ours.check_target(gold)
     # The other checkers have limits of their own, which come first.

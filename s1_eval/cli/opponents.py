@@ -4,10 +4,8 @@ process that this module is (see `s1_eval.answers.pool`), which can be killed.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 Equal = Callable[[str, str], bool]
@@ -28,6 +26,8 @@ def load() -> dict[str, Equal | str]:
 
 def versions() -> dict[str, str]:
     """The version behind each opponent."""
+    from importlib.metadata import version
+
     return {
         "Math-Verify": version("math-verify"),
         "Inspect math()": f"inspect-ai {version('inspect-ai')}",
@@ -46,6 +46,8 @@ def _math_verify() -> Equal:
 
 
 def _inspect_math() -> Equal:
+    import asyncio
+
     from inspect_ai.model import ModelName, ModelOutput
     from inspect_ai.scorer import CORRECT, Target, math
     from inspect_ai.solver import TaskState
