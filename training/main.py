@@ -18,6 +18,10 @@ def parser() -> argparse.ArgumentParser:
     sft.add_argument("recipe", type=Path, help="a YAML file, e.g. training/recipes/nano.yaml")
     sft.add_argument("--output", type=Path, help="checkpoint folder, in place of the recipe's")
     sft.set_defaults(run=_sft)
+    prm = commands.add_parser("prm", help="train a process reward model on nano's own traces")
+    prm.add_argument("recipe", type=Path, help="a YAML file, training/recipes/nano_prm.yaml")
+    prm.add_argument("--output", type=Path, help="checkpoint folder, in place of the recipe's")
+    prm.set_defaults(run=_prm)
     card = commands.add_parser("card", help="measure a nano model and write its model card")
     card.add_argument("model", help="nano, or the folder that `sft` made of its recipe")
     card.add_argument("--problems", type=int, default=500, help="how many held-out problems")
@@ -41,6 +45,13 @@ def _sft(args: argparse.Namespace) -> None:
 
     loaded = recipe.load(args.recipe)
     sft.run(loaded, args.output or Path(loaded.output))
+
+
+def _prm(args: argparse.Namespace) -> None:
+    from s1_eval.training.nano import prm
+
+    loaded = prm.load(args.recipe)
+    prm.run(loaded, args.output or Path(loaded.output))
 
 
 def _card(args: argparse.Namespace) -> None:

@@ -56,13 +56,15 @@ class Format(Protocol):
 
 
 class _Text:
-    """Encoding for formats. Model output is hostile: whatever in it the tokenizer would read as
-    a token of its own (`<|im_end|>`, `<extra_0>`) is taken out."""
+    """Encoding for formats. Model output is hostile: special tokens (`<|im_end|>`) and the
+    format's own marks (`<extra_0>`) are taken out of it."""
 
     def __init__(self, tokenizer: Any, *marks: str) -> None:
         self.tokenizer = tokenizer
-        added = sorted({*tokenizer.get_added_vocab(), *marks}, key=len, reverse=True)
-        self._controls = re.compile("|".join(map(re.escape, filter(None, added))) or r"(?!)")
+        added = tokenizer.added_tokens_decoder.values()
+        controls = {*marks, *(token.content for token in added if token.special)}
+        longest_first = sorted(controls, key=len, reverse=True)
+        self._controls = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         self._encoded: dict[str, tuple[int, ...]] = {}
 
     def plain(self, text: str) -> str:
@@ -163,9 +165,10 @@ class QwenMathPRM:
     system: ClassVar[str] = (
         "Please reason step by step, and put your final answer within \\boxed{}."
     )
+    mark: ClassVar[str] = "<extra_0>"
 
     def __init__(self, tokenizer: Any) -> None:
-        self._text = _Text(tokenizer)
+        self._text = _Text(tokenizer, self.mark)
 
     @property
     def head(self) -> Head:
@@ -182,7 +185,7 @@ class QwenMathPRM:
         pieces = [
             text.encode(("" if i else asked) + text.plain(step)) for i, step in enumerate(steps)
         ]
-        return _marked(pieces, text.token("<extra_0>"), text.encode(asked))
+        return _marked(pieces, text.token(self.mark), text.encode(asked))
 
 
 class Skywork:
@@ -281,7 +284,7 @@ def detect(model: str, architectures: Sequence[str], tokenizer: Any) -> str:
     if "Qwen2ForPrmModel" in architectures or "skywork-o1-open-prm" in name:
         return Skywork.name
     if "Qwen2ForProcessRewardModel" in architectures:
-        return QwenMathPRM.name if "<extra_0>" in tokenizer.get_vocab() else NanoPRM.name
+        return QwenMathPRM.name if QwenMathPRM.mark in tokenizer.get_vocab() else NanoPRM.name
     if "math-shepherd" in name:
         return MathShepherd.name
     if "prm-mistral-data" in name or "prm-deepseek-data" in name:

@@ -1,0 +1,314 @@
+"""The embedded verifier nano-prm: nano with a classifier on top, trained on nano's own traces,
+whose lines can be checked exactly. Here: its recipe, its examples and their labels, training and
+measuring it. What it reads is laid out by `s1_eval.verifiers.formats.NanoPRM`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import random
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from s1_eval.answers import grader
+from s1_eval.engines import Sampling
+from s1_eval.engines.checkpoints import fingerprint, load_tokenizer
+from s1_eval.engines.models import resolve_model
+from s1_eval.engines.table import open_engine
+from s1_eval.errors import UserError
+from s1_eval.methods import Policy, Question
+from s1_eval.methods.budget_forcing import BudgetForcing, answer_text
+from s1_eval.methods.majority_vote import sample
+from s1_eval.methods.scoring import steps_of
+from s1_eval.thinking import Trace
+from s1_eval.training.examples import IGNORED
+from s1_eval.training.nano.problems import Problem, held_out, judge, training
+from s1_eval.training.recipe import Training, checked, parse, read
+from s1_eval.training.sft import LIBRARIES, arguments, plan_batches
+from s1_eval.verifiers.formats import NanoPRM
+
+GRADER = grader("integer", minimum=0, maximum=99)
+CAPS = (16, 128)
+"""The caps of cut traces are drawn from this range."""
+HELD_OUT = 300
+"""Problems that the card's numbers come from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What to train on: `samples` traces by `policy`, at temperature 1, of each of `problems`
+    training problems. cut_share: the share of problems whose thinking is cut at a random cap, so
+    that an answer that is a guess is seen too."""
+
+    policy: str
+    problems: int
+    samples: int = 2
+    cut_share: float = 0.25
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("problems", "samples"):
+            if getattr(self, name) < 1:
+                raise UserError(f"traces.{name}={getattr(self, name)}: give 1 or more")
+        if not 0 <= self.cut_share <= 1:
+            raise UserError(f"traces.cut_share={self.cut_share}: give a share from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """traces: the examples. training: how. output: where the checkpoint goes."""
+
+    traces: Traces
+    training: Training
+    output: str = "runs/prm"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A problem, the steps of one trace and whether each is right."""
+
+    problem: Problem
+    steps: tuple[str, ...]
+    labels: tuple[bool, ...]
+
+
+def load(path: Path) -> Recipe:
+    """The recipe in the YAML file `path`. Raises UserError on anything that is not one."""
+    data = checked(Recipe, parse(path), "the recipe")
+    return Recipe(
+        traces=read(Traces, data["traces"], "traces"),
+        training=read(Training, data["training"], "training"),
+        **{key: data[key] for key in ("output",) if key in data},
+    )
+
+
+def run(recipe: Recipe, output: Path) -> None:
+    """Sample, label, train, measure, and leave a checkpoint folder with its card at `output`,
+    whole or not at all; beside it `training.json`."""
+    import torch
+    from transformers import set_seed
+
+    from s1_eval.verifiers.heads import Qwen2ForProcessRewardModel
+
+    if output.exists() and not (output / "config.json").is_file():
+        raise UserError(f"{output} exists and is no checkpoint: give another --output")
+    source = resolve_model(recipe.traces.policy)
+    tokenizer = load_tokenizer(source)
+    layout = NanoPRM(tokenizer)
+    rng = random.Random(recipe.traces.seed)  # noqa: S311
+    problems = [training(rng) for _ in range(recipe.traces.problems)]
+    examples = sampled(recipe.traces, problems)
+    set_seed(recipe.training.seed)
+    model = Qwen2ForProcessRewardModel.from_pretrained(source, dtype=torch.float32)
+    partial = output.with_name(f"{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        rows = [row(example, layout) for example in examples]
+        history = train(recipe.training, model, rows, partial / "trainer")
+        shutil.rmtree(partial / "trainer", ignore_errors=True)
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        log = {
+            "recipe": dataclasses.asdict(recipe),
+            "versions": {name: version(name) for name in LIBRARIES},
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "policy": fingerprint(source),
+            "traces": len(examples),
+            "steps": sum(len(example.labels) for example in examples),
+            "held_out": evaluate(str(partial), recipe.traces.policy, HELD_OUT),
+            "losses": [entry for entry in history if "loss" in entry],
+        }
+        (partial / "training.json").write_text(json.dumps(log, indent=1) + "\n")
+        (partial / "README.md").write_text(card(log))
+        if output.exists():
+            shutil.rmtree(output)
+        partial.rename(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def card(log: Mapping[str, Any]) -> str:
+    """The model card, from `training.json`."""
+    found = log["held_out"]
+    rows = "\n".join(
+        f"| {name} | {found[f'{name}_right']:.3f} | {found[f'{name}_accuracy']:.3f} "
+        f"| {found[f'{name}_auc']:.3f} |"
+        for name in ("steps", "answers")
+    )
+    return f"""---
+license: apache-2.0
+library_name: transformers
+base_model: nano
+---
+# nano-prm
+
+A process reward model for [nano](../nano/README.md): nano's weights with a classifier on top,
+{log["parameters"]:,} parameters, in the layout of Qwen2.5-Math-PRM. It reads nano's transcript line
+by line and says at each line's end how likely the line is right. Labels are exact: nano's lines are
+arithmetic, and every one of them is checked.
+
+Made by `s1-train prm training/recipes/nano_prm.yaml` from {log["traces"]:,} of nano's own traces,
+{log["steps"]:,} steps. On two traces of each of {HELD_OUT} held-out problems:
+
+| | share that is right | accuracy at 0.5 | area under the ROC curve |
+|---|---|---|---|
+{rows}
+
+Use it with `--verifier nano-prm`. It knows nano's format and nothing else.
+"""
+
+
+def sampled(traces: Traces, problems: Sequence[Problem]) -> list[Example]:
+    """The policy's own traces of `problems`, labelled."""
+    rng = random.Random(f"cut {traces.seed}")  # noqa: S311
+    caps = [rng.randint(*CAPS) if rng.random() < traces.cut_share else None for _ in problems]
+    engine = open_engine("s1_hf", traces.policy)
+    policy = Policy.bind(engine, sampling=Sampling(temperature=1.0, seed=traces.seed))
+
+    async def all_of_them() -> list[tuple[Trace, ...]]:
+        return await asyncio.gather(
+            *(
+                sample(
+                    policy.fork(problem.id, i),
+                    Question(problem.id, problem.question, GRADER),
+                    BudgetForcing(max_thinking_tokens=cap),
+                    traces.samples,
+                )
+                for i, (problem, cap) in enumerate(zip(problems, caps, strict=True))
+            )
+        )
+
+    def labelled(problem: Problem, trace: Trace) -> Example:
+        steps = steps_of(policy, trace, NanoPRM.step_separator)
+        answered = bool(answer_text(policy, trace))
+        return Example(problem, steps, tuple(labels(problem, steps, answered)))
+
+    try:
+        found = zip(problems, asyncio.run(all_of_them()), strict=True)
+        return [labelled(problem, trace) for problem, each in found for trace in each]
+    finally:
+        engine.close()
+
+
+def labels(problem: Problem, steps: Sequence[str], answered: bool) -> Iterator[bool]:
+    """Whether each step is right; the last one is the answer where there is one. A line that
+    states no value is as right as the line before it."""
+    thinking, answer = (steps[:-1], steps[-1:]) if answered else (steps, ())
+    right = True
+    for _, verdict in judge(problem, "\n".join(thinking)):
+        right = right if verdict is None else verdict
+        yield right
+    for text in answer:
+        yield GRADER.grade(text, problem.target).correct
+
+
+def row(example: Example, layout: NanoPRM) -> dict[str, list[int]]:
+    """`input_ids` and `labels`: 0 or 1 where a step's score is read, nothing elsewhere."""
+    found = layout.lay_out(example.problem.question, example.steps)
+    targets = [IGNORED] * len(found.ids)
+    for end, right in zip(found.ends, example.labels, strict=True):
+        targets[end - 1] = int(right)
+    return {"input_ids": list(found.ids), "labels": targets}
+
+
+def train(
+    training: Training, model: Any, rows: Sequence[dict[str, list[int]]], work: Path
+) -> list[dict[str, Any]]:
+    """Cross-entropy at the ends of steps, with transformers' Trainer; its log."""
+    import torch
+    from torch.nn.functional import cross_entropy
+    from torch.nn.utils.rnn import pad_sequence
+    from torch.utils.data import DataLoader
+    from transformers import Trainer, TrainingArguments
+
+    plan = plan_batches(training, rows)
+
+    def collate(batch: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
+        ids = [torch.tensor(each["input_ids"]) for each in batch]
+        targets = [torch.tensor(each["labels"]) for each in batch]
+        return {
+            "input_ids": pad_sequence(ids, batch_first=True),
+            "attention_mask": pad_sequence([torch.ones_like(i) for i in ids], batch_first=True),
+            "labels": pad_sequence(targets, batch_first=True, padding_value=IGNORED),
+        }
+
+    class Steps(Trainer):  # type: ignore[misc]
+        """Batches as planned, counted in tokens; loss at the ends of steps alone."""
+
+        def get_train_dataloader(self) -> Any:
+            return self.accelerator.prepare(
+                DataLoader(self.train_dataset, batch_sampler=plan, collate_fn=collate)
+            )
+
+        def compute_loss(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> Any:
+            targets = inputs.pop("labels")
+            return cross_entropy(model(**inputs).flatten(0, 1), targets.flatten())
+
+    trainer = Steps(
+        model=model,
+        args=TrainingArguments(**arguments(training, len(plan), model, work)),
+        train_dataset=list(rows),
+    )
+    trainer.train()
+    return list(trainer.state.log_history)
+
+
+def measure(examples: Sequence[Example], scores: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Accuracy at one half and area under the ROC curve, over all steps and over answers alone."""
+    every = [
+        (right, score)
+        for example, found in zip(examples, scores, strict=True)
+        for right, score in zip(example.labels, found, strict=True)
+    ]
+    last = [
+        (e.labels[-1], found[-1]) for e, found in zip(examples, scores, strict=True) if e.labels
+    ]
+    return {
+        f"{name}_{what}": value
+        for name, pairs in (("steps", every), ("answers", last))
+        for what, value in (
+            ("right", sum(right for right, _ in pairs) / len(pairs)),
+            ("accuracy", sum((score > 0.5) == right for right, score in pairs) / len(pairs)),
+            ("auc", auc(pairs)),
+        )
+    }
+
+
+def auc(pairs: Sequence[tuple[bool, float]]) -> float:
+    """The chance that a right one scores above a wrong one, ties counting half; NaN where one
+    kind is missing."""
+    total, above, below = 0.0, 0, 0
+    ranked = sorted((score, right) for right, score in pairs)
+    for _, tied in groupby(ranked, key=itemgetter(0)):
+        rights = [right for _, right in tied]
+        ups = sum(rights)
+        downs = len(rights) - ups
+        total += ups * (below + downs / 2)
+        above += ups
+        below += downs
+    return total / (above * below) if above and below else float("nan")
+
+
+def evaluate(model: str, policy: str, problems: int) -> dict[str, float]:
+    """`measure` of a verifier on the policy's traces of the first held-out problems."""
+    from s1_eval.verifiers.table import open_verifier
+
+    examples = sampled(Traces(policy, problems, cut_share=0.0), held_out(problems))
+    verifier = open_verifier(f"{NanoPRM.name}:{model}")
+
+    async def scores() -> list[Sequence[float]]:
+        asked = (verifier.score(e.problem.question, [e.steps]) for e in examples)
+        return [found[0].scores for found in await asyncio.gather(*asked)]
+
+    try:
+        return measure(examples, asyncio.run(scores()))
+    finally:
+        verifier.close()
