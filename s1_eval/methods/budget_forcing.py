@@ -185,7 +185,10 @@ def _is_separator(policy: Policy, stopped: Sequence[int], separator: str) -> boo
 
 
 async def answer(policy: Policy, thinking: Trace, params: BudgetForcing) -> Trace:
-    """Close the thinking as its exit reason asks and let the model answer."""
+    """Close the thinking as its exit reason asks and let the model answer. Where the format knows
+    no thinking, what was written is the answer."""
+    if not policy.delimiters.end:
+        return _all_answer(thinking)
     info = policy.engine.info
     closing = _closing(policy, thinking, params)
     sequence = (*thinking.prompt, *thinking.ids(), *(id for s in closing for id in s.ids))
@@ -203,6 +206,11 @@ async def answer(policy: Policy, thinking: Trace, params: BudgetForcing) -> Trac
         reused=thinking.reused + generation.reused,
         answer_cut=generation.reason == "length",
     )
+
+
+def _all_answer(trace: Trace) -> Trace:
+    segments = tuple(replace(segment, role="answer") for segment in trace.segments)
+    return replace(trace, segments=segments, answer_cut=trace.exit_reason in ("budget", "context"))
 
 
 def answer_text(policy: Policy, trace: Trace) -> str:

@@ -73,7 +73,7 @@ class Scorer:
         self._read: set[tuple[str, ...]] = set()
 
     async def score(self, traces: Sequence[Trace]) -> list[Scores]:
-        """The score of every step of every trace; the answer is the last step."""
+        """The score of every step of every trace."""
         chains = [steps_of(self._policy, trace, self.separator) for trace in traces]
         scored = await self._verifier.score(self._question, chains)
         for steps, each in zip(chains, scored, strict=True):
@@ -89,10 +89,10 @@ class Scorer:
 
 
 def steps_of(policy: Policy, trace: Trace, separator: str) -> tuple[str, ...]:
-    """The steps of the thinking, blank ones left out, and the answer as one more."""
-    thinking = policy.decode_plain(trace.ids("thinking")).split(separator)
-    texts = (*(step.strip() for step in thinking), answer_text(policy, trace))
-    return tuple(text for text in texts if text)
+    """The steps of the thinking, then those of the answer, blank ones left out."""
+    texts = (policy.decode_plain(trace.ids("thinking")), answer_text(policy, trace))
+    steps = (step.strip() for text in texts for step in text.split(separator))
+    return tuple(step for step in steps if step)
 
 
 def reduced(scores: Scores, how: Literal["last", "min", "prod"]) -> float:

@@ -39,19 +39,22 @@ class ThinkingFormat:
 
 S1 = ThinkingFormat("s1", "<|im_start|>think", "<|im_start|>answer", ("<|im_start|>",))
 THINK_TAGS = ThinkingFormat("think_tags", "<think>\n", "</think>", ("</think>",))
-FORMATS: Mapping[str, ThinkingFormat] = {f.name: f for f in (S1, THINK_TAGS)}
+NO_THINKING = ThinkingFormat("none", "", "", ())
+"""For models that answer at once: what a method takes for thinking is their answer."""
+FORMATS: Mapping[str, ThinkingFormat] = {f.name: f for f in (S1, THINK_TAGS, NO_THINKING)}
 
 _HOW = (
     "give thinking_format=s1 (`<|im_start|>think` … `<|im_start|>answer`), "
-    "thinking_format=think_tags (`<think>` … `</think>`), or explicit delimiters "
-    "as START...END, e.g. thinking_format='<reason>...</reason>'"
+    "thinking_format=think_tags (`<think>` … `</think>`), explicit delimiters as START...END, "
+    "e.g. thinking_format='<reason>...</reason>', or thinking_format=none for a model that "
+    "answers without thinking"
 )
 
 
 def parse_format(spec: str | Mapping[str, str]) -> ThinkingFormat | None:
     """The format that `spec` names; None for `auto`.
 
-    spec: `auto`, `s1`, `think_tags`, `START...END`, or a mapping with `start` and `end`.
+    spec: `auto`, `s1`, `think_tags`, `none`, `START...END`, or a mapping with `start` and `end`.
     Raises UserError on anything else. Needs no tokenizer, so it can run before a model loads.
     """
     if isinstance(spec, Mapping):

@@ -168,6 +168,17 @@ def test_ignoring_without_a_string_only_continues(solve):
     assert trace.num_ignores_used == 1
 
 
+def test_without_a_thinking_format_the_chain_is_the_answer(solve):
+    outcome = solve(ScriptedEngine("ab4<|im_end|>"), "budget_forcing", thinking_format="none")
+    assert (outcome.answer, outcome.thinking_tokens, outcome.exit_reason) == ("ab4", 0, "eos")
+    assert not outcome.traces[0].answer_cut
+    cut = solve(
+        ScriptedEngine("ab4"), "budget_forcing", thinking_format="none", max_thinking_tokens=2
+    )
+    assert (cut.answer, cut.exit_reason) == ("ab", "budget")
+    assert cut.traces[0].answer_cut
+
+
 def test_a_minimum_keeps_the_end_from_being_sampled(solve):
     engine = ScriptedEngine("a<|im_start|>b<|im_end|>c<|im_start|>4<|im_end|>")
     (trace,) = solve(engine, "budget_forcing", min_thinking_tokens=3).traces

@@ -292,6 +292,17 @@ def test_a_prompt_that_leaves_no_room_is_an_answer_without_steps(solve, name, ro
     assert all(len(t.prompt) + len(t.ids()) <= prompt + 106 + max(room, 0) for t in outcome.traces)
 
 
+@pytest.mark.parametrize("name", GUIDED)
+def test_the_answer_of_a_model_without_thinking_is_searched_step_by_step(solve, name):
+    verifier = ScriptedVerifier()
+    engine = ScriptedEngine("a\nb\n\\boxed{4}<|im_end|>")
+    outcome = solve(engine, name, verifier=verifier, samples=1, thinking_format="none")
+    assert outcome.answer == "a\nb\n\\boxed{4}"
+    assert (outcome.thinking_tokens, outcome.answer_tokens) == (0, len("a\nb\n\\boxed{4}"))
+    assert verifier.calls[-1] == [("a", "b", "\\boxed{4}")]
+    assert outcome.generated_tokens == bills(engine)
+
+
 def bills(engine: ScriptedEngine) -> int:
     return sum(len(c.generation.ids) + len(c.generation.stop_ids) for c in engine.calls)
 
