@@ -121,6 +121,11 @@ def test_scaling_of_equal_counts_is_undefined_and_left_out():
     assert (found.low, found.high) == pytest.approx((20, 20))
 
 
+def test_counts_that_only_rounding_tells_apart_are_equal():
+    draws = Draws(np.array([[0.1, 0.3]]), np.array([[3.0, np.nextafter(3.0, 4.0)]]), 30)
+    assert np.isnan(bootstrap.scaling(draws)).all()
+
+
 def test_no_interval_where_most_resamples_are_undefined_or_there_is_one_question():
     assert bootstrap.interval(np.array([1.0, np.nan, np.nan]), 30) is None
     assert bootstrap.interval(np.array([1.0, 2.0]), 1) is None

@@ -50,14 +50,20 @@ def test_ignores_at_one_cap_are_one_series():
     assert shape(found) == [("budget_forcing", "num_ignores", held, ["0", "1", "2"])]
 
 
-def test_caps_and_ignores_that_rise_together_are_not_one_dial():
-    found = series([run(max_thinking_tokens=64 * n, num_ignores=n) for n in (1, 2)])
-    assert [len(one.runs) for one in found] == [1, 1]
+def test_two_dials_that_rise_together_are_not_one():
+    for method, other in (("budget_forcing", "num_ignores"), ("majority_vote", "samples")):
+        found = series([run(method, max_thinking_tokens=64 * n, **{other: n}) for n in (1, 2)])
+        assert [len(one.runs) for one in found] == [1, 1]
 
 
-def test_an_automatic_cap_is_no_cap():
-    [one] = series([run(max_thinking_tokens="auto", num_ignores=n) for n in (0, 2)])
-    assert one.varied == "num_ignores"
+def test_an_automatic_cap_is_no_cap_and_no_amount():
+    found = series(
+        [run(max_thinking_tokens=c, num_ignores=n) for c, n in product(("auto", None), (0, 2))]
+    )
+    assert shape(found) == [
+        ("budget_forcing", "num_ignores", {}, ["0", "2"]),
+        ("budget_forcing", "num_ignores", {"max_thinking_tokens": "auto"}, ["0", "2"]),
+    ]
 
 
 def test_what_enforces_an_instruction_moves_with_it():
