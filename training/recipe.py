@@ -127,7 +127,7 @@ def read(cls: type[Any], data: Any, where: str) -> Any:
     for name, value in data.items():
         if complaint := _complaint(hints[name], value):
             raise UserError(f"{where}.{name}={value!r}: {complaint}")
-    return cls(**data)
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
 
 
 def _complaint(hint: Any, value: Any) -> str:
@@ -135,6 +135,10 @@ def _complaint(hint: Any, value: Any) -> str:
     if get_origin(hint) is Literal:
         options = get_args(hint)
         return "" if value in options else f"choose from {', '.join(options)}"
+    if get_origin(hint) is tuple:
+        member = get_args(hint)[0]
+        fits = isinstance(value, list) and not any(_complaint(member, v) for v in value)
+        return "" if fits else f"give a list: {_complaint(member, None)} for each"
     kinds = get_args(hint) or (hint,)
     if value is None and NoneType in kinds:
         return ""

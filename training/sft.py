@@ -55,6 +55,7 @@ def run(recipe: Recipe, output: Path) -> None:
                 for row in trainer.state.log_history
                 if "loss" in row
             ],
+            "before": _log_of(recipe.model),
         }
         (partial / "training.json").write_text(json.dumps(log, indent=1) + "\n")
         shutil.rmtree(partial / "trainer", ignore_errors=True)
@@ -63,6 +64,12 @@ def run(recipe: Recipe, output: Path) -> None:
         partial.rename(output)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _log_of(model: Model) -> Any:
+    """`training.json` of the checkpoint that training goes on from, if it is one of ours."""
+    path = Path(model.pretrained or "") / "training.json"
+    return json.loads(path.read_text()) if model.pretrained and path.is_file() else None
 
 
 def load_tokenizer(model: Model) -> Any:

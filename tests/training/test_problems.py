@@ -55,7 +55,7 @@ def test_held_out_problems_differ_and_all_carry_the_mark():
 
 def test_the_benchmark_is_the_same_on_every_machine_and_python():
     text = "\n\n".join(f"{p.id}\n{p.question}\n{p.target}" for p in held_out())
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "61a430ab10bda69c"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "e60425354389e0f3"
 
 
 def test_fewer_problems_are_the_first_of_more():

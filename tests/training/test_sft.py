@@ -46,7 +46,7 @@ def test_a_row_longer_than_a_batch_is_a_batch_of_its_own():
 def test_the_batch_that_the_trainer_sees_has_our_labels_and_no_loss_on_padding(tmp_path):
     tokenizer = build()
     rng = random.Random(2)
-    rows = [tokenize(example(rng), tokenizer) for _ in range(12)]
+    rows = [tokenize(example(rng, (3, 2, 1)), tokenizer) for _ in range(12)]
     model = sft.build_model(MODEL, tokenizer, seed=0)
     trainer = sft.build_trainer(TRAINING, model, tokenizer, rows, tmp_path)
     left = [(row["input_ids"], row["labels"]) for row in rows]

@@ -110,6 +110,7 @@ def render(runs: Mapping[str, Sequence[Run]], training: Mapping[str, Any], model
     met = "\n".join(f"- {'met' if ok else '**not met**'}: {text}" for text, ok in targets(runs))
     versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
     last = training["losses"][-1]["loss"]
+    tokens = training["tokens"] + (training["before"] or {"tokens": 0})["tokens"]
     return f"""\
 ---
 license: apache-2.0
@@ -123,9 +124,9 @@ arithmetic modulo 100, in the s1 format. It drafts in its head and errs on steps
 operations; told "Wait" it checks line by line and mends the first error it finds. It is for
 seeing and testing the effects of thinking time on a laptop, and knows nothing else.
 
-Made by `s1-train sft training/recipes/nano.yaml` with TRL's SFTTrainer from
-{training["tokens"] / 1e6:.1f}M tokens; last logged loss {last:.3f}; {versions}.
-`training.json` has the recipe and the whole loss curve.
+Made by `s1-train sft training/recipes/nano.yaml` and `s1-train sft
+training/recipes/nano_ends.yaml` with TRL's SFTTrainer from {tokens / 1e6:.1f}M tokens; last logged
+loss {last:.3f}; {versions}. `training.json` has the recipes and the loss curves.
 
 ## Measured
 {n} held-out problems, kept apart from training by a hash of the question; made by

@@ -22,7 +22,7 @@ from functools import cached_property
 HEADER = "Compute mod 100."
 LETTERS = "ABCDEFGHIJKL"
 STEPS = range(2, len(LETTERS) + 1)
-HARD_STEPS = (33, 28, 21, 12, 6)
+HARD_STEPS = (62, 22, 10, 4, 2)
 """Weights of 0, 1, 2, … hard steps in a held-out problem."""
 TRAINING_HARD_STEPS = (15, 25, 25, 20, 15)
 """The same in training: hard steps take the most practice."""
@@ -88,9 +88,7 @@ def partial_values(value: int, step: tuple[Operation, ...]) -> list[int]:
     return values
 
 
-def draw(
-    rng: random.Random, hard_weights: Sequence[int], max_steps: int = len(LETTERS)
-) -> Problem:
+def draw(rng: random.Random, hard_weights: Sequence[int], max_steps: int = len(LETTERS)) -> Problem:
     """A problem of either split with up to `max_steps` steps. hard_weights: of 0, 1, 2, … hard
     ones among them."""
     count = rng.randint(STEPS.start, max_steps)

@@ -25,9 +25,6 @@ from s1_eval.training.nano.tokenizer import (
     THINK_TOKENS,
 )
 
-WAITS = (56, 21, 11, 6, 3, 2, 1)
-"""Weights of 0, 1, 2, … checks where nothing is instructed: continuing after a check has to
-stay likely, or a forced "Wait" would lead nowhere."""
 INSTRUCTIONS = {None: 66, "tokens": 13, "steps": 11, "short": 5, "long": 5}
 INSTRUCTED_WAITS = {
     "tokens": (20, 18, 17, 15, 12, 10, 8),
@@ -39,6 +36,8 @@ OPENERS = (94, 3, 3)
 """Weights of the ignore strings as the first word of a check."""
 CUT_SHARE = 0.15
 BRIEF_SHARE = {None: 0.0, "tokens": 0.3, "steps": 0.25, "short": 1.0, "long": 0.0}
+SHORT_OMITS = (4, 6)
+"""Weights of 1 and 2 last lines left out of a draft that was to be short."""
 SLIP_HARD, SLIP_SINGLE = 0.35, 0.03
 
 
@@ -61,24 +60,30 @@ def count(text: str) -> int:
     return len(PIECES.findall(text))
 
 
-def example(rng: random.Random, max_steps: int = len(LETTERS), max_waits: int = 6) -> Example:
-    """One training example; limits on steps and checks make it an easier one."""
+def example(
+    rng: random.Random,
+    waits: Sequence[int],
+    max_steps: int = len(LETTERS),
+    max_waits: int = 6,
+) -> Example:
+    """One training example; limits on steps and checks make it an easier one.
+
+    waits: weights of 0, 1, 2, … checks where nothing is instructed.
+    """
     problem = problems.training(rng, max_steps)
     kind = _choose(rng, INSTRUCTIONS)
-    weights = (INSTRUCTED_WAITS[kind] if kind else WAITS)[: max_waits + 1]
-    waits = rng.choices(range(len(weights)), weights)[0] if any(weights) else max_waits
+    weights = (INSTRUCTED_WAITS[kind] if kind else waits)[: max_waits + 1]
+    checks = rng.choices(range(len(weights)), weights)[0]
     brief = rng.random() < BRIEF_SHARE[kind]
-    lines = list(think(problem, rng, 0 if brief else waits))
+    lines = list(think(problem, rng, 0 if brief else checks))
     suffix = None
     if kind == "tokens":
         suffix, lines = _instruct_tokens(rng, lines, brief)
     elif kind == "steps":
         suffix, lines = _instruct_steps(rng, lines, brief)
     elif kind == "short":
-        suffix, lines = (
-            PROMPTS["short"],
-            lines[: max(1, len(lines) - rng.choices((1, 2), (4, 6))[0])],
-        )
+        suffix = PROMPTS["short"]
+        lines = lines[: -rng.choices(range(1, 3), SHORT_OMITS)[0]]
     elif kind == "long":
         suffix = PROMPTS["long"]
     question = f"{problem.question}\n\n{suffix}" if suffix else problem.question
