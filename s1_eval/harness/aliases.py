@@ -69,7 +69,7 @@ def read_gen_kwargs(gen_kwargs: Mapping[str, Any]) -> GenKwargs:
         if close and name not in ALIASES:
             raise UserError(f"unknown parameter {name!r}: did you mean {close[0]!r}?")
         own = ALIASES.get(name, name)
-        if own in params or (own != name and own in given):
+        if own != name and own in given:
             raise UserError(f"{name} and {own} are two names of one parameter: give one of them")
         params[own] = value
     if method is None:

@@ -31,6 +31,33 @@ BENCHMARKS: Mapping[str, str] = {
 Row = Mapping[str, Any]
 
 
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a .jsonl file, or of a .json file that holds a list.
+
+    Lines end at a line feed only: texts may contain U+2028 and the like.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"can't read {path}: {error}") from error
+    if path.suffix == ".json":
+        rows = _parse(text, str(path))
+        if not isinstance(rows, list):
+            raise UserError(f"{path} holds no list: give one object per question")
+        yield from rows
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield _parse(line, f"{path}, line {number}")
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where} is not JSON: {error}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One question of a benchmark.
@@ -91,7 +118,7 @@ class Benchmark:
     grader: str
     strictness: Mapping[str, Any] = field(default_factory=dict)
     file: str | None = None
-    read: Callable[[Path], Iterable[Row]] = lambda path: read_rows(path)
+    read: Callable[[Path], Iterable[Row]] = read_rows
     hub: Hub | None = None
     generate: Callable[[], Iterable[Row]] | None = None
 
@@ -198,27 +225,6 @@ def open_grader(spec: Mapping[str, Any] | None) -> Grader:
     return grader(spec["name"], **{k: v for k, v in spec.items() if k != "name"})
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a .jsonl file, or of a .json file that holds a list.
-
-    Lines end at a line feed only: texts may contain U+2028 and the like.
-    """
-    text = path.read_text("utf-8")
-    if path.suffix == ".json":
-        yield from _parse(text, str(path))
-        return
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield _parse(line, f"{path}, line {number}")
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where} is not JSON: {error}") from error
-
-
 def hub_rows(hub: Hub, name: str) -> Iterable[Row]:
     """The rows of a hub data set at its pinned revision. Raises UserError where there are none."""
     import datasets
@@ -227,7 +233,7 @@ def hub_rows(hub: Hub, name: str) -> Iterable[Row]:
         rows: Iterable[Row] = datasets.load_dataset(
             hub.dataset, hub.name, split=hub.split, revision=_commit(hub)
         )
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+    except Exception as error:  # the network's, the hub's and the file formats' are many
         raise UserError(
             f"can't read {hub.dataset} at revision {hub.revision} from the hub: "
             f"{type(error).__name__}: {str(error)[:300]}\n"

@@ -103,6 +103,7 @@ class S1ModelAPI(ModelAPI):
         self.model_args = model_args
         self.plain = Plain(thinking_format=thinking_format)
         if config.max_connections is None and config.adaptive_connections is None:
+            # Inspect merges what the user gives over this, its only place for a provider's wish.
             config.max_connections = MAX_CONNECTIONS
         self._runs: dict[str, Run] = {}
 
@@ -161,10 +162,13 @@ class S1ModelAPI(ModelAPI):
         """The run that the call belongs to; one object for all its questions."""
         what = [call.method, call.params, call.about, call.verifier, repr(sampling)]
         key = json.dumps(what, sort_keys=True)
-        if key not in self._runs:
-            verifier = await asyncio.to_thread(shared_verifier, call.verifier)
+        if key in self._runs:
+            return self._runs[key]
+        verifier = await asyncio.to_thread(shared_verifier, call.verifier)
+        engine = await self.engine()
+        if key not in self._runs:  # others may have waited for the engine too
             self._runs[key] = open_run(
-                await self.engine(),
+                engine,
                 harness="inspect",
                 about=call.about,
                 method=call.method,

@@ -88,11 +88,16 @@ def test_the_hub_is_read_at_the_pinned_revision(
 def test_an_unreachable_hub_says_how_to_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
+    class ConnectError(Exception):
+        """As an HTTP library raises one: no OSError."""
+
     def offline(*args: object, **kwargs: object) -> None:
-        raise huggingface_hub.errors.OfflineModeIsEnabled("no network")
+        raise ConnectError("no network")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_commits", offline)
-    with pytest.raises(UserError, match=r"(?s)simplescaling/aime24_nofigures.*S1_EVAL_DATA"):
+    with pytest.raises(
+        UserError, match=r"(?s)simplescaling/aime24_nofigures.*no network.*S1_EVAL_DATA"
+    ):
         AIME24.load()
 
 
@@ -145,6 +150,21 @@ def test_a_damaged_file_is_named_with_its_line(tmp_path: Path) -> None:
     file.write_text(file.read_text() + '{"id": 61, "prob')
     with pytest.raises(UserError, match=r"rows\.jsonl, line 2 is not JSON"):
         list(read_rows(file))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("rows.json", b'{"id": 60}', "holds no list"),
+        ("rows.json", b"[", "is not JSON"),
+        ("rows.jsonl", b"\xff\xfe", "can't read"),
+        ("rows.jsonl", b"[1]\n", "row 1: not a sample of aime24"),
+    ],
+)
+def test_hostile_files_get_a_message(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        AIME24.load(str(tmp_path / name))
 
 
 def test_the_fingerprint_changes_with_whatever_can_change_a_score() -> None:

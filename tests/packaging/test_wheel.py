@@ -128,8 +128,26 @@ def test_lm_eval_finds_models_and_tasks_by_name(python: Path, tmp_path: Path) ->
     assert len(records(tmp_path / "out")) == 3
 
 
-def test_lm_eval_lists_our_tasks_unless_the_hook_is_off(python: Path, tmp_path: Path) -> None:
-    on = run(python, "-m", "lm_eval", "ls", "tasks", cwd=tmp_path)
-    assert "s1_nano" in on.stdout
-    off = run(python, "-m", "lm_eval", "ls", "tasks", cwd=tmp_path, S1_EVAL_NO_LM_EVAL_HOOK="1")
-    assert "s1_nano" not in off.stdout
+def test_lm_eval_lists_our_tasks(python: Path, tmp_path: Path) -> None:
+    assert "s1_nano" in run(python, "-m", "lm_eval", "ls", "tasks", cwd=tmp_path).stdout
+
+
+def test_the_hook_can_be_turned_off(python: Path, tmp_path: Path) -> None:
+    program = (
+        "import lm_eval.models; from lm_eval.tasks import manager; "
+        "from lm_eval.api.registry import model_registry; "
+        "print('s1_hf' in model_registry, manager.TaskIndex.__module__)"
+    )
+    on = run(python, "-c", program, cwd=tmp_path)
+    assert on.stdout.split() == ["True", "s1_eval.harness.lm_eval_hook"]
+    off = run(python, "-c", program, cwd=tmp_path, S1_EVAL_NO_LM_EVAL_HOOK="1")
+    assert off.stdout.split() == ["False", "lm_eval.tasks._index"]
+
+
+def test_uninstalling_takes_the_hook_away(python: Path, tmp_path: Path) -> None:
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site_packages = Path(run(python, "-c", where, cwd=tmp_path).stdout.strip())
+    assert (site_packages / "s1_eval_lm_eval_hook.pth").is_file()
+    pip = (sys.executable, "-m", "pip", "--python", python, "uninstall", "--yes")
+    run(*pip, "s1_eval", cwd=tmp_path)
+    assert not (site_packages / "s1_eval_lm_eval_hook.pth").exists()
