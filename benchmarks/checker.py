@@ -33,7 +33,7 @@ sys.path.append(str(ROOT / "tests" / "answers"))
 
 from spellings import near_misses, respellings  # noqa: E402
 
-from s1_eval.answers import grader, reading  # noqa: E402
+from s1_eval.answers import equivalence, grader, reading  # noqa: E402
 from s1_eval.answers.equivalence import Strictness, compare  # noqa: E402
 from s1_eval.answers.pool import shared_pool  # noqa: E402
 
@@ -138,7 +138,7 @@ def speed(pool: Executor, verdict: Callable[[Pair], bool], pairs: Sequence[Pair]
 
 def forget() -> None:
     """Empties every cache of ours, and starts fresh workers that have parsed one formula."""
-    compare.cache_clear()
+    equivalence.decided.cache_clear()
     reading.read.cache_clear()
     pool = shared_pool()
     pool.close()

@@ -14,7 +14,9 @@ from fractions import Fraction
 
 Number = Fraction | complex
 
-_MOST_BITS = 20_000
+_MOST_BITS = 14_000
+"""Of an exact number: Python prints no more than 4,300 digits."""
+
 _HOPELESS_EXPONENT, _HOPELESS_FACTORIAL = 10_000_000, 100_000
 """Computer algebra does not get there in seconds, and no benchmark asks for it."""
 

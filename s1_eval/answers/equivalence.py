@@ -5,6 +5,7 @@ way of Math-Verify in a worker process that can be killed (see `pool`, `symbolic
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -13,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from s1_eval.answers import arithmetic
-from s1_eval.answers.latex import Unreadable
+from s1_eval.answers.latex import LONGEST, Unreadable, is_text, text_of
 from s1_eval.answers.pool import Failed, shared_pool
 from s1_eval.answers.reading import (
     Based,
@@ -108,13 +109,17 @@ Decide = Callable[[Reading, Reading, Strictness], Decision]
 OPEN = Decision(None, "undecided")
 
 
-@lru_cache(maxsize=16_384)
 def compare(gold: str, answer: str, strictness: Strictness = Strictness()) -> Comparison:
     """Whether `answer` equals `gold`, both without their surroundings (see `extract`).
 
-    Never raises: what can't be read, decided or finished within the limits is not equal, with
-    that as its rule.
+    Never raises for what they are: what can't be read, decided or finished within the limits is
+    not equal, with that as its rule. The same pair is decided once.
     """
+    return decided(gold, answer[: LONGEST + 1], strictness)
+
+
+@lru_cache(maxsize=16_384)
+def decided(gold: str, answer: str, strictness: Strictness) -> Comparison:
     began = time.perf_counter()
     equal, rule, gold_read_as, answer_read_as = _compare(gold, answer, strictness)
     milliseconds = 1000 * (time.perf_counter() - began)
@@ -149,6 +154,8 @@ def _compare(gold: str, answer: str, strictness: Strictness) -> tuple[bool, str,
         answer_reading = read(answer)
     except Unreadable as error:
         return False, f"the answer can't be read: {error}", str(gold_reading), ""
+    if isinstance(gold_reading, Unordered) and _RUN_TOGETHER.fullmatch(answer):
+        answer_reading = read(answer.replace(",", ", "))
     read_as = str(gold_reading), str(answer_reading)
     decision = decide_either_way(gold_reading, answer_reading, strictness, by_value)
     if decision.equal is not None:
@@ -159,6 +166,10 @@ def _compare(gold: str, answer: str, strictness: Strictness) -> tuple[bool, str,
     except Failed as failure:
         return False, f"not decided: {failure}", *read_as
     return bool(reply["equal"]), str(reply["rule"]), *read_as
+
+
+_RUN_TOGETHER = re.compile(r"\s*-?\d{1,3}(?:,\d{3})+\s*")
+"""One number, or a list without spaces where the reference is a list."""
 
 
 def decide_either_way(
@@ -209,7 +220,7 @@ def decide(gold: Reading, answer: Reading, strictness: Strictness, formulas: Dec
         case Text(), Text():
             return Decision(gold.words == answer.words, "words")
         case (Text(words), Scalar() as other) | (Scalar() as other, Text(words)):
-            return Decision(words.replace(" ", "") == other.letters, "words")
+            return Decision(words.replace(" ", "") == _spelled(other), "words")
         case Based(), _:
             return _based(gold, answer, strictness)
         case _, Based():
@@ -338,7 +349,7 @@ def _scalars(gold: Scalar, answer: Scalar, strictness: Strictness, formulas: Dec
     if not _units_agree(gold.unit, answer.unit, strictness):
         return Decision(False, "different units")
     if _is_word(gold) or _is_word(answer):
-        return Decision(gold.letters == answer.letters, "words")
+        return Decision(_spelled(gold) == _spelled(answer), "words")
     if gold.value is not None and answer.value is not None:
         equal = _numbers_agree(gold, answer, gold.value, answer.value, strictness)
         return Decision(equal, "exact numbers" if equal else "different values")
@@ -398,8 +409,16 @@ def _units_agree(gold: Unit | None, answer: Unit | None, strictness: Strictness)
 
 
 def _is_word(scalar: Scalar) -> bool:
-    """Letters that spell a word rather than a product: four or more in a run."""
-    return bool(scalar.letters) and any(len(t) > 3 for t in scalar.tokens)
+    """Whether words are part of it: texts, or runs of letters that are too long for products."""
+    return scalar.value is None and any(
+        is_text(t) or (t.isalpha() and len(t) > 3) for t in scalar.tokens
+    )
+
+
+def _spelled(scalar: Scalar) -> str:
+    """Its letters and digits alone: `C)` is C, and `June 20` is June20."""
+    words = (text_of(t) if is_text(t) else t for t in scalar.tokens)
+    return "".join(c for word in words for c in word.lower() if c.isalnum())
 
 
 def _is_infinite(scalar: Scalar) -> bool:
@@ -437,7 +456,7 @@ def _formulas(reading: Reading) -> list[Scalar | Relation]:
     """Everything in a reading that only sympy can read."""
     match reading:
         case Scalar():
-            simple = reading.value is not None or reading.letters or _is_infinite(reading)
+            simple = reading.value is not None or _is_word(reading) or _is_infinite(reading)
             return [] if simple else [reading]
         case Relation():
             return _formulas(reading.value) if reading.name and reading.value else [reading]

@@ -64,16 +64,13 @@ def extract_option(answer: str, options: Sequence[str], letters: str) -> Extract
         if found:
             letter = _option(found.text, options, letters)
             return Extraction(letter, found.rule) if letter else NOTHING
-    letter = _option(answer, options, letters)
+    letter = _option(answer, options, letters, alone=True)
     if letter:
         return Extraction(letter, "whole text")
-    alone = _last(
-        re.compile(
-            rf"\(([{letters}])\)|\*\*([{letters}])\*\*|\b(?i:option|choice) ([{letters}])\b"
-        ),
-        answer,
-    )
-    return Extraction(alone[alone.lastindex or 0], "last option") if alone else NOTHING
+    one = f"([{letters}])"
+    pattern = re.compile(rf"\({one}\)|\*\*{one}\*\*|\b(?i:option|choice) {one}\b")
+    last = _last(pattern, answer)
+    return Extraction(last[last.lastindex or 0], "last option") if last else NOTHING
 
 
 def last_number(text: str) -> str:
@@ -89,8 +86,15 @@ def leading_number(text: str) -> str:
 
 
 def prose(text: str) -> list[str]:
-    """The words of a text that are part of no formula."""
-    return [w for w in _WORD.findall(text) if w.lower() not in _KNOWN and not is_unit(w)]
+    """The words of a text that are part of no formula. Two letters are a product more often than
+    a word."""
+    return [
+        word
+        for word in _WORD.findall(text)
+        if (len(word) > 2 or word.lower() in _SHORT)
+        and word.lower() not in _KNOWN
+        and not is_unit(word)
+    ]
 
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
@@ -219,7 +223,7 @@ def _whole(text: str) -> Extraction | None:
     if not line or len(line) > _LONGEST_WHOLE or "\n" in line or _BOX.search(line):
         return None
     bare = _WRAPPED.sub(" ", line)
-    words = [w for w in prose(bare) if len(w) > 2]
+    words = prose(bare)
     if any(c.isdigit() for c in bare):
         too_many = len(words) > 1 or any(len(w) > 3 for w in words)
     else:
@@ -233,6 +237,7 @@ _WORD = re.compile(r"(?<![A-Za-z\d^_\\])[A-Za-z]{2,}")
 _KNOWN_WORDS = (
     "and or sqrt pi sin cos tan cot sec csc log exp inf infinity base degrees percent union"
 )
+_SHORT = frozenset({"is", "it", "so", "we", "be", "as"})
 _KNOWN = frozenset(_KNOWN_WORDS.split())
 
 
@@ -244,18 +249,21 @@ def _last_formula(text: str) -> Extraction | None:
     return Extraction(number.group(), "last number") if number else None
 
 
-def _option(text: str, options: Sequence[str], letters: str) -> str:
-    """The one letter that a short text names; empty where it names none, or two."""
+def _option(text: str, options: Sequence[str], letters: str, *, alone: bool = False) -> str:
+    """The one letter that a text names at its beginning, or whose option it is; empty where it
+    names none, or two. alone: with nothing after the letter but its option."""
     bare = _FONT.sub(r"\1", text[:_LONGEST_LINE].replace("$", " ")).strip(" \n\t.*_`")
     bare = re.sub(r"^(?:\\[(\[]|(?:option|choice|answer)\b[ :]*)", "", bare, flags=re.IGNORECASE)
     bare = bare.strip().removesuffix("\\)").removesuffix("\\]").strip()
-    named = re.match(rf"\(?([{letters}{letters.lower()}])(?:[).:,\]]|\s*$|\s+[-–—])", bare)
+    named = re.match(rf"\(?([{letters}{letters.lower()}])(?:[).:,\]]|$|\s+[-–—])", bare)
+    meant = {letter: _plain(option) for letter, option in zip(letters, options, strict=False)}
     if named:
-        others = re.search(rf"\b(?:or|and)\s+\(?[{letters}]\b", bare)
-        return "" if others else named[1].upper()
-    meant = _plain(text)
-    same = [letter for letter, o in zip(letters, options, strict=False) if _plain(o) == meant]
-    return same[0] if len(same) == 1 and meant else ""
+        letter, rest = named[1].upper(), bare[named.end() :]
+        if alone and rest.strip() and _plain(rest) != meant.get(letter):
+            return ""
+        return "" if re.search(rf"\b(?:or|and)\s+\(?[{letters}]\b", rest) else letter
+    same = [letter for letter, option in meant.items() if option and option == _plain(text)]
+    return same[0] if len(same) == 1 else ""
 
 
 _FONT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|bf|rm)\s*\{([^{}]*)\}")

@@ -31,7 +31,7 @@ def tokenize(text: str) -> tuple[str, ...]:
     text = _ROOT_SIGN.sub(r"\\sqrt{\1\2}", text).replace("√", r"\sqrt ")
     if "\\begin" not in text:
         text = _DOUBLED.sub("", text)
-    text = _SEPARATOR.sub("", text)
+    text = _SEPARATOR.sub("", _SCIENTIFIC.sub(r"\1*10^{\2}", text))
     text = _REPEATING.sub(_repeating, text)
     text = _MIXED.sub(r"\1\\frac{\2}{\3}", text)
     tokens = _join_thousands(list(_scan(text)))
@@ -88,6 +88,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\xa0\u2000-\u200f\u2028-\u202f\u205f-\u20
 _ROOT_SIGN = re.compile(r"√ ?(?:\((\d+|[a-z])\)|(\d+|[a-z]))")
 _DOUBLED = re.compile(r"\\(?=\\[A-Za-z])")
 _SEPARATOR = re.compile(r"(?<=\d)(?:\{,\}|,\\!|\\!,|\\,|\\;|\\:|\\ |~)\s*(?=\d{3}(?!\d))")
+_SCIENTIFIC = re.compile(r"^\s*([-+]?\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})\s*$")
 _REPEATING = re.compile(r"(\d{0,20})\.(\d{0,20})\\overline\s?\{(\d{1,20})\}")
 _MIXED = re.compile(r"(?<![\d.,}])(\d{1,9})\s+(\d{1,9})\s?/\s?(\d{1,9})(?![\d.])")
 _TEXT = (

@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from s1_eval.errors import UserError
+
 PROCESSOR_SECONDS = 5
 """Processor time per question, whole seconds. Honest pairs take milliseconds, and this much on a
 busy machine too: a verdict must not depend on what else runs."""
@@ -33,7 +35,7 @@ SECONDS = 30.0
 MEGABYTES = 1_024
 """Address space per worker, of which Python and sympy take about a quarter."""
 
-_START_SECONDS = 120.0
+_START_SECONDS = 600.0
 _SIZE = struct.Struct(">I")
 
 
@@ -66,7 +68,8 @@ class Pool:
         self._slots = threading.BoundedSemaphore(self.size)
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        """The worker's reply. Raises Failed; the pool stays usable."""
+        """The worker's reply. Raises Failed, and the pool stays usable; UserError where no worker
+        can be started."""
         with self._slots:
             with self._lock:
                 worker = self._idle.pop() if self._idle else None
@@ -115,10 +118,14 @@ class _Worker:
         )
         try:
             self._receive(_START_SECONDS)
-        except BaseException as error:
+        except (EOFError, Failed) as error:  # no verdict may depend on it
             self.kill()
-            if isinstance(error, EOFError):
-                raise Failed(f"{module} does not start: run it to see why") from error
+            raise UserError(
+                f"the checker's worker does not start; see why with: "
+                f"{sys.executable} -m {module} {megabytes} < /dev/null"
+            ) from error
+        except BaseException:
+            self.kill()
             raise
 
     def ask(

@@ -47,12 +47,6 @@ class Scalar:
     def latex(self) -> str:
         return " ".join(self.tokens)
 
-    @property
-    def letters(self) -> str:
-        """The formula as one word in lower case, `C)` too; empty where it is more than letters."""
-        word = "".join(t for t in self.tokens if t not in ("(", ")", "."))
-        return word.lower() if word.isalpha() else ""
-
     def __str__(self) -> str:
         shown = self.latex if self.value is None else str(self.value)
         return f"{shown} {self.unit}" if self.unit else shown

@@ -115,6 +115,8 @@ def test_units_may_be_left_out_but_not_be_others(gold, answer, units, equal):
         (r"\{x, \frac{x}{2}\}", r"\{0.5x, x\}", "tuples", True),
         (r"(x, \frac{x}{2})", "(0.5x, x)", "tuples", False),
         ("(2,1),(3,1)", "(3,1),(2,1)", "tuples", True),
+        ("100, 200", "200,100", "tuples", True),
+        ("100200", "100,200", "tuples", True),
         ("(2,1),(3,1)", "(1,2),(3,1)", "tuples", False),
     ],
 )
@@ -202,14 +204,30 @@ def test_formulas_are_compared_by_sympy_where_values_do_not_tell(gold, answer, e
         (r"\pi", "3.141592", False),
         (r"\pi", "3.14", False),
         (".0000672", ".0000673", False),
-        (r"\frac{1}{8}", "0.125", True),
         (r"\frac{1}{8}", "0.125001", False),
     ],
 )
 def test_a_rounded_decimal_stands_only_for_what_has_no_finite_one(gold, answer, equal):
     assert compare(gold, answer).equal is equal
-    if equal and gold != r"\frac{1}{8}":
+    if equal:
         assert not compare(gold, answer, Strictness(decimals=None)).equal
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "equal"),
+    [
+        (r"\frac{1}{8}", "0.125", True),
+        (".0000672", "6.72e-5", True),
+        (".0000672", r"6.72 \times 10^{-5}", True),
+        ("5000000", r"5 \text{ million}", True),
+        ("5", "5 million", False),
+        ("10^{2000}", r"\frac{10^{2001}}{10}", True),
+        ("3", "10^{4200}", False),
+        (r"30^\circ", r"30^\circ + 15^\circ", False),
+    ],
+)
+def test_numbers_are_exact(gold, answer, equal):
+    assert compare(gold, answer).equal is equal
 
 
 def test_a_tolerance_is_absolute_and_inclusive():
@@ -226,6 +244,7 @@ def test_names_are_words_and_not_products_of_letters():
     assert not compare("Navin", "Nivan").equal
     assert not compare(r"\text{Navin}", r"\text{Nivan}").equal
     assert compare("xyz", "zyx").equal
+    assert compare(r"\text{June 20}", "June 20").equal
 
 
 def test_symmetric_strictness_asks_both_ways():

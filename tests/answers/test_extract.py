@@ -71,6 +71,7 @@ def test_an_answer_that_never_came_is_nothing(text):
         ("C.", "C"),
         ("(C)", "C"),
         ("C) 3 eV", "C"),
+        ("C. $3$ eV", "C"),
         ("3 eV", "C"),
         ("Final Answer: 3 eV.", "C"),
         (r"\boxed{3\text{ eV}}", "C"),
@@ -86,7 +87,8 @@ def test_option_is_named_by_its_letter_or_its_text(text, letter):
 @pytest.mark.parametrize(
     "text",
     ["", "A photon is emitted", "A or B", "Answer: A or B", r"\boxed{E}", r"\boxed{5 eV}",
-     "Final Answer:", "same", "I can't say. Then: \\boxed{none of these}"],
+     "Final Answer:", "same", "A) is too low, B) too high", "D. melanogaster has four",
+     "a) First we add.", "I can't say. Then: \\boxed{none of these}"],
 )  # fmt: skip
 def test_no_option_is_read_into_a_text_that_names_none_or_two(text):
     assert extract_option(text, ("same", "same", "3 eV", "4 eV"), "ABCD") == NOTHING

@@ -79,8 +79,7 @@ def test_hostile_answers_are_decided_or_refused(pool, name):
     verdict = grader("math").grade(rf"Thus $\boxed{{{HOSTILE[name]}}}$", "3")
     assert not verdict.correct
     assert not grader("integer").grade(HOSTILE[name], "3").correct
-    compare.cache_clear()
-    assert compare("x+1", "1 + x + 0").equal
+    assert compare("x+1", f"1 + x + 0 * {len(name)}").equal
     assert megabytes(pool) < before + 64
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from s1_eval.answers.pool import Failed, Pool
+from s1_eval.errors import UserError
 
 HERE = str(Path(__file__).parent)
 
@@ -107,8 +108,8 @@ def test_an_interrupted_question_leaves_no_reply_behind(unruly):
     assert echo(unruly, "mine")["said"] == "mine"
 
 
-def test_a_module_that_does_not_start_is_named():
-    with pytest.raises(Failed, match="no_such_module does not start"):
+def test_a_worker_that_does_not_start_is_no_verdict():
+    with pytest.raises(UserError, match=r"does not start.* -m no_such_module 1024"):
         Pool(1, module="no_such_module").ask({})
 
 
