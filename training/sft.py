@@ -30,8 +30,8 @@ def run(recipe: Recipe, output: Path) -> None:
 
     Beside weights and tokenizer stands `training.json`: the recipe, versions and losses.
     """
-    if output.exists() and not (output / "config.json").is_file():
-        raise UserError(f"{output} exists and is no checkpoint: give another --output")
+    if output.exists() and not (output / "training.json").is_file():
+        raise UserError(f"{output} exists and is no checkpoint of ours: give another --output")
     tokenizer = load_tokenizer(recipe.model)
     rows = [tokenize(example, tokenizer) for example in recipe.source]
     _refuse_unfit(rows, recipe.training.max_length)

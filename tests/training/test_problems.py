@@ -81,6 +81,7 @@ def test_each_line_is_judged_against_the_truth():
         ("C*7=66*6=02 was 24 fix", False),
         ("A*8=76 was 76 fix", False),
         ("A*8=76 was 75 ok", False),
+        ("A*8=76 was 75 fix", False),
         ("A*8=7", None),
         ("", None),
         ("<|im_start|>3 steps left", None),

@@ -25,9 +25,9 @@ def written(tmp_path: Path, **changes: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", sorted(RECIPE.parent.glob("*.yaml")), ids=lambda path: path.name)
-def test_a_shipped_recipe_loads(path):
-    assert load(path) == load(path)
+@pytest.mark.parametrize("name", ["nano.yaml", "nano_ends.yaml"])
+def test_a_shipped_recipe_loads(name):
+    assert load(RECIPE.parent / name) == load(RECIPE.parent / name)
 
 
 @pytest.mark.parametrize(

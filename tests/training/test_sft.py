@@ -43,6 +43,7 @@ def test_a_row_longer_than_a_batch_is_a_batch_of_its_own():
     assert sorted(sft.batches([50, 5, 5], 20, seed=0)) == [[0], [1, 2]]
 
 
+@pytest.mark.slow
 def test_the_batch_that_the_trainer_sees_has_our_labels_and_no_loss_on_padding(tmp_path):
     tokenizer = build()
     rng = random.Random(2)
@@ -77,13 +78,13 @@ def test_an_example_without_any_loss_is_refused(tmp_path):
         sft.run(recipe, tmp_path / "out")
 
 
-def test_an_existing_file_or_foreign_folder_is_never_replaced(tmp_path):
+def test_a_folder_that_is_not_a_checkpoint_of_ours_is_never_replaced(tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    (tmp_path / "out" / "config.json").write_text("{}")
     recipe = Recipe([Example("x", (Span("y"),))], MODEL, TRAINING)
     with pytest.raises(UserError, match="is no checkpoint"):
         sft.run(recipe, tmp_path / "out")
-    assert (tmp_path / "out" / "thesis.txt").exists()
+    assert (tmp_path / "out" / "config.json").exists()
 
 
 @pytest.mark.slow
