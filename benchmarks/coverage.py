@@ -102,7 +102,7 @@ def main() -> None:
     for questions, epochs in ((30, 1), (30, 4), (500, 1)):
         found = coverage(questions, epochs, args.repetitions, args.resamples)
         for name, share in found.items():
-            print(f"{questions:>4} questions x {epochs} epochs  {name:<24} {share:5.1f}%")  # noqa: T201
+            print(f"{questions:>4} questions x {epochs} epochs  {name:<24} {share:5.1f}%")
 
 
 if __name__ == "__main__":

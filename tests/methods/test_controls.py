@@ -129,7 +129,8 @@ def test_the_first_samples_of_a_large_vote_are_those_of_a_small_one(solve):
 
 
 def test_an_unreadable_answer_has_no_vote():
-    assert group_answers(grader("integer"), ["", "Final Answer: 7", "Final Answer:", "7"]) == [[1, 3]]
+    answers = ["", "Final Answer: 7", "Final Answer:", "7"]
+    assert group_answers(grader("integer"), answers) == [[1, 3]]
 
 
 @hypothesis_settings(max_examples=60, deadline=None)
