@@ -170,14 +170,14 @@ def cross_fitted(tallies: Sequence[Tally], seed: int) -> float | None:
     if questions < 2:
         return None
     random = np.random.default_rng(seed)
-    scores = []
+    right = 0.0
     for _ in range(SPLITS):
-        order = random.permutation(questions)
-        halves = [correct[:, half].mean(axis=1) for half in np.array_split(order, 2)]
+        halves = np.array_split(random.permutation(questions), 2)
         for picked_on, scored_on in (halves, halves[::-1]):
-            best = picked_on >= picked_on.max() - _ROUNDING
-            scores.append(scored_on[best].mean())
-    return float(100 * np.mean(scores))
+            seen = correct[:, picked_on].mean(axis=1)
+            best = seen >= seen.max() - _ROUNDING  # ties share
+            right += correct[best][:, scored_on].mean() * len(scored_on)
+    return float(100 * right / (SPLITS * questions))
 
 
 def _tail(questions: int) -> float:
