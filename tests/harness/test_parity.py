@@ -107,4 +107,4 @@ def test_inspect_lm_eval_and_the_sweep_give_the_same_rows(
     assert by_inspect(run_inspect, sampled) == ours
     assert by_lm_eval(tmp_path, sampled) == ours
     chains = {str(row["traces"]) for row in ours.values()}
-    assert len(chains) == (QUESTIONS * EPOCHS if sampled else QUESTIONS)
+    assert (len(chains) > QUESTIONS) == bool(sampled), "epochs differ where something is sampled"
