@@ -2,8 +2,8 @@
 question (the epochs of a question stay together), and Wilson's interval for a single accuracy.
 
 The percentile interval is expanded as in Hesterberg (2015, "What Teachers Should Know About the
-Bootstrap", section 3.3): its tails are narrowed to what a t interval of the same number of
-questions would leave, because the plain one is too short for the 30 questions of AIME.
+Bootstrap"): its tails are narrowed to what a t interval of the same number of questions would
+leave, because the plain one is too short for the 30 questions of AIME.
 """
 
 from __future__ import annotations
