@@ -15,11 +15,11 @@ from s1_eval.engines.table import open_engine
 from s1_eval.methods import Policy, Question, method, settings
 from s1_eval.training.nano.problems import held_out
 
-CAPS = (8, 16, 32, 48, 64, 96, 128)
-WAITS = (0, 1, 2, 4, 6)
+CAPS = (16, 32, 48, 64, 96)
+WAITS = (0, 1, 2, 4)
 SAMPLES = 8
-TOKENS = (16, 32, 64, 128, 256, 512)
-STEPS = (1, 2, 4, 8, 16, 32)
+TOKENS = (32, 64, 128, 256)
+STEPS = (2, 4, 8, 16)
 GRADER = grader("integer", minimum=0, maximum=99)
 
 
