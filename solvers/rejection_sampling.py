@@ -1,6 +1,7 @@
 """`--solver rejection_sampling`: sample the thinking again until it fits the budget."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from inspect_ai.solver import Solver, solver
 
@@ -13,6 +14,7 @@ def rejection_sampling(
     max_tries: int = 64,
     max_answer_tokens: int | None = None,
     thinking_format: str | Mapping[str, str] = "auto",
+    **misspelled: Any,
 ) -> Solver:
     """Settings: see `s1_eval.methods.rejection_sampling.RejectionSampling`."""
     return solve_with(
@@ -22,5 +24,6 @@ def rejection_sampling(
             "max_tries": max_tries,
             "max_answer_tokens": max_answer_tokens,
             "thinking_format": thinking_format,
+            **misspelled,
         },
     )

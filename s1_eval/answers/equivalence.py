@@ -14,9 +14,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from s1_eval.answers import arithmetic
-from s1_eval.answers.latex import LONGEST, Unreadable, is_text, text_of
-from s1_eval.answers.pool import Failed, shared_pool
-from s1_eval.answers.reading import (
+from s1_eval.answers.forms import (
     Based,
     Matrix,
     Ordered,
@@ -26,8 +24,10 @@ from s1_eval.answers.reading import (
     Text,
     Union,
     Unordered,
-    read,
 )
+from s1_eval.answers.latex import LONGEST, Unreadable, is_text
+from s1_eval.answers.pool import Failed, shared_pool
+from s1_eval.answers.reading import read
 from s1_eval.answers.units import DEGREE, PERCENT, Unit
 from s1_eval.errors import UserError
 
@@ -120,6 +120,7 @@ def compare(gold: str, answer: str, strictness: Strictness = Strictness()) -> Co
 
 @lru_cache(maxsize=16_384)
 def decided(gold: str, answer: str, strictness: Strictness) -> Comparison:
+    """`compare`, which remembers."""
     began = time.perf_counter()
     equal, rule, gold_read_as, answer_read_as = _compare(gold, answer, strictness)
     milliseconds = 1000 * (time.perf_counter() - began)
@@ -220,7 +221,7 @@ def decide(gold: Reading, answer: Reading, strictness: Strictness, formulas: Dec
         case Text(), Text():
             return Decision(gold.words == answer.words, "words")
         case (Text(words), Scalar() as other) | (Scalar() as other, Text(words)):
-            return Decision(words.replace(" ", "") == _spelled(other), "words")
+            return Decision(_together(words) == _together(other.words), "words")
         case Based(), _:
             return _based(gold, answer, strictness)
         case _, Based():
@@ -308,7 +309,7 @@ def _matching(
     return Decision(False, min(reasons, default="an item without an equal"))
 
 
-_MOST_ITEMS = 40
+_MOST_ITEMS = 200
 
 
 def _nth(strictness: Strictness, number: int) -> Strictness:
@@ -349,7 +350,7 @@ def _scalars(gold: Scalar, answer: Scalar, strictness: Strictness, formulas: Dec
     if not _units_agree(gold.unit, answer.unit, strictness):
         return Decision(False, "different units")
     if _is_word(gold) or _is_word(answer):
-        return Decision(_spelled(gold) == _spelled(answer), "words")
+        return Decision(_together(gold.words) == _together(answer.words), "words")
     if gold.value is not None and answer.value is not None:
         equal = _numbers_agree(gold, answer, gold.value, answer.value, strictness)
         return Decision(equal, "exact numbers" if equal else "different values")
@@ -415,10 +416,8 @@ def _is_word(scalar: Scalar) -> bool:
     )
 
 
-def _spelled(scalar: Scalar) -> str:
-    """Its letters and digits alone: `C)` is C, and `June 20` is June20."""
-    words = (text_of(t) if is_text(t) else t for t in scalar.tokens)
-    return "".join(c for word in words for c in word.lower() if c.isalnum())
+def _together(words: str) -> str:
+    return words.replace(" ", "")
 
 
 def _is_infinite(scalar: Scalar) -> bool:

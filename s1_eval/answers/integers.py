@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from s1_eval.answers.extract import extract, last_number, leading_number, prose
+from s1_eval.answers.forms import Relation, Scalar
 from s1_eval.answers.grading import Verdict
 from s1_eval.answers.latex import Unreadable
-from s1_eval.answers.reading import Relation, Scalar, read
+from s1_eval.answers.reading import read
 from s1_eval.errors import UserError
 
 

@@ -152,6 +152,7 @@ _WORDS = {
     "pct": "\\%", "degrees": "\\degree", "degree": "\\degree", "deg": "\\degree",
     "union": "\\cup", "theta": "\\theta",
 }  # fmt: skip
+_UNIT_SIGNS = ("\\%", "\\degree")
 _NAMES = (
     "mathbb mathcal overline underline bar hat vec tilde sin cos tan cot sec csc arcsin arccos "
     "arctan ln log exp"
@@ -197,13 +198,7 @@ def _text(wrapper: str, words: str) -> Iterator[str]:
     low = bare.lower()
     if low in ("and", "or"):
         yield low
-    elif (low in _WORDS and wrapper != "text") or low in (
-        "percent",
-        "pct",
-        "degrees",
-        "degree",
-        "deg",
-    ):
+    elif low in _WORDS and (wrapper != "text" or _WORDS[low] in _UNIT_SIGNS):
         yield _WORDS[low]
     elif _is_formula(bare, font="text" not in wrapper and "box" not in wrapper):
         yield from _scan(words)

@@ -1,17 +1,26 @@
-"""How an answer is read: as a number with its unit, words, a tuple or interval, a set or list, a
-union, a matrix, or a relation of these. Formulas stay LaTeX; whether two are equal is not asked
-here.
+"""How an answer is read: its canonical tokens become one of the `forms`. Whether two are equal is
+not asked here.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import lru_cache
 
 from s1_eval.answers import arithmetic
+from s1_eval.answers.forms import (
+    Based,
+    Matrix,
+    Ordered,
+    Reading,
+    Relation,
+    Scalar,
+    Text,
+    Union,
+    Unordered,
+    words_of,
+)
 from s1_eval.answers.latex import (
     CLOSING,
     OPENING,
@@ -26,6 +35,7 @@ from s1_eval.answers.units import (
     DEGREE,
     DOLLAR,
     MULTIPLES,
+    NO_UNITS,
     PERCENT,
     Unit,
     is_unit,
@@ -33,137 +43,10 @@ from s1_eval.answers.units import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """tokens: the formula without its unit. value: where it is a rational number. places: the
-    digits after the point where it is written as a decimal, 0 otherwise."""
-
-    tokens: tuple[str, ...]
-    value: Fraction | None
-    unit: Unit | None = None
-    places: int = 0
-
-    @property
-    def latex(self) -> str:
-        return " ".join(self.tokens)
-
-    def __str__(self) -> str:
-        shown = self.latex if self.value is None else str(self.value)
-        return f"{shown} {self.unit}" if self.unit else shown
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """words: letters and digits, in lower case, without articles."""
-
-    words: str
-
-    @property
-    def latex(self) -> str:
-        return f"\\text{{{self.words}}}"
-
-    def __str__(self) -> str:
-        return f"the words {self.words!r}"
-
-
-@dataclass(frozen=True, slots=True)
-class Based:
-    """A number written in another base than ten."""
-
-    digits: str
-    base: int
-
-    @property
-    def latex(self) -> str:
-        return f"{self.digits} _ {{ {self.base} }}"
-
-    def __str__(self) -> str:
-        return f"{self.digits} in base {self.base}"
-
-
-@dataclass(frozen=True, slots=True)
-class Ordered:
-    """A tuple, a point, a vector or an interval; brackets: the opening and the closing one."""
-
-    brackets: str
-    items: tuple[Reading, ...]
-
-    @property
-    def latex(self) -> str:
-        return f"{self.brackets[0]} {_joined(self.items)} {self.brackets[1]}"
-
-    def __str__(self) -> str:
-        return f"{self.brackets[0]}{', '.join(map(str, self.items))}{self.brackets[1]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Unordered:
-    """A set, or answers in a list; items as written."""
-
-    items: tuple[Reading, ...]
-
-    @property
-    def latex(self) -> str:
-        return f"\\{{ {_joined(self.items)} \\}}"
-
-    def __str__(self) -> str:
-        return f"{{{', '.join(map(str, self.items))}}}"
-
-
-@dataclass(frozen=True, slots=True)
-class Union:
-    """A union of intervals or sets, as written."""
-
-    parts: tuple[Reading, ...]
-
-    @property
-    def latex(self) -> str:
-        return " \\cup ".join(part.latex for part in self.parts)
-
-    def __str__(self) -> str:
-        return " ∪ ".join(map(str, self.parts))
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    rows: tuple[tuple[Reading, ...], ...]
-
-    @property
-    def latex(self) -> str:
-        rows = " \\\\ ".join(" & ".join(item.latex for item in row) for row in self.rows)
-        return f"\\begin{{pmatrix}} {rows} \\end{{pmatrix}}"
-
-    def __str__(self) -> str:
-        return "[" + "; ".join(", ".join(map(str, row)) for row in self.rows) + "]"
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """An equation or inequality. name: what stands alone on its left, `x` or `f(x)`, or is bounded
-    by it; empty for a general one. value: its right side, or the set that `name` is `within`."""
-
-    latex: str
-    name: str = ""
-    value: Reading | None = field(default=None, compare=False)
-    within: bool = field(default=False, compare=False)
-
-    def __str__(self) -> str:
-        if not self.name:
-            return self.latex
-        return f"{self.name} {'in' if self.within else '='} {self.value}"
-
-
-Reading = Scalar | Text | Based | Ordered | Unordered | Union | Matrix | Relation
-
-
 @lru_cache(maxsize=4096)
 def read(text: str) -> Reading:
     """The reading of an answer without its surroundings (see `extract`). Raises Unreadable."""
     return _read(tokenize(text))
-
-
-def _joined(items: Sequence[Reading]) -> str:
-    return " , ".join(item.latex for item in items)
 
 
 def _read(tokens: tuple[str, ...]) -> Reading:
@@ -379,12 +262,12 @@ def _plus_minus(tokens: tuple[str, ...]) -> Reading | None:
 
 def _leaf(tokens: tuple[str, ...]) -> Reading:
     if all(is_text(t) or t.isalpha() for t in tokens) and any(is_text(t) for t in tokens):
-        return Text(_words(" ".join(_name(tokens, " "))))
+        return Text(words_of(" ".join(_name(tokens, " "))))
     based = _based(tokens)
     if based:
         return based
-    while len(tokens) > 1 and is_text(tokens[0]):  # \text{The area is } 5
-        tokens = tokens[1:]
+    if len(tokens) > 1 and is_text(tokens[0]) and tokens[0].endswith(_SAYING):
+        tokens = tokens[1:]  # \text{The area is } 5
     tokens, unit = _unit(tokens)
     if not tokens:
         raise Unreadable("empty")
@@ -398,9 +281,7 @@ def _leaf(tokens: tuple[str, ...]) -> Reading:
     return Scalar(tokens, value, unit, places)
 
 
-def _words(words: str) -> str:
-    found = re.findall(r"[^\W_]+", words.lower())
-    return " ".join(w for w in found if w not in ("a", "an", "the") or len(found) == 1)
+_SAYING = ("is}", "are}", "equals}")
 
 
 def _based(tokens: tuple[str, ...]) -> Based | None:
@@ -462,6 +343,8 @@ def _unit_words(tokens: tuple[str, ...]) -> tuple[tuple[str, ...], Unit | None]:
     if start == end:
         return tokens, None
     words = " ".join(_name(tokens[start:end], " "))
+    if not NO_UNITS.isdisjoint(words.lower().split()):
+        return tokens, None
     first, _, others = words.partition(" ")
     if first.lower() in MULTIPLES:
         tokens, words = (*tokens[:start], "*", MULTIPLES[first.lower()]), others
@@ -470,17 +353,3 @@ def _unit_words(tokens: tuple[str, ...]) -> tuple[tuple[str, ...], Unit | None]:
     if inner:
         power *= int(inner[1])
     return tokens[:start], parse_unit(words, power)
-
-
-__all__ = [
-    "Based",
-    "Matrix",
-    "Ordered",
-    "Reading",
-    "Relation",
-    "Scalar",
-    "Text",
-    "Union",
-    "Unordered",
-    "read",
-]

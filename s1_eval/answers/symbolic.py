@@ -22,7 +22,8 @@ from s1_eval.answers.equivalence import (
     half_a_unit,
     rounds,
 )
-from s1_eval.answers.reading import Reading, Scalar, read
+from s1_eval.answers.forms import Reading, Scalar
+from s1_eval.answers.reading import read
 from s1_eval.answers.units import PERCENT
 
 _CONFIG = LatexExtractionConfig(

@@ -32,6 +32,8 @@ MULTIPLES = {
     "billion": "1000000000",
 }
 """Words after a number that are part of it."""
+NO_UNITS = frozenset({"or", "and", "more", "less", "not", "than", "least", "most", "if", "only"})
+"""Words after a number that say something about it."""
 
 
 def parse_unit(words: str, power: int = 1) -> Unit:

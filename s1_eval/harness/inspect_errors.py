@@ -14,13 +14,17 @@ from s1_eval.errors import UserError
 class InspectUserError(UserError, PrerequisiteError):
     """A user's mistake that Inspect's command line prints without a traceback."""
 
+    def __init__(self, said: str) -> None:
+        from rich.markup import escape
+
+        UserError.__init__(self, said)
+        PrerequisiteError.__init__(self, escape(said))
+
 
 @contextmanager
 def plainly() -> Iterator[None]:
     """Inside, a UserError becomes an InspectUserError with the same message."""
-    from rich.markup import escape
-
     try:
         yield
     except UserError as error:
-        raise InspectUserError(escape(str(error))) from error
+        raise InspectUserError(str(error)) from error

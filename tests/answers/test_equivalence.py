@@ -95,6 +95,10 @@ def test_strictness_is_a_setting_that_can_be_turned_off(gold, answer, setting):
         ("12", r"12 \text{ ways}", False, True),
         ("12", r"12 \text{ ways}", True, False),
         ("0.64N", "0.64", False, False),
+        ("5", r"5 \text{ or more}", False, False),
+        ("5", r"\text{at least } 5", False, False),
+        ("5", r"\text{not } 5", False, False),
+        ("5", r"\text{The area is } 5", False, True),
     ],
 )
 def test_units_may_be_left_out_but_not_be_others(gold, answer, units, equal):
@@ -245,6 +249,7 @@ def test_names_are_words_and_not_products_of_letters():
     assert not compare(r"\text{Navin}", r"\text{Nivan}").equal
     assert compare("xyz", "zyx").equal
     assert compare(r"\text{June 20}", "June 20").equal
+    assert compare(r"\text{ellipse}", "an ellipse").equal
 
 
 def test_symmetric_strictness_asks_both_ways():

@@ -80,7 +80,7 @@ async def generate(
 
 
 def seeded(seed: int) -> dict:
-    return {"temperature": 1.0, "top_p": 0.95, "seed": seed}
+    return {"temperature": 1.5, "top_p": 0.95, "seed": seed}
 
 
 async def test_in_flight_together_equals_one_at_a_time(engine, alone, prompts, passes):

@@ -21,7 +21,7 @@ def inspect_eval(
     logs: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """`inspect eval …` at the root of the repository."""
-    options = ("--display", "none", "--log-dir", str(logs))
+    options = ("--display", "plain", "--log-dir", str(logs))
     return subprocess.run(  # noqa: S603
         [sys.executable, "-m", "inspect_ai", "eval", *arguments, *options],
         capture_output=True,
@@ -63,7 +63,7 @@ def test_aime24_with_data_from_a_path(tmp_path: Path, shared_data: Path) -> None
     [
         (("--solver", "budget_forcing", "-S", "max_thinking_tokens=0"), "max_thinking_tokens=0"),
         (("-T", "data=nowhere"), "data=nowhere: give a file"),
-        (("--solver", "budget_forcing", "-S", "max_thinking_token=8"), "max_thinking_token"),
+        (("--solver", "plain", "-S", "max_token=8"), "did you mean 'max_tokens'"),
     ],
 )
 def test_a_mistake_is_named_before_any_model_is_loaded(
@@ -72,6 +72,7 @@ def test_a_mistake_is_named_before_any_model_is_loaded(
     done = inspect_eval(tmp_path, "tasks/nano.py", *arguments, "--model", "s1_hf/no/such_model")
     assert done.returncode != 0
     assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
     assert not list(tmp_path.glob("*.eval"))
 
 

@@ -38,6 +38,8 @@ from s1_eval.verifiers.formats import NanoPRM
 GRADER = grader("integer", minimum=0, maximum=99)
 CAPS = (16, 128)
 """The caps of cut traces are drawn from this range."""
+LONGEST = 512
+"""The cap of the others: at temperature 1 a few would go on for ever."""
 HELD_OUT = 300
 """Problems that the card's numbers come from."""
 
@@ -169,7 +171,7 @@ Use it with `--verifier nano-prm`. It knows nano's format and nothing else.
 def sampled(traces: Traces, problems: Sequence[Problem]) -> list[Example]:
     """The policy's own traces of `problems`, labelled."""
     rng = random.Random(f"cut {traces.seed}")  # noqa: S311
-    caps = [rng.randint(*CAPS) if rng.random() < traces.cut_share else None for _ in problems]
+    caps = [rng.randint(*CAPS) if rng.random() < traces.cut_share else LONGEST for _ in problems]
     engine = open_engine("s1_hf", traces.policy)
     policy = Policy.bind(engine, sampling=Sampling(temperature=1.0, seed=traces.seed))
 
