@@ -34,7 +34,8 @@ class Stop:
     strings: a text that ends the generation as soon as the generated ids decode to something
         that contains it; it may span several tokens.
     min_tokens: before that many tokens neither can happen: the ids, and the first token of each
-        string's own encoding, cannot be sampled.
+        string's own encoding, cannot be sampled. Name the end of sequence among `ids`: vLLM keeps
+        it from being sampled even where it is no stop.
     """
 
     ids: frozenset[int] = frozenset()
