@@ -14,20 +14,15 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.metrics import bootstrap
+from s1_eval.metrics.paired import POWER, detectable_by_mcnemar, flip_signs, means
 from s1_eval.metrics.points import Tally, tally
 from s1_eval.metrics.scoring import restricted
 from s1_eval.metrics.series import describe, method_label
 from s1_eval.records import Run, differences
-
-if TYPE_CHECKING:
-    from s1_eval.metrics.bootstrap import Floats
-
-POWER = 0.8
-"""The chance of being found that defines the smallest detectable regression."""
 
 ALLOWANCES = {
     "runs": "baseline runs without a new one, which are left out",
@@ -37,7 +32,6 @@ ALLOWANCES = {
 }
 """What two sides may differ in if the user says so."""
 
-_FLIPS_AT_ONCE = 1 << 22
 _UNSAID = {"method", "method_params", "dataset", "checker"}
 """Left out of a comparison's list of differences: equal by construction, or asked about."""
 
@@ -114,7 +108,7 @@ def check(
     tests = 2 * len(pairs)
     found = []
     for old, fresh, name in pairs:
-        before, after = _same_questions(old, fresh, name, allow)
+        before, after = same_questions(old, fresh, f"{name} on {old.task}", allow)
         for compare in (_accuracy, _thinking_tokens):
             result = compare(before, after, tolerance, tests, seed, resamples)
             found.append(_comparison(old, fresh, name, len(before.questions), result))
@@ -175,7 +169,7 @@ def _accuracy(
 ) -> _Result:
     import numpy as np
 
-    drop = 100 * (_means(before.correct, before.epochs) - _means(after.correct, after.epochs))
+    drop = 100 * (means(before.correct, before.epochs) - means(after.correct, after.epochs))
     n = len(drop)
     level = tolerance.alpha / tests
     if max(*before.epochs, *after.epochs) == 1:
@@ -185,15 +179,15 @@ def _accuracy(
         test = "McNemar, exact"
         # No discordant pair says nothing against equality.
         p = binomtest(lost, lost + gained, alternative="greater").pvalue if lost + gained else 1.0
-        detectable = _detectable_by_mcnemar(n, (lost + gained) / (2 * n), level, tolerance.max_drop)
+        detectable = detectable_by_mcnemar(n, (lost + gained) / (2 * n), level, tolerance.max_drop)
     else:
         test = "sign-flip permutation"
-        p = _flip_signs(drop, seed, resamples)
+        p = flip_signs(drop, seed, resamples)
         error = float(drop.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0
         detectable = (
             _detectable(error, n, level, tolerance.max_drop)
             if error
-            else _detectable_by_mcnemar(n, 0.0, level, tolerance.max_drop)
+            else detectable_by_mcnemar(n, 0.0, level, tolerance.max_drop)
         )
     draws = bootstrap.draw([before, after], seed, resamples)
     baseline, fresh = (100 * float(t.accuracy) for t in (before, after))
@@ -244,26 +238,6 @@ def _expanded(share: float, questions: int) -> float:
     return float(stdtr(questions - 1, narrowed))
 
 
-def _flip_signs(drop: Floats, seed: int, resamples: int) -> float:
-    """P of a mean drop this large if each question's two results were exchangeable."""
-    import numpy as np
-    from scipy.stats import permutation_test
-
-    if not drop.any():
-        return 1.0
-    result = permutation_test(
-        (drop,),
-        lambda x, axis: np.mean(x, axis=axis),
-        permutation_type="samples",
-        alternative="greater",
-        vectorized=True,
-        n_resamples=resamples,
-        batch=max(1, _FLIPS_AT_ONCE // len(drop)),
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.pvalue)
-
-
 def _detectable(error: float, questions: int, level: float, tolerated: float) -> float | None:
     """By the normal approximation. error: the standard error of the change."""
     from scipy.special import ndtri, stdtrit
@@ -272,41 +246,6 @@ def _detectable(error: float, questions: int, level: float, tolerated: float) ->
         return None
     significant = float(stdtrit(questions - 1, 1 - level)) * error
     return max(significant, tolerated) + float(ndtri(POWER)) * error
-
-
-def _detectable_by_mcnemar(
-    questions: int, churn: float, level: float, tolerated: float
-) -> float | None:
-    """In points, exact. churn: share of the questions that are lost, and as many that are gained,
-    without any true change; the regression is lost on top of it."""
-    import numpy as np
-    from scipy.stats import binom
-
-    discordant = np.arange(1, questions + 1)
-    needed = np.maximum(
-        binom.isf(level, discordant, 0.5) + 1,
-        np.floor((discordant + questions * tolerated / 100) / 2 + 1e-9) + 1,
-    )
-
-    def power(drop: float) -> float:
-        either = 2 * churn + drop
-        found = binom.sf(needed - 1, discordant, (churn + drop) / either)
-        return float((binom.pmf(discordant, questions, either) * found).sum())
-
-    low, high = 0.0, 1 - 2 * churn
-    if high <= 0 or power(high) < POWER:
-        return None
-    while high - low > 1e-6:
-        middle = (low + high) / 2
-        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
-    return 100 * high
-
-
-def _means(sums: Sequence[int], epochs: Sequence[int]) -> Floats:
-    import numpy as np
-
-    means: Floats = np.array(sums, dtype=np.float64) / np.array(epochs)
-    return means
 
 
 def _pairs(
@@ -365,10 +304,15 @@ def _names(runs: Sequence[Run], one_model: bool) -> dict[str, str]:
     return names
 
 
-def _same_questions(old: Run, fresh: Run, name: str, allow: Collection[str]) -> tuple[Tally, Tally]:
+def same_questions(
+    old: Run,
+    fresh: Run,
+    where: str,
+    allow: Collection[str],
+    sides: tuple[str, str] = ("baseline", "new"),
+) -> tuple[Tally, Tally]:
     """Both tallies over the same questions. Raises UserError where what makes results comparable
-    differs and is not allowed to."""
-    where = f"{name} on {old.task}"
+    differs and is not allowed to. where, sides: what the message calls the pair and its runs."""
     for what, field in (("data", "dataset"), ("checker", "checker")):
         before, after = old.record.get(field), fresh.record.get(field)
         if what in allow:
@@ -380,7 +324,7 @@ def _same_questions(old: Run, fresh: Run, name: str, allow: Collection[str]) -> 
             )
         if before != after:
             raise UserError(
-                f"{where}: the {field} differs (baseline {json.dumps(before)[:300]}, new "
+                f"{where}: the {field} differs ({sides[0]} {json.dumps(before)[:300]}, {sides[1]} "
                 f"{json.dumps(after)[:300]}): run both alike, or add --allow-different {what}"
             )
     tallies = tally(old), tally(fresh)
@@ -390,7 +334,7 @@ def _same_questions(old: Run, fresh: Run, name: str, allow: Collection[str]) -> 
     common = sets[0] & sets[1]
     if not common or "questions" not in allow:
         raise UserError(
-            f"{where}: other questions (baseline {len(sets[0])}, new {len(sets[1])}, "
+            f"{where}: other questions ({sides[0]} {len(sets[0])}, {sides[1]} {len(sets[1])}, "
             f"{len(common)} in common): run both on the same"
             + (", or add --allow-different questions" if common else "")
         )

@@ -6,7 +6,8 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from s1_eval.metrics.gate import ALLOWANCES, POWER, Comparison, Tolerance
+from s1_eval.metrics.gate import ALLOWANCES, Comparison, Tolerance
+from s1_eval.metrics.paired import POWER
 from s1_eval.report.table import UNDEFINED, escape, fixed, line
 
 _HEADINGS = (
