@@ -1,5 +1,6 @@
 """`s1-eval leaderboard`: `build` a static page from recorded runs; `check` new runs against a
-baseline in CI (exit 0 no regression, 1 regression, 2 could not compare)."""
+baseline in CI (exit 0 no regression, 1 regression, 2 could not compare); `export` to the formats of
+others."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from s1_eval.cli import foreign
-from s1_eval.cli.options import comma_list
+from s1_eval.cli import export, foreign
+from s1_eval.cli.options import allowance, comma_list
 from s1_eval.errors import UserError
 
 
@@ -20,6 +21,7 @@ def add_parser(commands: Any) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     _add_build(actions)
     _add_check(actions)
+    export.add_parser(actions)
 
 
 def _add_build(actions: Any) -> None:
@@ -58,7 +60,7 @@ def _add_check(actions: Any) -> None:
     )
     parser.add_argument(
         "--allow-different",
-        type=comma_list(_allowance),
+        type=comma_list(allowance("runs", "questions", "data", "checker")),
         default=[],
         metavar="WHAT,…",
         help="runs, questions, data, checker: compare although these differ",
@@ -69,14 +71,6 @@ def _add_check(actions: Any) -> None:
     parser.add_argument("--resamples", type=int, default=10_000)
     foreign.add_options(parser)
     parser.set_defaults(run=check)
-
-
-def _allowance(name: str) -> str:
-    from s1_eval.metrics.gate import ALLOWANCES
-
-    if name not in ALLOWANCES:
-        raise ValueError(f"{name!r} is none of {', '.join(ALLOWANCES)}")
-    return name
 
 
 def build(args: argparse.Namespace) -> int:

@@ -51,11 +51,12 @@ class Draws:
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A 95% interval. undefined: share of the resamples in which the statistic had no value;
-    they are left out."""
+    they are left out. method: how it was made."""
 
     low: float
     high: float
     undefined: float = 0.0
+    method: str = "expanded percentile bootstrap"
 
 
 def draw(tallies: Sequence[Tally], seed: int, resamples: int = RESAMPLES) -> Draws:
@@ -145,7 +146,7 @@ def wilson(accuracy: float, questions: int) -> Interval:
     centre = (accuracy + z * z / (2 * questions)) / shrink
     spread = accuracy * (1 - accuracy) / questions + z * z / (4 * questions * questions)
     half = z * math.sqrt(spread) / shrink
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    return Interval(max(0.0, centre - half), min(1.0, centre + half), method="Wilson score")
 
 
 def accuracy_interval(run: Tally, accuracy: Floats) -> Interval | None:

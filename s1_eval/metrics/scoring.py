@@ -30,7 +30,8 @@ def score(
         that all of them answered. Without it that raises UserError.
 
     Each entry has `model, task, method, runs` (their number), and `control, scaling, performance`
-    as `{value, low, high, note}`: percent, points per doubling, percent; null where undefined.
+    as `{value, low, high, interval, note}`: percent, points per doubling, percent; null where
+    undefined; `interval` says how the limits were found.
     Beyond these: `varied` and `held` (see `Series`), `questions`, `mean_thinking_tokens`,
     `generated_tokens` and `verifier_tokens` (means per sample over the series' runs),
     `accuracy_answered` (percent of the answered samples), `unanswered` (percent of all),
@@ -203,9 +204,8 @@ def _performance_extra(
     best = max(range(len(mine)), key=lambda i: mine[i].accuracy)
     extra: dict[str, Any] = {}
     if len(mine) == 1 or mine[best].accuracy in (0, 1):
-        extra = _percent(
-            bootstrap.accuracy_interval(mine[best], draws.of(one.runs).accuracy[:, best])
-        )
+        span = bootstrap.accuracy_interval(mine[best], draws.of(one.runs).accuracy[:, best])
+        extra = _limits(span, 100)
     return {**extra, "cross_fitted": bootstrap.cross_fitted(mine, seed)}
 
 
@@ -219,13 +219,9 @@ def _point(one: Series, run: Run, t: Tally, draws: _Columns, a: Audit) -> dict[s
         "value": dial(run, one.varied) if one.varied else None,
         "reference": run is one.reference,
         "budget": run.budget,
-        "accuracy": {"value": float(100 * t.accuracy), **_percent(accuracy)},
+        "accuracy": {"value": float(100 * t.accuracy), **_limits(accuracy, 100)},
         **_answers([a]),
-        "thinking_tokens": {
-            "value": float(t.mean_thinking),
-            "low": thinking.low if thinking else None,
-            "high": thinking.high if thinking else None,
-        },
+        "thinking_tokens": {"value": float(t.mean_thinking), **_limits(thinking)},
         "generated_tokens": a.generated / a.samples,
         "verifier_tokens": a.verified / a.samples,
         "audit": asdict(a),
@@ -245,8 +241,7 @@ def _answers(audits: Sequence[Audit]) -> dict[str, float | None]:
 def _metric(value: Value, span: Interval | None) -> dict[str, Any]:
     metric: dict[str, Any] = {
         "value": value.value,
-        "low": span.low if span else None,
-        "high": span.high if span else None,
+        **_limits(span),
         "note": value.note,
     }
     if value.value is not None and span is None:
@@ -260,10 +255,11 @@ def _add_note(metric: dict[str, Any], note: str) -> None:
     metric["note"] = f"{metric['note']}; {note}" if metric["note"] else note
 
 
-def _percent(span: Interval | None) -> dict[str, float | None]:
+def _limits(span: Interval | None, scale: int = 1) -> dict[str, Any]:
+    """What an entry says of an interval: its limits times `scale`, and how it was made."""
     if span is None:
-        return {"low": None, "high": None}
-    return {"low": 100 * span.low, "high": 100 * span.high}
+        return {"low": None, "high": None, "interval": None}
+    return {"low": scale * span.low, "high": scale * span.high, "interval": span.method}
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -176,6 +176,7 @@ def test_a_method_does_not_differ_from_itself():
         "value": 0.0,
         "low": 0.0,
         "high": 0.0,
+        "interval": "expanded percentile bootstrap",
         "note": None,
     }
 

@@ -1,0 +1,225 @@
+"""Scores as Every Eval Ever's aggregate records (schema 0.3, https://evalevalai.com): one file per
+series with Control, Scaling and Performance, and each run's accuracy and mean thinking tokens.
+
+Its records of single samples need the question's text, which our records do not hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from s1_eval.metrics.series import describe
+from s1_eval.records import Run
+from s1_eval.report.exports.names import file_name
+
+SCHEMA_VERSION = "0.3.0"
+RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
+"""Of who evaluated to who made the model."""
+
+_PERCENT = {"metric_unit": "percent", "min_score": 0, "max_score": 100}
+_METRICS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "accuracy": ("Correct answers", {"metric_kind": "accuracy", **_PERCENT}),
+    "thinking_tokens": (
+        "Mean thinking tokens per question",
+        {"metric_unit": "tokens", "min_score": 0, "max_score": "Infinity", "lower_is_better": True},
+    ),
+    "control": ("Runs that keep within their limit on thinking tokens", _PERCENT),
+    "scaling": (
+        "Points of accuracy per doubling of thinking tokens",
+        {"metric_unit": "points", "min_score": "-Infinity", "max_score": "Infinity"},
+    ),
+    "performance": ("Accuracy of the series' best run", _PERCENT),
+}
+_OURS = frozenset({"transformers", "vllm"})
+"""Engines that run the weights in this process."""
+
+_STANDARD = frozenset({"accuracy"})
+"""Metrics that others know by the same name; ours have the project's name in front."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """Who ran the evaluation. relationship: one of `RELATIONSHIPS`."""
+
+    organization: str
+    relationship: str
+
+
+def every_eval_ever(
+    entries: Sequence[Mapping[str, Any]],
+    runs: Sequence[Run],
+    folder: Path,
+    model_ids: Mapping[str, str],
+    evaluator: Evaluator,
+) -> list[Path]:
+    """Write `folder/data/TASK/ORGANISATION/NAME/<uuid>.json` for every series; the paths. The same
+    runs always have the same file."""
+    records = {run.id: run for run in runs}
+    paths = []
+    for entry in entries:
+        name = _uuid(entry)
+        to = folder / "data" / file_name(entry["task"]) / model_ids[entry["model"]]
+        to.mkdir(parents=True, exist_ok=True)
+        log = _log(entry, records, model_ids[entry["model"]], evaluator, name)
+        path = to / f"{name}.json"
+        path.write_text(json.dumps(log, indent=2, allow_nan=False) + "\n", "utf-8", newline="\n")
+        paths.append(path)
+    return paths
+
+
+def _uuid(entry: Mapping[str, Any]) -> str:
+    ids = json.dumps(sorted(point["run_id"] for point in entry["points"]))
+    return str(uuid.UUID(bytes=hashlib.sha256(ids.encode()).digest()[:16], version=4))
+
+
+def _log(
+    entry: Mapping[str, Any],
+    records: Mapping[str, Run],
+    model_id: str,
+    evaluator: Evaluator,
+    name: str,
+) -> dict[str, Any]:
+    by = f"{entry['method']} by {entry['varied']}" if entry["varied"] else entry["method"]
+    series = describe(by, entry["held"])
+    first = records[entry["points"][0]["run_id"]].record
+    now = str(int(time.time()))
+    data = _source_data(entry["task"], first.get("dataset") or {})
+    members = ", ".join(point["run_id"] for point in entry["points"])
+    results = [
+        {
+            "evaluation_result_id": f"{name}/{metric}",
+            "evaluation_name": f"{entry['task']}: {series}",
+            "source_data": data,
+            **_score(entry, metric, entry[metric], {"runs": members}),
+        }
+        for metric in ("control", "scaling", "performance")
+        if entry[metric]["value"] is not None
+    ]
+    for point in entry["points"]:
+        run = records[point["run_id"]].record
+        label = f"{series}: {point['label']}" if entry["varied"] else series
+        results += [
+            {
+                "evaluation_result_id": f"{run['run_id']}/{metric}",
+                "evaluation_name": f"{entry['task']}: {label}",
+                "source_data": data,
+                **_score(entry, metric, point[metric], {"run": run["run_id"]}),
+                "generation_config": _generation_config(run),
+            }
+            for metric in ("accuracy", "thinking_tokens")
+        ]
+    versions = first.get("versions") or {}
+    ours = "s1_eval" in versions
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "evaluation_id": f"{entry['task']}: {series}/{model_id}/{now}",
+        "retrieved_timestamp": now,
+        "source_metadata": {
+            "source_name": "s1_eval",
+            "source_type": "evaluation_run",
+            "source_organization_name": evaluator.organization,
+            "evaluator_relationship": evaluator.relationship,
+        },
+        "eval_library": {
+            "name": "s1_eval" if ours else first["harness"],
+            "version": versions.get("s1_eval", "unknown"),
+            "additional_details": _texts({"harness": first["harness"], "versions": versions}),
+        },
+        "model_info": {
+            "name": entry["model"],
+            "id": model_id,
+            "developer": model_id.partition("/")[0],
+            "inference_engine": {
+                "name": first["engine"],
+                "version": versions.get(first["engine"], "unknown"),
+            },
+            "additional_details": _texts(
+                {
+                    "deployment_type": "self_deployed" if first["engine"] in _OURS else "unknown",
+                    "model_availability": "unknown",
+                    "weights_fingerprint": first.get("weights_fingerprint"),
+                    "dtype": first.get("dtype"),
+                }
+            ),
+        },
+        "evaluation_results": results,
+    }
+
+
+def _score(
+    entry: Mapping[str, Any], metric: str, value: Mapping[str, Any], details: Mapping[str, str]
+) -> dict[str, Any]:
+    """One metric of a series or of a run."""
+    described, config = _METRICS[metric]
+    bootstrap = entry["bootstrap"]
+    uncertainty: dict[str, Any] = {"num_samples": entry["questions"]}
+    if value["low"] is not None:
+        uncertainty["confidence_interval"] = {
+            "lower": value["low"],
+            "upper": value["high"],
+            "confidence_level": bootstrap["level"],
+            "method": value["interval"],
+        }
+        if "bootstrap" in value["interval"]:
+            uncertainty["num_bootstrap_samples"] = bootstrap["resamples"]
+    note = {"note": value["note"]} if value.get("note") else {}
+    return {
+        "metric_config": {
+            "evaluation_description": described,
+            "metric_id": metric if metric in _STANDARD else f"s1_eval.{metric}",
+            "metric_name": metric.replace("_", " ").capitalize(),
+            "lower_is_better": False,
+            "score_type": "continuous",
+            **config,
+        },
+        "score_details": {
+            "score": value["value"],
+            "details": {**details, **note},
+            "uncertainty": uncertainty,
+        },
+    }
+
+
+def _source_data(task: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """A data set that has a revision came from the hub."""
+    details = _texts({"revision": data.get("revision"), "fingerprint": data.get("fingerprint")})
+    more = {"additional_details": details} if details else {}
+    if data.get("revision"):
+        return {
+            "dataset_name": task,
+            "source_type": "hf_dataset",
+            "hf_repo": data["id"],
+            **more,
+        }
+    return {"dataset_name": data.get("id") or task, "source_type": "other", **more}
+
+
+def _generation_config(run: Mapping[str, Any]) -> dict[str, Any]:
+    sampling = run.get("sampling") or {}
+    arguments = {
+        name: sampling[name] for name in ("temperature", "top_p", "top_k") if name in sampling
+    }
+    if run.get("command"):
+        arguments["execution_command"] = shlex.join(run["command"])
+    names = ("method", "method_params", "seed", "checker", "delimiters", "verifier")
+    return {
+        "generation_args": {**arguments, "reasoning": True},
+        "additional_details": _texts({name: run.get(name) for name in names}),
+    }
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """The schema's `additional_details`: every value is text; what is not known is left out."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        for name, value in values.items()
+        if value is not None
+    }

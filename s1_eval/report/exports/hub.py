@@ -1,0 +1,100 @@
+"""Accuracies as the Hugging Face hub shows them on a model's page and on a benchmark's leaderboard:
+`.eval_results/*.yaml` in the model's repository (https://huggingface.co/docs/hub/eval-results).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s1_eval.errors import UserError
+from s1_eval.metrics.series import describe
+from s1_eval.records import Run
+from s1_eval.report.exports.names import file_name
+from s1_eval.report.table import fixed
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResultEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """Where a task's leaderboard is: the hub's data set, and the task's id in its `eval.yaml`."""
+
+    dataset: str
+    task_id: str
+
+
+def hub(
+    entries: Sequence[Mapping[str, Any]],
+    runs: Sequence[Run],
+    folder: Path,
+    model_ids: Mapping[str, str],
+    benchmarks: Mapping[str, Benchmark],
+    source_url: str | None = None,
+) -> list[Path]:
+    """Write `folder/ORGANISATION/NAME/.eval_results/TASK.yaml` for every model and task, one result
+    per run; the paths. Each `folder/ORGANISATION/NAME` is laid out as the model's repository.
+
+    benchmarks: by task. source_url: a page that shows the traces. Raises UserError for a task
+    without a benchmark.
+    """
+    import yaml
+    from huggingface_hub import eval_result_entries_to_yaml
+    from huggingface_hub.constants import EVAL_RESULTS_FOLDER
+
+    records = {run.id: run for run in runs}
+    found: dict[tuple[str, str], list[EvalResultEntry]] = {}
+    for entry in entries:
+        if entry["task"] not in benchmarks:
+            raise UserError(
+                f"can't tell which benchmark of the hub task {entry['task']!r:.200} is: add "
+                f"--benchmark {entry['task'][:200]}=DATASET:TASK_ID (the hub's data set with the "
+                "leaderboard, and the task's id in its eval.yaml)"
+            )
+        results = found.setdefault((entry["model"], entry["task"]), [])
+        results += [
+            _result(entry, point, records[point["run_id"]], benchmarks[entry["task"]], source_url)
+            for point in entry["points"]
+        ]
+    paths = []
+    for (model, task), results in found.items():
+        path = folder / model_ids[model] / EVAL_RESULTS_FOLDER / f"{file_name(task)}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(eval_result_entries_to_yaml(results), sort_keys=False, width=100)
+        path.write_text(text, "utf-8", newline="\n")
+        paths.append(path)
+    return paths
+
+
+def _result(
+    entry: Mapping[str, Any],
+    point: Mapping[str, Any],
+    run: Run,
+    benchmark: Benchmark,
+    source_url: str | None,
+) -> EvalResultEntry:
+    from huggingface_hub import EvalResultEntry
+
+    accuracy, thinking = point["accuracy"], point["thinking_tokens"]["value"]
+    data = run.record.get("dataset") or {}
+    set_to = {} if point["value"] is None else {entry["varied"]: point["value"]}
+    notes = [
+        describe(entry["method"], {**set_to, **entry["held"]}),
+        f"accuracy in percent, {entry['questions']} questions",
+        f"{fixed(thinking, 0)} thinking tokens on average",
+        f"run {run.id}",
+    ]
+    if accuracy["low"] is not None:
+        notes.insert(2, f"95% interval {fixed(accuracy['low'])} to {fixed(accuracy['high'])}")
+    return EvalResultEntry(
+        dataset_id=benchmark.dataset,
+        task_id=benchmark.task_id,
+        value=round(accuracy["value"], 4),
+        # Another data set's revision would be none of the benchmark's.
+        dataset_revision=data.get("revision") if data.get("id") == benchmark.dataset else None,
+        source_url=source_url,
+        notes="; ".join(notes),
+    )

@@ -1,0 +1,23 @@
+"""Recorded runs to export."""
+
+import pytest
+import runs
+
+from s1_eval.records import RunWriter
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory):
+    """A folder with a sweep over two caps on a data set of the hub."""
+    folder = tmp_path_factory.mktemp("recorded")
+    for cap, right in ((32, 5), (64, 15)):
+        record = runs.record(
+            model="lab/thinker",
+            method_params={"max_thinking_tokens": cap},
+            dataset={"id": "lab/questions", "revision": "0a1b2c3", "fingerprint": "f"},
+        )
+        with RunWriter(folder / str(cap), record) as writer:
+            for i in range(20):
+                row = runs.row(record, f"q{i}", correct=i < right, thinking=cap, budget=cap)
+                writer.append(row)
+    return folder

@@ -1,0 +1,125 @@
+"""`s1-eval leaderboard export --format every-eval-ever` writes what its own validator passes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from s1_eval.cli.main import main
+from s1_eval.report.exports.every_eval_ever import SCHEMA_VERSION
+
+WHO = ("--organization", "My lab", "--relationship", "third_party")
+
+
+def export(paths, out, *more):
+    command = ["leaderboard", "export", str(paths), "--format", "every-eval-ever"]
+    return main([*command, "--out", str(out), *more])
+
+
+@pytest.fixture
+def log(recorded, tmp_path):
+    assert export(recorded, tmp_path, *WHO) == 0
+    [path] = (tmp_path / "data/toy/lab/thinker").iterdir()
+    return json.loads(path.read_text())
+
+
+def test_a_series_has_its_metrics_and_those_of_its_runs(log):
+    found = [
+        (result["metric_config"]["metric_id"], result["score_details"]["score"])
+        for result in log["evaluation_results"]
+    ]
+    assert found[:3] == [
+        ("s1_eval.control", 100),
+        ("s1_eval.scaling", 50),
+        ("s1_eval.performance", 75),
+    ]
+    assert found[3:] == [
+        ("accuracy", 25),
+        ("s1_eval.thinking_tokens", 32),
+        ("accuracy", 75),
+        ("s1_eval.thinking_tokens", 64),
+    ]
+
+
+def test_an_interval_says_how_it_was_made(log):
+    spans = [
+        result["score_details"]["uncertainty"]["confidence_interval"]["method"]
+        for result in log["evaluation_results"]
+    ]
+    assert spans[1] == "expanded percentile bootstrap"
+    assert spans[3] == "Wilson score"
+
+
+def test_a_result_says_its_data_and_its_command(log):
+    accuracy = log["evaluation_results"][3]
+    assert accuracy["source_data"]["hf_repo"] == "lab/questions"
+    assert accuracy["source_data"]["additional_details"]["revision"] == "0a1b2c3"
+    config = accuracy["generation_config"]
+    assert config["generation_args"]["execution_command"] == "s1-eval sweep"
+    assert json.loads(config["additional_details"]["method_params"]) == {"max_thinking_tokens": 32}
+
+
+def test_the_same_runs_have_the_same_file(recorded, tmp_path):
+    export(recorded, tmp_path, *WHO)
+    export(recorded, tmp_path, *WHO)
+    assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+def test_who_evaluated_is_asked_for(recorded, tmp_path, capsys):
+    assert export(recorded, tmp_path, "--organization", "My lab") == 2
+    assert "add --relationship" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """The folder of the published validator. It is fetched alone: its package asks for other
+    versions of what this project uses, and needs none of them to validate."""
+    folder = tmp_path_factory.mktemp("published")
+    wanted = ["--no-deps", "--ignore-requires-python", "--target", str(folder)]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", *wanted]
+    done = subprocess.run(  # noqa: S603
+        [*command, f"every-eval-ever=={SCHEMA_VERSION}"], capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip(f"no package index to take every-eval-ever from: {done.stderr[-200:]}")
+    return folder
+
+
+def validate(published, folder):
+    """The published validator's exit code and verdicts."""
+    command = [sys.executable, "-m", "every_eval_ever", "validate", "--format", "json"]
+    done = subprocess.run(  # noqa: S603
+        [*command, str(folder / "data/*/*/*/*.json")],
+        env={**os.environ, "PYTHONPATH": str(published)},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_published_validator_passes_it_without_a_warning(published, recorded, tmp_path):
+    export(recorded, tmp_path, *WHO)
+    assert validate(published, tmp_path)[0] == 0
+    [path] = tmp_path.rglob("*.json")
+    log = json.loads(path.read_text())
+    del log["evaluation_results"][0]["metric_config"]["max_score"]
+    path.write_text(json.dumps(log))
+    code, said = validate(published, tmp_path)
+    assert code == 1
+    assert "max_score" in said
+
+
+@pytest.mark.slow
+def test_the_published_validator_passes_other_peoples_runs(published, shared_data, tmp_path):
+    source = shared_data / "outputs/r1-distill-qwen-14b_simpleqa"
+    columns = "sample_id=id target=answer correct=grading:A answered=grading:A|B task==simpleqa"
+    more = "thinking_tokens=thinking_tokens answer_tokens=response_tokens method==budget_forcing"
+    told = [*columns.split(), *more.split(), r"num_ignores=~waits_(\d+)", "exit_reason==natural"]
+    told.append("model==deepseek-ai/DeepSeek-R1-Distill-Qwen-14B")
+    shutil.copytree(source, tmp_path / "logs")
+    assert export(tmp_path / "logs", tmp_path / "out", *WHO, "--columns", *told) == 0
+    assert validate(published, tmp_path / "out")[0] == 0
