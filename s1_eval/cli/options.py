@@ -23,6 +23,17 @@ def comma_list(read: Callable[[str], T]) -> Callable[[str], list[T]]:
     return parse
 
 
+def allowance(*names: str) -> Callable[[str], str]:
+    """What `--allow-different` may name."""
+
+    def read(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"{name!r} is none of {', '.join(names)}")
+        return name
+
+    return read
+
+
 def cap(text: str) -> int | str | None:
     """A cap on thinking tokens: a whole number, `auto`, or `none`."""
     if text in ("auto", "none"):

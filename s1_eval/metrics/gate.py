@@ -18,7 +18,7 @@ from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.metrics import bootstrap
-from s1_eval.metrics.paired import POWER, detectable_by_mcnemar, flip_signs, means
+from s1_eval.metrics.paired import detectable_by_mcnemar, detectable_by_t, flip_signs, means
 from s1_eval.metrics.points import Tally, tally
 from s1_eval.metrics.scoring import restricted
 from s1_eval.metrics.series import describe, method_label
@@ -185,7 +185,7 @@ def _accuracy(
         p = flip_signs(drop, seed, resamples)
         error = float(drop.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0
         detectable = (
-            _detectable(error, n, level, tolerance.max_drop)
+            detectable_by_t(error, n, level, tolerance.max_drop)
             if error
             else detectable_by_mcnemar(n, 0.0, level, tolerance.max_drop)
         )
@@ -225,7 +225,7 @@ def _thinking_tokens(
         change=100 * (fresh / baseline - 1),
         span=bootstrap.interval(rise, n),
         p=_expanded((1 + not_risen) / (1 + resamples), n),
-        detectable=_detectable(error, n, tolerance.alpha / tests, tolerance.max_rise),
+        detectable=detectable_by_t(error, n, tolerance.alpha / tests, tolerance.max_rise),
     )
 
 
@@ -236,16 +236,6 @@ def _expanded(share: float, questions: int) -> float:
 
     narrowed = ndtri(share) * math.sqrt((questions - 1) / questions)
     return float(stdtr(questions - 1, narrowed))
-
-
-def _detectable(error: float, questions: int, level: float, tolerated: float) -> float | None:
-    """By the normal approximation. error: the standard error of the change."""
-    from scipy.special import ndtri, stdtrit
-
-    if questions < 2:
-        return None
-    significant = float(stdtrit(questions - 1, 1 - level)) * error
-    return max(significant, tolerated) + float(ndtri(POWER)) * error
 
 
 def _pairs(

@@ -74,3 +74,14 @@ def detectable_by_mcnemar(
         middle = (low + high) / 2
         low, high = (low, middle) if power(middle) >= POWER else (middle, high)
     return 100 * high
+
+
+def detectable_by_t(error: float, questions: int, level: float, tolerated: float) -> float | None:
+    """By the normal approximation. error: the standard error of the change. level: the one-sided
+    alpha."""
+    from scipy.special import ndtri, stdtrit
+
+    if questions < 2:
+        return None
+    significant = float(stdtrit(questions - 1, 1 - level)) * error
+    return max(significant, tolerated) + float(ndtri(POWER)) * error

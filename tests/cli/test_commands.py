@@ -205,3 +205,14 @@ def test_doctor_shows_every_forced_token_and_loads_no_weights(capsys, monkeypatc
         assert event in shown
     assert "Wait" in shown
     assert "<|im_start|>·answer" in shown
+
+
+def test_compare_puts_two_methods_side_by_side(swept, capsys):
+    capped = str(swept / "budget_forcing_max_thinking_tokens=16")
+    assert main(["compare", capped, f"{swept}:plain", "--json"]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    assert found["difference"] == found["first_accuracy"] - found["second_accuracy"] < 0
+    assert main(["compare", capped, f"{swept}:plain"]) == 0
+    assert "| Difference |" in capsys.readouterr().out
+    assert main(["compare", capped, f"{swept}:dvts"]) == 2
+    assert "it holds budget_forcing, plain" in capsys.readouterr().err

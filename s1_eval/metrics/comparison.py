@@ -1,0 +1,354 @@
+"""Two methods, or two models, on the same questions at equal amounts of compute: the paired
+difference of their accuracies, and what so many questions can say about it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+from s1_eval.errors import UserError
+from s1_eval.metrics import bootstrap
+from s1_eval.metrics.gate import same_questions
+from s1_eval.metrics.paired import detectable_by_mcnemar, detectable_by_t, flip_signs, means
+from s1_eval.metrics.points import Tally, tally
+from s1_eval.metrics.scoring import restricted
+from s1_eval.metrics.series import CAP, DIALS, describe, dial, method_label
+from s1_eval.records import Run
+
+if TYPE_CHECKING:
+    from s1_eval.metrics.bootstrap import Floats
+
+Amount = Literal["budget", "thinking_tokens", "generated_tokens"]
+AMOUNTS: tuple[Amount, ...] = ("budget", "thinking_tokens", "generated_tokens")
+
+_ENFORCED = (CAP, "tokens", "steps")
+"""Dials that the budget stands for."""
+_MOST_QUESTIONS = 1 << 14
+"""Beyond this nobody asks; McNemar's exact power grows with the square of the questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Two sides at one amount of compute.
+
+    amount: of the kind asked for, None where each side has one run, whatever it spent.
+    first, second: the runs' settings, or the two runs between which a side was interpolated.
+    first_tokens, second_tokens: mean tokens of the amount's kind; of thinking for `budget`.
+    difference: first minus second, in points of accuracy; low, high: its 95% interval.
+    p, p_holm: two-sided, and corrected over all amounts.
+    detectable: the smallest true difference, in points, that so many questions would have shown at
+        alpha with a chance of `paired.POWER`; None where none would.
+    needed: how many questions would show a difference of the size asked about; None: over 16,384.
+    """
+
+    task: str
+    amount: float | None
+    first: str
+    second: str
+    first_tokens: float
+    second_tokens: float
+    questions: int
+    first_accuracy: float
+    second_accuracy: float
+    difference: float
+    low: float | None
+    high: float | None
+    test: str
+    p: float
+    p_holm: float
+    detectable: float | None
+    needed: int | None
+
+
+def compare(
+    first: Sequence[Run],
+    second: Sequence[Run],
+    at: Amount = "budget",
+    points: float = 5.0,
+    alpha: float = 0.05,
+    allow: Collection[str] = (),
+    seed: int = 0,
+    resamples: int = bootstrap.RESAMPLES,
+) -> list[Matched]:
+    """Compare two sides, each one method of one model on one task, wherever both spent as much.
+
+    at: `budget` pairs runs with the same limit on thinking (and the same samples, ignores, rounds);
+        `thinking_tokens` and `generated_tokens` compare each run with the other side at the run's
+        own mean, interpolated between that side's neighbouring runs, linearly in log2 of the
+        tokens and question by question. Where each side has one run, these two are compared.
+    points: the difference that `needed` is about. alpha: of all tests together (Holm).
+    allow: `questions`, `data`, `checker`, see `gate.ALLOWANCES`.
+    Raises UserError where a side is not one method, nothing is equal, or questions, data or
+    checkers differ.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    for name, value, good in (
+        ("points", points, 0 < points <= 100),
+        ("alpha", alpha, 0 < alpha < 1),
+    ):
+        if not good:
+            raise UserError(f"{name}={value}: give a number above 0, e.g. 5 points, alpha 0.05")
+    one, other = _Side.of(first, "first"), _Side.of(second, "second")
+    if first[0].task != second[0].task:
+        raise UserError(f"{first[0].task} and {second[0].task}: give runs of the same task")
+    _restrict(one, other, allow)
+    pairs = list(_pairs(one, other, at))
+    if not pairs:
+        raise UserError(_nothing_equal(one, other, at))
+    level = alpha / len(pairs)
+    found = [
+        _matched(first[0].task, one, other, amount, points, level, seed, resamples)
+        for one, other, amount in pairs
+    ]
+    corrected = multipletests([m.p for m in found], alpha=alpha, method="holm")[1]
+    return [replace(m, p_holm=float(p)) for m, p in zip(found, corrected, strict=True)]
+
+
+@dataclass(slots=True)
+class _Side:
+    """One method of one model, its runs' tallies and generated tokens per question."""
+
+    name: str
+    runs: list[Run]
+    tallies: list[Tally]
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], which: str) -> _Side:
+        if not runs:
+            raise UserError(f"no runs on the {which} side: give folders or files with records")
+        for kind, values in {
+            "models": {run.model for run in runs},
+            "tasks": {run.task for run in runs},
+            "methods": {method_label(run) for run in runs},
+        }.items():
+            if len(values) > 1:
+                raise UserError(
+                    f"the {which} side holds several {kind} ({', '.join(sorted(values))}): give "
+                    "one, as PATH:METHOD or the folder of one run"
+                )
+        return cls(which, list(runs), [tally(run) for run in runs])
+
+    def tokens(self, index: int, at: Amount) -> float:
+        """Mean per question of a run, over the questions that are compared."""
+        t = self.tallies[index]
+        if at != "generated_tokens":
+            return float(t.mean_thinking)
+        asked = dict(zip(t.questions, t.epochs, strict=True))
+        spent: float = sum(
+            row["generated_tokens"] / asked[row["sample_id"]]
+            for row in self.runs[index].rows
+            if row["sample_id"] in asked
+        )
+        return spent / len(asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A side at one amount: a run, or a mixture of two with the weight `share` of the second.
+    accuracy, epochs: per question."""
+
+    label: str
+    tokens: float
+    tallies: tuple[Tally, ...]
+    share: float = 0.0
+
+    @property
+    def accuracy(self) -> Floats:
+        low, *high = (means(t.correct, t.epochs) for t in self.tallies)
+        mixed: Floats = (1 - self.share) * low + self.share * high[0] if high else low
+        return mixed
+
+    @property
+    def single(self) -> bool:
+        return len(self.tallies) == 1 and max(self.tallies[0].epochs) == 1
+
+
+def _restrict(one: _Side, other: _Side, allow: Collection[str]) -> None:
+    """All tallies of the same questions. Raises UserError where they are not and need to be."""
+    names = ("first", "second")
+    for run in other.runs:
+        same_questions(one.runs[0], run, f"{_label(run)} on {run.task}", allow, names)
+    for run in one.runs[1:]:
+        same_questions(run, other.runs[0], f"{_label(run)} on {run.task}", allow, names)
+    common = set.intersection(*(set(t.questions) for t in (*one.tallies, *other.tallies)))
+    for side in (one, other):
+        side.tallies = [restricted(t, common) for t in side.tallies]
+
+
+def _pairs(one: _Side, other: _Side, at: Amount) -> Iterator[tuple[_Point, _Point, float | None]]:
+    if len(one.runs) == len(other.runs) == 1:
+        yield _run_at(one, 0, at), _run_at(other, 0, at), None
+    elif at == "budget":
+        yield from _equal_budgets(one, other)
+    else:
+        curves = [_curve(side, at) for side in (one, other)]
+        seen = set()
+        for mine, theirs, order in ((curves[0], curves[1], 1), (curves[1], curves[0], -1)):
+            for point in mine:
+                partner = _interpolated(theirs, point.tokens)
+                if partner and point.tokens not in seen:
+                    seen.add(point.tokens)
+                    first, second = (point, partner)[::order]
+                    yield first, second, point.tokens
+
+
+def _equal_budgets(one: _Side, other: _Side) -> Iterator[tuple[_Point, _Point, float | None]]:
+    budgets = []
+    for side in (one, other):
+        found: dict[str, int] = {}
+        for i, run in enumerate(side.runs):
+            if found.setdefault(_budget(run), i) != i:
+                first = side.runs[found[_budget(run)]]
+                raise UserError(
+                    f"the {side.name} side has two runs at the same budget ({_label(first)}, run "
+                    f"{first.id}, and {_label(run)}, run {run.id}): give one of them"
+                )
+        budgets.append(found)
+    for budget, i in budgets[0].items():
+        if budget in budgets[1]:
+            yield (
+                _run_at(one, i, "budget"),
+                _run_at(other, budgets[1][budget], "budget"),
+                one.runs[i].budget,
+            )
+
+
+def _budget(run: Run) -> str:
+    """What `budget` pairs runs by: the limit on thinking and the dials it does not stand for."""
+    dials = {name: dial(run, name) for name in DIALS if name not in _ENFORCED}
+    return json.dumps({"budget": run.budget, **dials}, sort_keys=True)
+
+
+def _curve(side: _Side, at: Amount) -> list[_Point]:
+    return sorted(
+        (_run_at(side, i, at) for i in range(len(side.runs))), key=lambda point: point.tokens
+    )
+
+
+def _run_at(side: _Side, index: int, at: Amount) -> _Point:
+    tokens = side.tokens(index, at)
+    return _Point(_label(side.runs[index]), tokens, (side.tallies[index],))
+
+
+def _label(run: Run) -> str:
+    on = {name: v for name in DIALS if (v := dial(run, name))}
+    return describe(method_label(run), on)
+
+
+def _interpolated(curve: Sequence[_Point], tokens: float) -> _Point | None:
+    """The curve at that many tokens; None outside of it."""
+    for low, high in pairwise(curve):
+        if 0 < low.tokens < high.tokens and low.tokens <= tokens <= high.tokens:
+            share = math.log2(tokens / low.tokens) / math.log2(high.tokens / low.tokens)
+            if share in (0.0, 1.0):
+                return high if share else low
+            label = f"between {low.label} and {high.label}"
+            return _Point(label, tokens, (*low.tallies, *high.tallies), share)
+    return next((point for point in curve if point.tokens == tokens), None)
+
+
+def _nothing_equal(one: _Side, other: _Side, at: Amount) -> str:
+    if at == "budget":
+        return (
+            f"no two runs have the same budget ({_labels(one)} against {_labels(other)}): compare "
+            "them --at thinking_tokens or --at generated_tokens"
+        )
+    spans = (
+        " to ".join(f"{point.tokens:.0f}" for point in (curve[0], curve[-1]))
+        for curve in (_curve(one, at), _curve(other, at))
+    )
+    return (
+        f"the sides never spent as much ({at}: {' against '.join(spans)}): run budgets that overlap"
+    )
+
+
+def _labels(side: _Side) -> str:
+    return "; ".join(_label(run) for run in side.runs)[:500]
+
+
+def _matched(
+    task: str,
+    one: _Point,
+    other: _Point,
+    amount: float | None,
+    points: float,
+    level: float,
+    seed: int,
+    resamples: int,
+) -> Matched:
+    from scipy.stats import binomtest
+
+    differences = 100 * (one.accuracy - other.accuracy)
+    n = len(differences)
+    better, worse = int((differences > 0).sum()), int((differences < 0).sum())
+    spread = float(differences.std(ddof=1)) if n > 1 else 0.0
+    if one.single and other.single:
+        test = "McNemar, exact"
+        # No discordant pair says nothing against equality.
+        p = binomtest(better, better + worse).pvalue if better + worse else 1.0
+        spread = 0.0
+    else:
+        test = "sign-flip permutation"
+        p = flip_signs(differences, seed, resamples, "two-sided")
+
+    def detectable(questions: int) -> float | None:
+        if spread:
+            return detectable_by_t(spread / math.sqrt(questions), questions, level / 2, 0.0)
+        return detectable_by_mcnemar(questions, min(better, worse) / n, level / 2, 0.0)
+
+    span = bootstrap.interval(_resampled(one, other, seed, resamples), n)
+    return Matched(
+        task=task,
+        amount=amount,
+        first=one.label,
+        second=other.label,
+        first_tokens=one.tokens,
+        second_tokens=other.tokens,
+        questions=n,
+        first_accuracy=float(100 * one.accuracy.mean()),
+        second_accuracy=float(100 * other.accuracy.mean()),
+        difference=float(differences.mean()),
+        low=span.low if span else None,
+        high=span.high if span else None,
+        test=test,
+        p=float(p),
+        p_holm=float(p),
+        detectable=detectable(n),
+        needed=_needed(detectable, points),
+    )
+
+
+def _resampled(one: _Point, other: _Point, seed: int, resamples: int) -> Floats:
+    """Differences in points, (resamples,)."""
+    drawn = bootstrap.draw([*one.tallies, *other.tallies], seed, resamples).accuracy
+    at = len(one.tallies)
+    parts = []
+    for point, columns in ((one, drawn[:, :at]), (other, drawn[:, at:])):
+        parts.append((1 - point.share) * columns[:, 0] + point.share * columns[:, -1])
+    differences: Floats = 100 * (parts[0] - parts[1])
+    return differences
+
+
+def _needed(detectable: Callable[[int], float | None], points: float) -> int | None:
+    """The smallest number of questions that would show a difference of `points`."""
+
+    def enough(questions: int) -> bool:
+        found = detectable(questions)
+        return found is not None and found <= points
+
+    high = 2
+    while not enough(high):
+        high *= 2
+        if high > _MOST_QUESTIONS:
+            return None
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

@@ -1,0 +1,51 @@
+"""Two methods or models at equal compute, as Markdown for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from s1_eval.metrics.comparison import Amount, Matched
+from s1_eval.metrics.paired import POWER
+from s1_eval.report.table import UNDEFINED, escape, fixed, line
+
+_TOKENS = {
+    "budget": "thinking tokens",
+    "thinking_tokens": "thinking tokens",
+    "generated_tokens": "generated tokens",
+}
+
+
+def markdown(found: Sequence[Matched], at: Amount, points: float, alpha: float) -> str:
+    """One line per amount, first minus second, and how to read it."""
+    headings = ("At", "First", "Second", "First %", "Second %", "Difference", "p (Holm)")
+    more = ("Detectable", f"Questions for {points:g}")
+    lines = [line([*headings, *more]), line(["---"] * 3 + ["---:"] * 6)]
+    lines += [_row(m) for m in found]
+    tests = ", ".join(sorted({f"{m.test} ({m.questions} questions)" for m in found}))
+    lines += [
+        "",
+        f"At: the {at.replace('_', ' ')} of both. In parentheses: mean {_TOKENS[at]}. Difference: "
+        f"first minus second in points, with its 95% interval. p: two-sided, Holm's correction "
+        f"over all lines. Tests: {tests}. Detectable: the smallest true difference that these "
+        f"questions would have shown at alpha {alpha:g} with a chance of {POWER:.0%}. Last column: "
+        f"questions that would show one of {points:g} points.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(m: Matched) -> str:
+    span = "" if m.low is None else f" [{fixed(m.low)}, {fixed(m.high)}]"
+    return line(
+        [
+            UNDEFINED if m.amount is None else fixed(m.amount, 0),
+            f"{escape(m.first)} ({fixed(m.first_tokens, 0)})",
+            f"{escape(m.second)} ({fixed(m.second_tokens, 0)})",
+            fixed(m.first_accuracy),
+            fixed(m.second_accuracy),
+            f"{round(m.difference, 1) + 0.0:+.1f}{span}",
+            f"{m.p_holm:.3g}",
+            UNDEFINED if m.detectable is None else fixed(m.detectable),
+            "over 16384" if m.needed is None else str(m.needed),
+        ]
+    )
