@@ -28,6 +28,7 @@ GPQA_DIAMOND = Benchmark(
         split="train",
         name="gpqa_diamond",
     ),
+    secret=True,
 )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s1_eval.errors import UserError
+from s1_eval.training.curation.reference import Evaluation
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,9 +30,13 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; a user's mistake is its message alone and exit code 2."""
+def main(argv: Sequence[str] | None = None, evaluation: Evaluation | None = None) -> int:
+    """Run a command; a user's mistake is its message alone and exit code 2.
+
+    evaluation: the questions of an evaluation task, by its name; `s1_eval.cli.train` gives it.
+    """
     args = parser().parse_args(argv)
+    args.evaluation = evaluation
     try:
         args.run(args)
     except UserError as error:

@@ -111,6 +111,8 @@ class Benchmark:
     grader, strictness: see `s1_eval.answers.grader`.
     file: its name under FOLDER/benchmarks, and `read`: the rows of that file.
     hub: where the rows come from by default; without it, `generate` makes them.
+    secret: its authors ask that no question ever stands on the web in plain text, so training
+        never writes one.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Benchmark:
     read: Callable[[Path], Iterable[Row]] = read_rows
     hub: Hub | None = None
     generate: Callable[[], Iterable[Row]] | None = None
+    secret: bool = False
 
     def load(self, data: str | None = None) -> Data:
         """The samples from `data` (a file, or a folder with benchmarks/FILE), else from the folder
