@@ -176,6 +176,8 @@ def _index(
         ("vendor/chart.umd.min.js", "tables.js", "plot.js"),
         title=title,
         headings=_HEADINGS,
+        # A phone has no room for a model or a task that is everywhere the same.
+        same=[i for i, n in enumerate(("model", "task")) if len({e[n] for e in entries}) == 1],
         series=[
             {
                 **_facts(entry),

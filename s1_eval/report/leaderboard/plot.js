@@ -28,6 +28,7 @@ const intervals = {
   },
 };
 
+Chart.defaults.font = { family: getComputedStyle(document.body).fontFamily, size: 13 };
 const chart = new Chart(document.getElementById("plot"), {
   type: "line",
   data: { datasets: [] },

@@ -29,7 +29,7 @@ function sortRows(body, column, direction) {
   keyed.sort((a, b) => {
     if (a.missing || b.missing) return a.missing - b.missing;
     const numbers = !Number.isNaN(a.number) && !Number.isNaN(b.number);
-    return direction * (numbers ? a.number - b.number : a.text.localeCompare(b.text));
+    return direction * (numbers ? a.number - b.number : a.text.localeCompare(b.text, undefined, { numeric: true }));
   });
   body.append(...keyed.map(({ row }) => row));
 }
