@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,40 @@ from s1_eval.engines.table import open_engine
 from s1_eval.harness.benchmark import benchmark
 from s1_eval.harness.run import open_run, run_samples
 from s1_eval.methods import settings
-from s1_eval.solvers.budget_forcing import budget_forcing
 from s1_eval.tasks import __file__ as tasks_file
 from s1_eval.tasks.nano import nano
 
-QUESTIONS = 8
+QUESTIONS = 4
 EPOCHS = 2
-PARAMS = {"max_thinking_tokens": 96, "num_ignores": 1}
+FORCED = {"max_thinking_tokens": 96, "num_ignores": 1}
+SAMPLED = {"temperature": 1.0, "seed": 11}
+CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("plain", {}, {}),
+    ("budget_forcing", FORCED, {}),
+    ("budget_forcing", FORCED, SAMPLED),
+    ("token_conditional", {"tokens": 64, "max_thinking_tokens": 64}, {}),
+    ("step_conditional", {"steps": 4, "max_thinking_tokens": 400}, {}),
+    ("class_conditional", {"length": "short"}, {}),
+    ("rejection_sampling", {"max_thinking_tokens": 64, "max_tries": 8}, SAMPLED),
+    ("majority_vote", {"samples": 2, "max_thinking_tokens": 96}, SAMPLED),
+    ("self_refine", {"rounds": 1, "max_thinking_tokens": 96}, {}),
+    ("sets", {"samples": 2, "rounds": 1, "max_thinking_tokens": 96}, SAMPLED),
+]
+"""Method, its settings, how it samples."""
+
 MAY_DIFFER = {"harness", "run_id", "seconds", "run", "reused_tokens"}
 
 Rows = dict[tuple[str, int], dict[str, Any]]
 
 
-def by_inspect(run: Callable[..., EvalLog], sampled: dict[str, Any]) -> Rows:
+def by_inspect(
+    run: Callable[..., EvalLog], name: str, params: dict[str, Any], sampled: dict[str, Any]
+) -> Rows:
+    solver = getattr(import_module(f"s1_eval.solvers.{name}"), name)
     model = get_model("s1_hf/nano", memoize=False)
     log = run(
         nano(),
-        solver=budget_forcing(**PARAMS),
+        solver=solver(**params),
         model=model,
         limit=QUESTIONS,
         epochs=EPOCHS,
@@ -42,7 +60,7 @@ def by_inspect(run: Callable[..., EvalLog], sampled: dict[str, Any]) -> Rows:
     return keyed(sample.scores["grade"].metadata["s1_eval"] for sample in log.samples)
 
 
-def by_lm_eval(folder: Path, sampled: dict[str, Any]) -> Rows:
+def by_lm_eval(folder: Path, name: str, params: dict[str, Any], sampled: dict[str, Any]) -> Rows:
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
@@ -55,7 +73,7 @@ def by_lm_eval(folder: Path, sampled: dict[str, Any]) -> Rows:
     results = simple_evaluate(
         model=model,
         tasks=[str(task)],
-        gen_kwargs={**PARAMS, **sampled, "do_sample": bool(sampled)},
+        gen_kwargs={"method": name, **params, **sampled, "do_sample": bool(sampled)},
         limit=QUESTIONS,
         bootstrap_iters=0,
         task_manager=TaskManager(include_defaults=False),
@@ -70,15 +88,15 @@ def by_lm_eval(folder: Path, sampled: dict[str, Any]) -> Rows:
     return keyed(rows)
 
 
-def by_sweep(sampled: dict[str, Any]) -> Rows:
+def by_sweep(name: str, params: dict[str, Any], sampled: dict[str, Any]) -> Rows:
     nano_benchmark, engine = benchmark("nano"), open_engine("s1_hf", "nano")
     data = nano_benchmark.load()
     run = open_run(
         engine,
         harness="s1-eval",
         about=nano_benchmark.about(data),
-        method="budget_forcing",
-        settings=settings("budget_forcing", PARAMS),
+        method=name,
+        settings=settings(name, params),
         sampling=Sampling(**sampled),
     )
     rows: list[dict[str, Any]] = []
@@ -97,14 +115,20 @@ def keyed(rows: Any) -> Rows:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "sampled", [{}, {"temperature": 1.0, "seed": 11}], ids=["greedy", "seeded"]
+    ("name", "params", "sampled"),
+    CASES,
+    ids=[f"{name}, seeded" if sampled else name for name, _, sampled in CASES],
 )
 def test_inspect_lm_eval_and_the_sweep_give_the_same_rows(
-    run_inspect: Callable[..., EvalLog], tmp_path: Path, sampled: dict[str, Any]
+    run_inspect: Callable[..., EvalLog],
+    tmp_path: Path,
+    name: str,
+    params: dict[str, Any],
+    sampled: dict[str, Any],
 ) -> None:
-    ours = by_sweep(sampled)
+    ours = by_sweep(name, params, sampled)
     assert len(ours) == QUESTIONS * EPOCHS
-    assert by_inspect(run_inspect, sampled) == ours
-    assert by_lm_eval(tmp_path, sampled) == ours
+    assert by_inspect(run_inspect, name, params, sampled) == ours
+    assert by_lm_eval(tmp_path, name, params, sampled) == ours
     chains = {str(row["traces"]) for row in ours.values()}
     assert (len(chains) > QUESTIONS) == bool(sampled), "epochs differ where something is sampled"

@@ -134,6 +134,6 @@ def test_recorded_answers_get_the_same_verdicts_in_both_harnesses(
     counts = {name: Counter(verdicts.values()) for name, verdicts in ours.items()}
     assert counts["aime24"] == {(True, True): 9, (False, True): 6, (False, False): 15}
     assert counts["aime25"] == {(True, True): 10, (False, True): 10, (False, False): 10}
-    assert counts["math500"][True, True] >= 250
-    assert counts["math500"][False, True] >= 240
+    assert counts["math500"][True, True] + counts["math500"][False, True] == 500
+    assert counts["math500"][False, True] >= 225
     assert set(counts["gpqa_diamond"]) == {(True, True), (False, True)}
