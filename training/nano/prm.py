@@ -13,8 +13,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -287,16 +285,13 @@ def measure(examples: Sequence[Example], scores: Sequence[Sequence[float]]) -> d
 def auc(pairs: Sequence[tuple[bool, float]]) -> float:
     """The chance that a right one scores above a wrong one, ties counting half; NaN where one
     kind is missing."""
-    total, above, below = 0.0, 0, 0
-    ranked = sorted((score, right) for right, score in pairs)
-    for _, tied in groupby(ranked, key=itemgetter(0)):
-        rights = [right for _, right in tied]
-        ups = sum(rights)
-        downs = len(rights) - ups
-        total += ups * (below + downs / 2)
-        above += ups
-        below += downs
-    return total / (above * below) if above and below else float("nan")
+    from scipy.stats import mannwhitneyu
+
+    ups = [score for right, score in pairs if right]
+    downs = [score for right, score in pairs if not right]
+    if not (ups and downs):
+        return float("nan")
+    return float(mannwhitneyu(ups, downs).statistic) / (len(ups) * len(downs))
 
 
 def evaluate(model: str, policy: str, problems: int) -> dict[str, float]:
