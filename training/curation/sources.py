@@ -115,7 +115,7 @@ def check(name: str, settings: Settings) -> None:
 def version(name: str, settings: Settings) -> dict[str, Any]:
     """What says which rows are read: the commit, or a hash of the local files."""
     if settings.path:
-        return {"files": _hash(_local(settings.path))}
+        return {"files": digest(local(settings.path))}
     dataset = SOURCES[name].dataset
     return {"dataset": dataset, "commit": _commit(dataset, str(settings.revision))}
 
@@ -139,7 +139,7 @@ def collect(name: str, settings: Settings, seed: int) -> Iterator[Question]:
 
 
 def _drafts(name: str, settings: Settings, source: Source | None) -> Iterator[dict[str, Any]]:
-    rows = _hub(source, settings) if source else _file(_local(str(settings.path)))
+    rows = _hub(source, settings) if source else _file(local(str(settings.path)))
     number = 0
     iterator = iter(rows)
     while True:
@@ -181,7 +181,7 @@ def _hub(source: Source, settings: Settings) -> Iterator[Row]:
     import datasets
 
     if settings.path:
-        root, options = str(_local(settings.path)), {}
+        root, options = str(local(settings.path)), {}
         prefix = root
     else:
         commit = _commit(source.dataset, str(settings.revision))
@@ -223,22 +223,24 @@ def _sample(drafts: list[dict[str, Any]], limit: int, seed: str) -> list[dict[st
     return [drafts[i] for i in sorted(chosen)]
 
 
-def _local(path: str) -> Path:
+def local(path: str) -> Path:
+    """A path of a recipe, environment variables filled in. Raises UserError where nothing is."""
     found = Path(os.path.expandvars(path)).expanduser()
     if not found.exists():
         raise UserError(f"path={path}: nothing is there")
     return found
 
 
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents in a folder."""
+    hashed = hashlib.sha256()
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for file in files:
-        digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+        hashed.update(file.relative_to(path).as_posix().encode() + b"\0")
         with file.open("rb") as opened:
             while block := opened.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+                hashed.update(block)
+    return hashed.hexdigest()
 
 
 def _commit(dataset: str, revision: str) -> str:

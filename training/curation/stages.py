@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,40 +72,29 @@ def write_rows(path: Path, columns: Mapping[str, Any], rows: Iterable[Mapping[st
         writer.finalize()
 
 
-class new_folder:
-    """A folder that appears under its name only when it is whole.
+@contextmanager
+def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A folder to write into that appears under its name only when it is whole.
 
-    An exception removes it; one of the disk becomes a UserError. Another process that was faster
-    with the same name wins.
+    An exception removes it; one of the disk becomes a UserError. Where the name is taken by then,
+    what is there stays, or goes with `replace`.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._made = folder.with_name(f".{folder.name}.{os.getpid()}")
-
-    def __enter__(self) -> Path:
-        shutil.rmtree(self._made, ignore_errors=True)
+    made = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+        yield made
+        if replace and folder.is_dir():
+            shutil.rmtree(folder)
         try:
-            self._made.mkdir(parents=True)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        return self._made
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        try:
-            if error is None:
-                with suppress(FileExistsError):
-                    self._made.rename(self._folder)
-        except OSError as failed:
-            if not self._folder.is_dir():
-                raise self._unwritable(failed) from failed
-        finally:
-            shutil.rmtree(self._made, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise self._unwritable(error) from error
-
-    def _unwritable(self, error: OSError) -> UserError:
-        return UserError(
-            f"can't write {self._folder} ({error.strerror or error}): make room, or choose another "
+            made.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    except OSError as error:
+        raise UserError(
+            f"can't write {folder} ({error.strerror or error}): make room, or choose another "
             "--output; what was finished is kept"
-        )
+        ) from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
