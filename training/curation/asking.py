@@ -288,11 +288,13 @@ def longest(asking: Asking, policy: Policy, prompt_tokens: int) -> int:
     room = max(policy.engine.info.context_length - prompt_tokens, 0)
     params = settings(asking.method, asking.params)
     if asking.method == "plain":
-        return min(room, params.max_tokens or room)
+        most: int | None = params.max_tokens
+        return min(room, most or room)
     cap, answer = params.max_thinking_tokens, params.max_answer_tokens
     if not isinstance(cap, int) or answer is None:
         return room
-    return min(room, cap + answer + params.num_ignores + 2)
+    forced: int = params.num_ignores + 2
+    return min(room, cap + int(answer) + forced)
 
 
 def ask_all(

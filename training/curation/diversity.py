@@ -102,7 +102,7 @@ def diverse(candidates: Sequence[Candidate], size: int, seed: int) -> list[Candi
     _check(candidates, size)
     rng = random.Random(seed)  # noqa: S311
     left = _by_domain(candidates)
-    chosen = []
+    chosen: list[Candidate] = []
     while len(chosen) < size:
         domain = rng.choice(sorted(left))
         chosen.append(left[domain].pop(rng.randrange(len(left[domain]))))
