@@ -1,55 +1,77 @@
-"""Supervised fine-tuning with TRL: examples from the recipe's source, loss where they say so.
+"""Supervised fine-tuning with TRL: examples from the recipe's source, loss where they say so, on
+one process or many.
 
-What a recipe may say stands in `recipe`; how an example becomes ids and labels in `examples`.
+What a recipe may say stands in `recipe`; how an example becomes ids and labels in `examples`;
+which of them meet in a step in `batches`. The same code runs under `accelerate launch`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-import random
+import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.training.examples import IGNORED, tokenize
-from s1_eval.training.recipe import Model, Recipe, Shape, Training
+from s1_eval.training.batches import filler, micro_batches, parts, plan_batches
+from s1_eval.training.checkpoints import UNFINISHED, finish, newest, step_of, writing
+from s1_eval.training.examples import IGNORED, Row, fitted, refuse_pad, tokenize
+from s1_eval.training.recipe import Lora, Model, Recipe, Shape, Training
 
-WINDOW = 64
-"""Batches whose rows are grouped by length together: the source's order, and a curriculum in
-it, survives from one window to the next."""
-
-LIBRARIES = ("torch", "transformers", "trl", "tokenizers", "datasets")
+LIBRARIES = ("torch", "transformers", "trl", "accelerate", "tokenizers", "datasets")
+RECIPE, LOG = "recipe.json", "training.json"
 
 
-def run(recipe: Recipe, output: Path) -> None:
+def run(recipe: Recipe, output: Path, resume: bool = False) -> None:
     """Train as `recipe` says and leave a checkpoint folder at `output`, whole or not at all.
 
-    Beside weights and tokenizer stands `training.json`: the recipe, versions and losses.
+    Beside weights and tokenizer stands `training.json`: the recipe, versions and losses. While
+    training goes on, `output`.partial holds the checkpoints to resume from.
     """
-    if output.exists() and not (output / "training.json").is_file():
+    if output.exists() and not (output / LOG).is_file():
         raise UserError(f"{output} exists and is no checkpoint of ours: give another --output")
-    tokenizer = load_tokenizer(recipe.model)
-    rows = [tokenize(example, tokenizer) for example in recipe.source]
-    _refuse_unfit(rows, recipe.training.max_length)
+    refuse_missing(recipe)
+    count = parts(recipe.training, processes())
     partial = output.with_name(f"{output.name}.partial")
-    if partial.exists():
-        shutil.rmtree(partial)
+    last = _last(partial, recipe, resume)
+    tokenizer = load_tokenizer(recipe.model)
+    rows, cut = rows_of(recipe, tokenizer)
+    if is_main():
+        _prepare(partial, recipe, last)
+    whole = False
     try:
         model = build_model(recipe.model, tokenizer, recipe.training.seed)
         model.set_attn_implementation(recipe.training.attention)
-        trainer = build_trainer(recipe.training, model, tokenizer, rows, partial / "trainer")
-        trainer.train()
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
+        trainer = build_trainer(
+            recipe.training, model, tokenizer, rows, partial / "trainer", count, recipe.model.lora
+        )
+        _refuse_unsharded(trainer)
+        began = time.time()
+        trainer.train(resume_from_checkpoint=last and str(last))
         log = {
-            "recipe": dataclasses.asdict(recipe),
+            "recipe": described(recipe),
             "versions": {name: version(name) for name in LIBRARIES},
             "parameters": sum(p.numel() for p in model.parameters()),
+            "data": {
+                "examples": len(rows),
+                "cut": cut,
+                "tokens": sum(len(row["input_ids"]) for row in rows),
+                "learned": sum(label != IGNORED for row in rows for label in row["labels"]),
+                "sha256": fingerprint(rows),
+            },
+            "steps": trainer.state.global_step,
             "tokens": trainer.state.num_input_tokens_seen,
+            "processes": processes(),
+            "device": _device(),
+            "seconds": round(time.time() - began, 1),
+            "resumed_at": last and step_of(last),
             "losses": [
                 {key: row[key] for key in ("step", "loss", "learning_rate")}
                 for row in trainer.state.log_history
@@ -57,39 +79,222 @@ def run(recipe: Recipe, output: Path) -> None:
             ],
             "before": _log_of(recipe.model),
         }
-        (partial / "training.json").write_text(json.dumps(log, indent=1) + "\n")
-        shutil.rmtree(partial / "trainer", ignore_errors=True)
-        if output.exists():
-            shutil.rmtree(output)
-        partial.rename(output)
+        export(trainer, tokenizer, recipe, partial, log)
+        whole = True
+        if is_main():
+            if output.exists():
+                shutil.rmtree(output)
+            partial.rename(output)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if is_main() and not whole and newest(partial / "trainer") is None:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def processes() -> int:
+    """How many processes train together, as `accelerate launch` and `torchrun` say."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def is_main() -> bool:
+    """Whether this is the process that prints and that owns the folders."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def described(recipe: Recipe) -> Any:
+    """The recipe as JSON says it."""
+    return json.loads(json.dumps(dataclasses.asdict(recipe)))
+
+
+def rows_of(recipe: Recipe, tokenizer: Any) -> tuple[list[Row], int]:
+    """The examples' ids and labels, and how many of them were cut; see `fitted`, `refuse_pad`."""
+    training = recipe.training
+    rows = [tokenize(example, tokenizer) for example in recipe.examples(tokenizer)]
+    rows, cut = fitted(rows, training.max_length, training.truncate)
+    refuse_pad(rows, tokenizer.pad_token_id, tokenizer.pad_token)
+    return rows, cut
+
+
+def fingerprint(rows: Sequence[Row]) -> str:
+    """SHA-256 over the ids and labels of all rows, in order."""
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def refuse_missing(recipe: Recipe) -> None:
+    """Raises UserError where the recipe asks for a library that is not installed."""
+    training = recipe.training
+    for asked, key, module, package in (
+        (recipe.model.lora is not None, "model.lora", "peft", "peft"),
+        (training.liger, "training.liger", "liger_kernel", "liger-kernel"),
+        (
+            training.attention == "flash_attention_2",
+            "training.attention=flash_attention_2",
+            *("flash_attn", "flash-attn"),
+        ),
+        (training.report_to == "trackio", "training.report_to=trackio", "trackio", "trackio"),
+        (training.report_to == "wandb", "training.report_to=wandb", "wandb", "wandb"),
+    ):
+        if asked and find_spec(module) is None:
+            raise UserError(
+                f"the recipe's {key} needs {package}: pip install {package}, or take it out of "
+                "the recipe"
+            )
+    if recipe.model.lora and _asked_to_shard():
+        raise UserError(
+            "adapters are merged on one process, so a recipe with model.lora can't be sharded: "
+            "launch it with training/accelerate/1gpu.yaml"
+        )
+
+
+def _asked_to_shard() -> bool:
+    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+
+
+def _refuse_unsharded(trainer: Any) -> None:
+    if _asked_to_shard() and not trainer.is_fsdp_enabled:
+        raise UserError(
+            "the accelerate configuration asks for FSDP, but accelerate shards over several "
+            "accelerators only: launch on 2 GPUs or more, or with training/accelerate/1gpu.yaml"
+        )
+
+
+def _last(partial: Path, recipe: Recipe, resume: bool) -> Path | None:
+    """The checkpoint to go on from. Raises UserError where there is none, where another recipe
+    made it, or where it would be lost because nobody asked to go on."""
+    last = newest(partial / "trainer")
+    if not resume:
+        if last:
+            raise UserError(
+                f"{partial} holds a training that was interrupted after step {step_of(last)}: go "
+                "on with --resume, or remove the folder"
+            )
+        return None
+    if last is None:
+        raise UserError(f"there is nothing to resume in {partial}: start without --resume")
+    there, now = json.loads((partial / RECIPE).read_text()), described(recipe)
+    changed = [
+        f"{part}.{key}"
+        for part in ("source", "model", "training")
+        for key in _keys(there[part], now[part])
+    ]
+    if changed:
+        raise UserError(
+            f"{partial} was begun with another recipe ({', '.join(changed)} differ): go on with "
+            "the same one, or remove the folder"
+        )
+    return last
+
+
+def _keys(one: Any, other: Any) -> list[str]:
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return [] if one == other else ["*"]
+    return [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]
+
+
+def _prepare(partial: Path, recipe: Recipe, last: Path | None) -> None:
+    """A folder to train in: a fresh one, or the one to go on in without what was half-written."""
+    shutil.rmtree(partial / "trainer" / UNFINISHED if last else partial, ignore_errors=True)
+    with writing("the recipe", partial, partial / "trainer"):
+        (partial / "trainer").mkdir(parents=True, exist_ok=True)
+        (partial / RECIPE).write_text(json.dumps(described(recipe), indent=1) + "\n")
+
+
+def export(
+    trainer: Any, tokenizer: Any, recipe: Recipe, partial: Path, log: Mapping[str, Any]
+) -> None:
+    """Weights in the recipe's dtype, tokenizer and log into `partial`, from all processes."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if recipe.model.lora:
+        model = model.merge_and_unload()
+    dtype = getattr(torch, recipe.training.save_dtype)
+    weights = trainer.accelerator.get_state_dict(
+        model if recipe.model.lora else trainer.model_wrapped
+    )
+    if not is_main():
+        return
+    with writing("the model", partial, partial / "trainer"):
+        # A shell of the right dtype: what was trained may be sharded, wrapped and patched.
+        with torch.device("meta"):
+            shell = AutoModelForCausalLM.from_config(model.config, dtype=dtype)
+        shell.generation_config = model.generation_config
+        weights = {name: tensor.to(dtype).contiguous() for name, tensor in weights.items()}
+        if model.config.tie_word_embeddings:
+            weights.pop("lm_head.weight", None)
+        shell.save_pretrained(partial, state_dict=weights)
+        tokenizer.save_pretrained(partial)
+        (partial / LOG).write_text(json.dumps(log, indent=1) + "\n")
+        (partial / RECIPE).unlink()
+        shutil.rmtree(partial / "trainer")
 
 
 def _log_of(model: Model) -> Any:
     """`training.json` of the checkpoint that training goes on from, if it is one of ours."""
-    path = Path(model.pretrained or "") / "training.json"
+    path = Path(model.pretrained or "") / LOG
     return json.loads(path.read_text()) if model.pretrained and path.is_file() else None
 
 
-def load_tokenizer(model: Model) -> Any:
-    """The checkpoint's tokenizer, or nano's for new weights."""
+def _device() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def load_tokenizer(model: Model, download: bool = True) -> Any:
+    """The checkpoint's tokenizer, or nano's for new weights, with the recipe's pad token."""
     if model.pretrained is None:
         from s1_eval.training.nano.tokenizer import build
 
-        return build()
-    from transformers import AutoTokenizer
+        tokenizer: Any = build()
+    else:
+        from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(model.pretrained)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                source(model), revision=model.revision, local_files_only=not download
+            )
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"the tokenizer of {model.pretrained} can't be loaded: {error}"
+            ) from error
+        if not tokenizer.chat_template:
+            raise UserError(
+                f"{model.pretrained} has no chat template, so prompts can't be built as "
+                "evaluation builds them: take an instruction-tuned model"
+            )
+    if model.pad_token is not None:
+        if model.pad_token not in tokenizer.get_vocab():
+            raise UserError(
+                f"model.pad_token={model.pad_token!r} is no token of {model.name}: name one that "
+                "its tokenizer has"
+            )
+        tokenizer.pad_token = model.pad_token
+    return tokenizer
+
+
+def source(model: Model) -> str:
+    """The folder or hub name behind `pretrained`; `nano` is the embedded model."""
+    from s1_eval.engines.models import resolve_model
+
+    assert model.pretrained is not None
+    return resolve_model(model.pretrained)
 
 
 def build_model(model: Model, tokenizer: Any, seed: int) -> Any:
-    """The model in float32; new weights follow from `seed`."""
+    """The model in float32, or with adapters to come in bfloat16; new weights follow from
+    `seed`."""
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig, Qwen2Config, set_seed
 
     if model.pretrained is not None:
-        return AutoModelForCausalLM.from_pretrained(model.pretrained, dtype=torch.float32)
+        dtype = torch.bfloat16 if model.lora else torch.float32
+        try:
+            return AutoModelForCausalLM.from_pretrained(
+                source(model), revision=model.revision, dtype=dtype
+            )
+        except (OSError, ValueError) as error:
+            raise UserError(f"{model.pretrained} can't be loaded: {error}") from error
     shape: Shape | None = model.shape
     assert shape is not None
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
@@ -110,27 +315,54 @@ def build_model(model: Model, tokenizer: Any, seed: int) -> Any:
 
 
 def build_trainer(
-    training: Training, model: Any, tokenizer: Any, rows: Sequence[dict[str, list[int]]], work: Path
+    training: Training,
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Row],
+    work: Path,
+    count: int = 1,
+    lora: Lora | None = None,
 ) -> Any:
-    """TRL's SFTTrainer over `rows` (`input_ids`, `labels`) in the batches of `batches`."""
+    """TRL's SFTTrainer over `rows` in the steps of `plan_batches`, each dealt out in `count`
+    micro-batches over all processes."""
     import datasets
     from torch.utils.data import DataLoader
     from trl import SFTConfig, SFTTrainer
 
-    plan = plan_batches(training, rows)
+    plan = plan_batches(training, [len(row["input_ids"]) for row in rows])
+    dealt = micro_batches(plan, count, filler=len(rows))
 
     class Trainer(SFTTrainer):  # type: ignore[misc]
-        """TRL counts a batch in rows; here it is counted in tokens."""
+        """Batches as planned, and checkpoints that are whole or not there."""
 
         def get_train_dataloader(self) -> Any:
             loader = DataLoader(
-                self.train_dataset, batch_sampler=plan, collate_fn=self.data_collator
+                self.train_dataset, batch_sampler=dealt, collate_fn=self.data_collator
             )
             return self.accelerator.prepare(loader)
 
+        def _get_output_dir(self, trial: Any) -> str:
+            return str(work / UNFINISHED)
+
+        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+            step = self.state.global_step
+            with writing(f"the checkpoint of step {step}", work / UNFINISHED, work):
+                # TRL's own would write a model card beside each checkpoint.
+                super(SFTTrainer, self)._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if is_main():
+                    finish(work)
+            self.accelerator.wait_for_everyone()
+
+    if training.padding_free:
+        from s1_eval.training.packing import refuse_leaks
+
+        refuse_leaks(model.config, training.attention)
     config = SFTConfig(
-        **arguments(training, len(plan), model, work),
-        gradient_checkpointing=False,
+        **arguments(training, len(plan), work, accumulate=count // processes()),
+        gradient_checkpointing=training.gradient_checkpointing,
+        padding_free=training.padding_free,
+        use_liger_kernel=training.liger,
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
@@ -138,80 +370,51 @@ def build_trainer(
         model=model,
         args=config,
         processing_class=tokenizer,
-        train_dataset=datasets.Dataset.from_list(list(rows)),
+        train_dataset=datasets.Dataset.from_list([*rows, filler(rows)]),
+        peft_config=lora and _adapters(lora),
     )
 
 
-def plan_batches(
-    training: Training, rows: Sequence[Mapping[str, Sequence[int]]]
-) -> list[list[int]]:
-    """Row numbers of every batch of every epoch."""
-    lengths = [len(row["input_ids"]) for row in rows]
-    return [
-        batch
-        for epoch in range(training.epochs)
-        for batch in batches(lengths, training.tokens_per_batch, training.seed + epoch)
-    ]
+def _adapters(lora: Lora) -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
 
 
-def arguments(training: Training, steps: int, model: Any, work: Path) -> dict[str, Any]:
-    """The recipe in the words of transformers' TrainingArguments; `steps` batches are planned."""
+def arguments(training: Training, steps: int, work: Path, accumulate: int = 1) -> dict[str, Any]:
+    """The recipe in the words of transformers' TrainingArguments; `steps` steps are planned,
+    each of `accumulate` micro-batches a process."""
+    import torch
+
     return {
         "output_dir": str(work),
-        "max_steps": min(training.max_steps or steps, steps),
+        "max_steps": steps,
+        "gradient_accumulation_steps": accumulate,
         "learning_rate": training.learning_rate,
         "lr_scheduler_type": training.schedule,
-        "warmup_steps": training.warmup_steps,
+        "warmup_steps": training.warmup(steps),
         "weight_decay": training.weight_decay,
         "adam_beta1": training.adam_beta1,
         "adam_beta2": training.adam_beta2,
         "bf16": training.bf16,
-        "use_cpu": model.device.type == "cpu",
+        "use_cpu": not torch.accelerator.is_available(),
         "seed": training.seed,
         "logging_steps": training.logging_steps,
         "include_num_input_tokens_seen": "all",
-        "save_strategy": "no",
-        "report_to": "none",
+        "save_strategy": "steps" if training.save_steps else "no",
+        "save_steps": training.save_steps or 500,
+        "report_to": training.report_to,
         "remove_unused_columns": False,
+        "accelerator_config": {
+            # Batches are dealt out evenly already, and differ in size.
+            "even_batches": False,
+            # Else FSDP holds the whole model's gradients until the last micro-batch.
+            "gradient_accumulation_kwargs": {"sync_each_batch": _asked_to_shard()},
+        },
     }
-
-
-def batches(lengths: Sequence[int], tokens: int, seed: int) -> list[list[int]]:
-    """Row numbers in batches of up to `tokens` tokens, padding included; a longer row is a
-    batch of its own. Rows of like length meet, but only within a window."""
-    rng = random.Random(seed)  # noqa: S311
-    planned: list[list[int]] = []
-    for window in _windows(lengths, WINDOW * tokens):
-        found: list[list[int]] = [[]]
-        for i in sorted(window, key=lambda i: lengths[i]):
-            if found[-1] and lengths[i] * (len(found[-1]) + 1) > tokens:
-                found.append([])
-            found[-1].append(i)
-        rng.shuffle(found)
-        planned += found
-    return planned
-
-
-def _windows(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    window: list[int] = []
-    held = 0
-    for i, length in enumerate(lengths):
-        window.append(i)
-        held += length
-        if held >= tokens:
-            yield window
-            window, held = [], 0
-    if window:
-        yield window
-
-
-def _refuse_unfit(rows: Sequence[dict[str, list[int]]], max_length: int) -> None:
-    longer = sum(len(row["input_ids"]) > max_length for row in rows)
-    if longer:
-        raise UserError(
-            f"{longer} of {len(rows)} examples are longer than max_length={max_length}: raise "
-            "training.max_length, or leave them out of the source; nothing is cut silently"
-        )
-    for i, row in enumerate(rows):
-        if all(label == IGNORED for label in row["labels"]):
-            raise UserError(f"example {i} carries no loss at all: check the source's spans")

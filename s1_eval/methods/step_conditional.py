@@ -12,6 +12,9 @@ from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
 
+STEPS_INSTRUCTION = "Think for up to {} steps."
+"""What follows the question, after a blank line; training data says the same."""
+
 TOKENS_PER_STEP = 100
 """What a step may cost: Control holds a run against 100 tokens x steps."""
 
@@ -48,7 +51,7 @@ async def step_conditional(policy: Policy, question: Question, params: StepCondi
     zero = (f"{params.step_marker}0",) if forced else ()
     by_text = replace(delimiters, stop_ids=frozenset(), stop_strings=(delimiters.format.end, *zero))
     policy = replace(policy, delimiters=by_text)
-    suffix = f"Think for up to {params.steps} steps."
+    suffix = STEPS_INSTRUCTION.format(params.steps)
     trace = await force(policy, policy.prompt_ids(question, suffix), params)
     headers = _HEADER.findall(trace.text(policy.decode, "thinking"))
     return Outcome(

@@ -10,6 +10,9 @@ from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
 
+TOKENS_INSTRUCTION = "Think for up to {} tokens."
+"""What follows the question, after a blank line; training data says the same."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenConditional(BudgetForcing):
@@ -39,6 +42,6 @@ async def token_conditional(
     policy: Policy, question: Question, params: TokenConditional
 ) -> Outcome:
     """Ask for a number of tokens; enforce it only where a cap is set as well."""
-    suffix = f"Think for up to {params.instructed} tokens."
+    suffix = TOKENS_INSTRUCTION.format(params.instructed)
     trace = await force(policy, policy.prompt_ids(question, suffix), params)
     return Outcome(answer_text(policy, trace), (trace,), budget=params.instructed)

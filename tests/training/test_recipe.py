@@ -35,7 +35,7 @@ def test_a_shipped_recipe_loads(name):
     [
         ({"trainin": {}}, "no key 'trainin': did you mean 'training'"),
         ({"training": {"learning_rat": 1}}, "training has no key 'learning_rat'"),
-        ({"training": {"learning_rate": 1e-3}}, "training lacks the key 'tokens_per_batch'"),
+        ({"training": {"learning_rate": 1e-3}}, "training: give exactly one of batch_size, tokens"),
         (
             {"training": {"learning_rate": -1, "tokens_per_batch": 9}},
             "training.learning_rate=-1: give more than 0",

@@ -6,13 +6,14 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from s1_eval.errors import UserError
-from s1_eval.training import sft
+from s1_eval.training import batches, sft
 from s1_eval.training.examples import IGNORED, Example, Span, tokenize
 from s1_eval.training.nano.tokenizer import build
 from s1_eval.training.nano.traces import example
@@ -26,7 +27,7 @@ TRAINING = Training(learning_rate=1e-3, tokens_per_batch=512, max_steps=3, bf16=
 def test_batches_hold_every_row_once_and_keep_within_the_tokens():
     rng = random.Random(0)
     lengths = [rng.randint(5, 300) for _ in range(5000)]
-    planned = sft.batches(lengths, 1024, seed=1)
+    planned = batches.batches(lengths, 1024, seed=1)
     assert sorted(i for batch in planned for i in batch) == list(range(5000))
     assert max(max(lengths[i] for i in batch) * len(batch) for batch in planned) <= 1024
     padded = sum(max(lengths[i] for i in batch) * len(batch) for batch in planned)
@@ -34,13 +35,13 @@ def test_batches_hold_every_row_once_and_keep_within_the_tokens():
 
 
 def test_batches_keep_the_sources_order_from_window_to_window():
-    planned = sft.batches([10] * 20_000, 100, seed=1)
+    planned = batches.batches([10] * 20_000, 100, seed=1)
     firsts = [min(batch) for batch in planned]
-    assert max(firsts[: sft.WINDOW]) < min(firsts[2 * sft.WINDOW :])
+    assert max(firsts[: batches.WINDOW]) < min(firsts[2 * batches.WINDOW :])
 
 
 def test_a_row_longer_than_a_batch_is_a_batch_of_its_own():
-    assert sorted(sft.batches([50, 5, 5], 20, seed=0)) == [[0], [1, 2]]
+    assert sorted(batches.batches([50, 5, 5], 20, seed=0)) == [[0], [1, 2]]
 
 
 @pytest.mark.slow
@@ -49,7 +50,8 @@ def test_the_batch_that_the_trainer_sees_has_our_labels_and_no_loss_on_padding(t
     rng = random.Random(2)
     rows = [tokenize(example(rng, (3, 2, 1)), tokenizer) for _ in range(12)]
     model = sft.build_model(MODEL, tokenizer, seed=0)
-    trainer = sft.build_trainer(TRAINING, model, tokenizer, rows, tmp_path)
+    training = replace(TRAINING, max_steps=None)
+    trainer = sft.build_trainer(training, model, tokenizer, rows, tmp_path)
     left = [(row["input_ids"], row["labels"]) for row in rows]
     for batch in trainer.get_train_dataloader():
         for ids, labels, mask in zip(

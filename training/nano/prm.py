@@ -30,7 +30,8 @@ from s1_eval.thinking import Trace
 from s1_eval.training.examples import IGNORED
 from s1_eval.training.nano.problems import Problem, held_out, judge, training
 from s1_eval.training.recipe import Training, checked, parse, read
-from s1_eval.training.sft import LIBRARIES, arguments, plan_batches
+from s1_eval.training.batches import plan_batches
+from s1_eval.training.sft import LIBRARIES, arguments
 from s1_eval.verifiers.formats import NanoPRM
 
 GRADER = grader("integer", minimum=0, maximum=99)
@@ -229,7 +230,7 @@ def train(
     from torch.utils.data import DataLoader
     from transformers import Trainer, TrainingArguments
 
-    plan = plan_batches(training, rows)
+    plan = plan_batches(training, [len(row["input_ids"]) for row in rows])
 
     def collate(batch: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
         ids = [torch.tensor(each["input_ids"]) for each in batch]
@@ -254,7 +255,7 @@ def train(
 
     trainer = Steps(
         model=model,
-        args=TrainingArguments(**arguments(training, len(plan), model, work)),
+        args=TrainingArguments(**arguments(training, len(plan), work)),
         train_dataset=list(rows),
     )
     trainer.train()
