@@ -35,6 +35,10 @@ def parser() -> argparse.ArgumentParser:
     sft = commands.add_parser("sft", help="fine-tune a model as a recipe says")
     sft.add_argument("recipe", type=Path, help="a YAML file, e.g. training/recipes/nano.yaml")
     sft.add_argument("--output", type=Path, help="checkpoint folder, in place of the recipe's")
+    sft.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    sft.add_argument(
+        "--dry-run", action="store_true", help="say what would happen; nothing is downloaded"
+    )
     sft.set_defaults(run=_sft)
     prm = commands.add_parser("prm", help="train a process reward model on nano's own traces")
     prm.add_argument("recipe", type=Path, help="a YAML file, training/recipes/nano_prm.yaml")
@@ -94,7 +98,13 @@ def _sft(args: argparse.Namespace) -> None:
     from s1_eval.training import recipe, sft
 
     loaded = recipe.load(args.recipe)
-    sft.run(loaded, args.output or Path(loaded.output))
+    output = args.output or Path(loaded.output)
+    if args.dry_run:
+        from s1_eval.training import dry_run
+
+        dry_run.show(loaded, output)
+    else:
+        sft.run(loaded, output, args.resume)
 
 
 def _prm(args: argparse.Namespace) -> None:
