@@ -46,12 +46,13 @@ class Reasoning:
     answer_prefix: str = ""
     condition: Literal["none", "tokens", "steps"] = "none"
 
-    def rows(self, download: bool = True) -> Any:
-        """The data set (`datasets.Dataset`); without `download` only if it is here.
+    def rows(self) -> Any:
+        """The data set (`datasets.Dataset`). Raises UserError where it can't be had, lacks a
+        column, or has another size."""
+        return self.checked(self.load())
 
-        Raises UserError where it can't be had, lacks a column, or has another size.
-        """
-        rows = self._load(download)
+    def checked(self, rows: Any) -> Any:
+        """`rows` if they have the columns and the number that the recipe says."""
         for key in ("question", "thinking", "answer"):
             if getattr(self, key) not in rows.column_names:
                 raise UserError(
@@ -66,27 +67,27 @@ class Reasoning:
             )
         return rows
 
-    def _load(self, download: bool) -> Any:
+    def load(self, download: bool = True) -> Any:
+        """The rows as they are; without `download` only if they are here."""
         import datasets
 
         path = Path(self.dataset)
+        if path.is_file() and path.suffix not in READERS:
+            raise UserError(f"can't read {path}: give {', '.join(READERS)} or a folder")
         try:
             if path.is_dir():
                 found = datasets.load_from_disk(str(path))
                 return found[self.split] if isinstance(found, datasets.DatasetDict) else found
             if path.is_file():
-                kind = READERS.get(path.suffix)
-                if kind is None:
-                    raise UserError(f"can't read {path}: give {', '.join(READERS)} or a folder")
-                return datasets.load_dataset(kind, data_files=str(path), split="train")
+                return datasets.load_dataset(
+                    READERS[path.suffix], data_files=str(path), split="train"
+                )
             return datasets.load_dataset(
                 self.dataset,
                 revision=self.revision,
                 split=self.split,
                 download_config=datasets.DownloadConfig(local_files_only=not download),
             )
-        except UserError:
-            raise
         except Exception as error:  # whatever a reader of someone's files may raise
             raise UserError(
                 f"the data set {self.dataset} can't be loaded ({type(error).__name__}: {error}): "
@@ -94,8 +95,8 @@ class Reasoning:
             ) from error
 
     def render(self, rows: Any, tokenizer: Any, model: str) -> Iterator[Example]:
-        """Every row as an example. Raises UserError where the tokenizer lacks the format's
-        delimiters, and on a row without a text."""
+        """Every row as an example; `model` is a name for messages. Raises UserError where the
+        tokenizer lacks the format's delimiters, and on a row without a text."""
         delimiters = trainable(self.thinking_format, tokenizer, model)
         for i, row in enumerate(rows):
             question, thinking, answer = (

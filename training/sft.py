@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 from s1_eval.errors import UserError
 from s1_eval.training.batches import filler, micro_batches, parts, plan_batches
 from s1_eval.training.checkpoints import UNFINISHED, finish, newest, step_of, writing
-from s1_eval.training.examples import IGNORED, Row, fitted, refuse_pad, tokenize
+from s1_eval.training.examples import IGNORED, Example, Row, fitted, refuse_pad, tokenize
 from s1_eval.training.recipe import Lora, Model, Recipe, Shape, Training
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "tokenizers", "datasets")
@@ -42,7 +42,7 @@ def run(recipe: Recipe, output: Path, resume: bool = False) -> None:
     partial = output.with_name(f"{output.name}.partial")
     last = _last(partial, recipe, resume)
     tokenizer = load_tokenizer(recipe.model)
-    rows, cut = rows_of(recipe, tokenizer)
+    rows, cut = rows_of(recipe.examples(tokenizer), recipe.training, tokenizer)
     if is_main():
         _prepare(partial, recipe, last)
     whole = False
@@ -105,11 +105,15 @@ def described(recipe: Recipe) -> Any:
     return json.loads(json.dumps(dataclasses.asdict(recipe)))
 
 
-def rows_of(recipe: Recipe, tokenizer: Any) -> tuple[list[Row], int]:
+def rows_of(
+    examples: Iterable[Example], training: Training, tokenizer: Any
+) -> tuple[list[Row], int]:
     """The examples' ids and labels, and how many of them were cut; see `fitted`, `refuse_pad`."""
-    training = recipe.training
-    rows = [tokenize(example, tokenizer) for example in recipe.examples(tokenizer)]
-    rows, cut = fitted(rows, training.max_length, training.truncate)
+    rows, cut = fitted(
+        [tokenize(example, tokenizer) for example in examples],
+        training.max_length,
+        training.truncate,
+    )
     refuse_pad(rows, tokenizer.pad_token_id, tokenizer.pad_token)
     return rows, cut
 
