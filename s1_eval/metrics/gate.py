@@ -18,7 +18,14 @@ from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.metrics import bootstrap
-from s1_eval.metrics.paired import detectable_by_mcnemar, detectable_by_t, flip_signs, means
+from s1_eval.metrics.bootstrap import Draws
+from s1_eval.metrics.paired import (
+    detectable_by_flips,
+    detectable_by_mcnemar,
+    detectable_by_t,
+    flip_signs,
+    means,
+)
 from s1_eval.metrics.points import Tally, tally
 from s1_eval.metrics.scoring import restricted
 from s1_eval.metrics.series import describe, method_label
@@ -105,12 +112,15 @@ def check(
     from statsmodels.stats.multitest import multipletests
 
     pairs = _pairs(new, baseline, allow)
-    tests = 2 * len(pairs)
+    level = tolerance.alpha / (2 * len(pairs))
     found = []
     for old, fresh, name in pairs:
         before, after = same_questions(old, fresh, f"{name} on {old.task}", allow)
-        for compare in (_accuracy, _thinking_tokens):
-            result = compare(before, after, tolerance, tests, seed, resamples)
+        draws = bootstrap.draw([before, after], seed, resamples)
+        for result in (
+            _accuracy(before, after, draws, tolerance, level, seed),
+            _thinking_tokens(before, after, draws, tolerance, level),
+        ):
             found.append(_comparison(old, fresh, name, len(before.questions), result))
     corrected = multipletests([c.p for c in found], alpha=tolerance.alpha, method="holm")[1]
     return [
@@ -165,13 +175,12 @@ def _comparison(old: Run, fresh: Run, name: str, questions: int, r: _Result) -> 
 
 
 def _accuracy(
-    before: Tally, after: Tally, tolerance: Tolerance, tests: int, seed: int, resamples: int
+    before: Tally, after: Tally, draws: Draws, tolerance: Tolerance, level: float, seed: int
 ) -> _Result:
     import numpy as np
 
     drop = 100 * (means(before.correct, before.epochs) - means(after.correct, after.epochs))
     n = len(drop)
-    level = tolerance.alpha / tests
     if max(*before.epochs, *after.epochs) == 1:
         from scipy.stats import binomtest
 
@@ -182,14 +191,12 @@ def _accuracy(
         detectable = detectable_by_mcnemar(n, (lost + gained) / (2 * n), level, tolerance.max_drop)
     else:
         test = "sign-flip permutation"
-        p = flip_signs(drop, seed, resamples)
-        error = float(drop.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0
-        detectable = (
-            detectable_by_t(error, n, level, tolerance.max_drop)
-            if error
-            else detectable_by_mcnemar(n, 0.0, level, tolerance.max_drop)
+        p = flip_signs(drop, seed, len(draws.accuracy))
+        shares = [means(t.correct, t.epochs) for t in (before, after)]
+        epochs = np.array([min(pair) for pair in zip(before.epochs, after.epochs, strict=True)])
+        detectable = detectable_by_flips(
+            drop - drop.mean(), shares[0] * shares[1], epochs, level, tolerance.max_drop
         )
-    draws = bootstrap.draw([before, after], seed, resamples)
     baseline, fresh = (100 * float(t.accuracy) for t in (before, after))
     if detectable is not None and detectable > baseline:
         detectable = None
@@ -206,7 +213,7 @@ def _accuracy(
 
 
 def _thinking_tokens(
-    before: Tally, after: Tally, tolerance: Tolerance, tests: int, seed: int, resamples: int
+    before: Tally, after: Tally, draws: Draws, tolerance: Tolerance, level: float
 ) -> _Result:
     import numpy as np
 
@@ -215,17 +222,24 @@ def _thinking_tokens(
     result = _Result("thinking_tokens", "paired bootstrap", baseline, fresh, None, None, 1.0, None)
     if not baseline or n < 2:
         return result
-    thinking = bootstrap.draw([before, after], seed, resamples).thinking
+    thinking = draws.thinking
     with np.errstate(divide="ignore", invalid="ignore"):
-        rise = np.where(thinking[:, 0] > 0, 100 * (thinking[:, 1] / thinking[:, 0] - 1), np.nan)
+        ratio = np.where(thinking[:, 0] > 0, thinking[:, 1] / thinking[:, 0], np.nan)
     not_risen = int((thinking[:, 1] <= thinking[:, 0]).sum())
-    error = float(np.nanstd(rise))
+    # The ratio's logarithm has the same spread at whatever rise.
+    thought = np.log(ratio[ratio > 0])
+    detectable = detectable_by_t(
+        float(thought.std()) if len(thought) else 0.0,
+        n,
+        level,
+        math.log1p(tolerance.max_rise / 100),
+    )
     return replace(
         result,
         change=100 * (fresh / baseline - 1),
-        span=bootstrap.interval(rise, n),
-        p=_expanded((1 + not_risen) / (1 + resamples), n),
-        detectable=detectable_by_t(error, n, tolerance.alpha / tests, tolerance.max_rise),
+        span=bootstrap.interval(100 * (ratio - 1), n),
+        p=_expanded((1 + not_risen) / (1 + len(thinking)), n),
+        detectable=None if detectable is None else 100 * math.expm1(detectable),
     )
 
 

@@ -3,6 +3,7 @@ could have found."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -76,12 +77,62 @@ def detectable_by_mcnemar(
     return 100 * high
 
 
+def detectable_by_flips(
+    changes: Floats, both: Floats, epochs: Floats, level: float, tolerated: float
+) -> float | None:
+    """As `detectable_by_mcnemar`, for `flip_signs`; by the normal approximation of its
+    permutations. changes: per question, in points; their spread is the churn. both: share of a
+    question's samples that are right on both sides, which the difference is lost from."""
+    from scipy.special import ndtri
+
+    n = len(changes)
+    # The permutations' spread holds the mean change too, so the test asks for more than a t-test.
+    normal = float(ndtri(1 - level))
+    if n <= normal * normal:
+        return None
+    needed = normal * math.sqrt((n - 1) / (n - normal * normal))
+    points = 100 * both
+
+    def error(lost: float) -> float:
+        within = (100 * lost * (1 - lost) * points / epochs).mean()
+        return math.sqrt(((changes + lost * points).var(ddof=1) + within) / n)
+
+    def found(lost: float) -> bool:
+        return _power(lost * points.mean(), error(lost), n, needed, tolerated) >= POWER
+
+    low, high = 0.0, 1.0
+    if not points.any() or not found(high):
+        return None
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (low, middle) if found(middle) else (middle, high)
+    return float(high * points.mean())
+
+
 def detectable_by_t(error: float, questions: int, level: float, tolerated: float) -> float | None:
-    """By the normal approximation. error: the standard error of the change. level: the one-sided
-    alpha."""
-    from scipy.special import ndtri, stdtrit
+    """Of a t-test, or of a bootstrap that is as wide. error: the standard error of the change.
+    level: the one-sided alpha."""
+    from scipy.special import stdtrit
 
     if questions < 2:
         return None
-    significant = float(stdtrit(questions - 1, 1 - level)) * error
-    return max(significant, tolerated) + float(ndtri(POWER)) * error
+    if not error:
+        return tolerated
+    needed = float(stdtrit(questions - 1, 1 - level))
+    low, high = 0.0, needed + tolerated / error + 10
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        enough = _power(middle * error, error, questions, needed, tolerated) >= POWER
+        low, high = (low, middle) if enough else (middle, high)
+    return high * error
+
+
+def _power(change: float, error: float, questions: int, needed: float, tolerated: float) -> float:
+    """The chance that t is above `needed` and the change above what is tolerated. needed: at what
+    t the test is significant."""
+    from scipy.special import nctdtr, ndtr
+
+    if not error:
+        return float(change > tolerated)
+    significant = 1 - nctdtr(questions - 1, change / error, needed)
+    return float(min(significant, ndtr((change - tolerated) / error)))
