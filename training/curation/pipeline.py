@@ -172,23 +172,19 @@ class Pipeline:
     def difficult(self) -> Step:
         """Stage 4: what neither model solves."""
         before, difficulty = self.sound, self.recipe.difficulty
-        if difficulty is None:
-            raise UserError(
-                "the recipe has no difficulty: give difficulty: {models: [{model: s1_vllm/…}, …]}, "
-                "or a --variant that ignores it (random, diverse, longest, full)"
-            )
+        assert difficulty
         ids = [self.ids[row] for row in before.kept]
         inputs: dict[str, Any] = {"after": before.fingerprint}
         if difficulty.recorded:
-            inputs["recorded"] = sources.digest(difficulty.recorded)
-            note = f"recorded grades ({difficulty.recorded.name}), no model was run"
+            inputs["recorded"] = self._file(difficulty.recorded)
+            note = f"recorded grades ({Path(difficulty.recorded).name}), no model was run"
         else:
             inputs["models"] = [self._about(model) for model in difficulty.models]
             note = "graded by our checker: " + ", ".join(m.model for m in difficulty.models)
 
         def decide() -> Iterator[Decision]:
             grades = (
-                recorded.grades(difficulty.recorded, ids)
+                recorded.grades(sources.local(difficulty.recorded), ids)
                 if difficulty.recorded
                 else {m.model: self._graded(m, before.kept) for m in difficulty.models}
             )
@@ -202,13 +198,50 @@ class Pipeline:
         return self._decided("difficulty", inputs, before.kept, decide, (note,))
 
     def run(self, variant: Variant, sampler: Sampler) -> list[Step]:
-        """Every stage of a variant in order; the last one is the draw."""
+        """Every stage of a variant in order; the last one is the draw. Raises UserError where
+        the recipe lacks what the variant needs, before any model is asked."""
+        self._check(variant)
         steps = [self.decontaminated, self.traced]
         if variant != "full":
             steps.append(self.sound)
         if variant == "s1":
             steps.append(self.difficult)
         return [*steps, self._drawn(steps[-1], variant, sampler)]
+
+    def questions(self) -> Iterator[tuple[str, str]]:
+        """(id, question) of what decontamination left."""
+        texts = self.column("question")
+        return ((self.ids[row], texts[row]) for row in self.decontaminated.kept)
+
+    def _check(self, variant: Variant) -> None:
+        recipe, size = self.recipe, self.recipe.choice.size
+        files = [recipe.choice.traces, recipe.choice.teacher_recorded]
+        files += [given.recorded for given in (recipe.difficulty, recipe.domains) if given]
+        for path in filter(None, files):
+            sources.local(path)
+        if variant != "full" and size > len(self.decontaminated.kept):
+            raise UserError(
+                f"size={size}: only {len(self.decontaminated.kept)} questions are left after "
+                "decontamination; give less, or more sources"
+            )
+        if variant == "s1" and recipe.difficulty is None:
+            raise UserError(
+                "the recipe has no difficulty: give difficulty: {models: [{model: s1_vllm/…}, …]}, "
+                "or a --variant that ignores it (random, diverse, longest, full)"
+            )
+        by_domain = variant in ("s1", "diverse")
+        own = self.column("domain") if by_domain and recipe.domains is None else []
+        if missing := [row for row in self.decontaminated.kept if own and not own[row]]:
+            raise UserError(
+                f"{len(missing)} questions have no domain: give domains: {{models: [{{model: …}}]}}"
+                " or domains: {recorded: FILE}, or --variant random or longest"
+            )
+        by_length = variant in ("s1", "longest") and recipe.choice.length == "thinking_tokens"
+        if by_length and self.traces is None:
+            raise UserError(
+                "there are no traces whose length could rank questions: give traces: FILE (see "
+                "`s1-train traces`), or length: solution_words"
+            )
 
     def _drawn(self, before: Step, variant: Variant, sampler: Sampler) -> Step:
         size, seed = self.recipe.choice.size, self.recipe.choice.seed
@@ -283,14 +316,11 @@ class Pipeline:
         notes: tuple[str, ...] = ("domains of the source",) if placed else ()
         if not rest:
             return placed, notes
-        if given is None:
-            raise UserError(
-                f"{len(rest)} questions have no domain: give domains: {{models: [{{model: …}}]}} "
-                "or domains: {recorded: FILE}"
-            )
+        assert given
         if given.recorded:
-            found = recorded.values(given.recorded, "domain", [self.ids[row] for row in rest])
-            notes = (*notes, f"recorded domains ({given.recorded.name})")
+            path = sources.local(given.recorded)
+            found = recorded.values(path, "domain", [self.ids[row] for row in rest])
+            notes = (*notes, f"recorded domains ({path.name})")
             return {**placed, **{id: str(domain) for id, domain in found.items()}}, notes
         [model] = given.models
 

@@ -49,7 +49,7 @@ class Decided:
     """Who decides something about questions: models, or a file where it was recorded."""
 
     models: tuple[Model, ...] = ()
-    recorded: Path | None = None
+    recorded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _decided(data: Any, where: str) -> Decided:
     if not isinstance(data, Mapping) or set(data) not in ({"models"}, {"recorded"}):
         raise UserError(f"{where}: {shape}")
     if "recorded" in data:
-        return Decided(recorded=sources.local(str(data["recorded"])))
+        return Decided(recorded=str(data["recorded"]))
     if not isinstance(data["models"], list) or not data["models"]:
         raise UserError(f"{where}: {shape}")
     if where == "domains" and len(data["models"]) > 1:

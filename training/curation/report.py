@@ -132,8 +132,9 @@ def write(
 ) -> tuple[Path, Report]:
     """The folder with examples.parquet, dropped.parquet, report.md and run.json, whole or not at
     all, and the report."""
-    from datasets import Dataset, Value
+    from datasets import Dataset, Value, disable_progress_bars
 
+    disable_progress_bars()  # a line for each file
     choice = pipeline.recipe.choice
     label = f"s1-{sampler}" if variant == "s1" else variant
     folder = pipeline.output / f"{label}-seed{choice.seed}"

@@ -139,7 +139,7 @@ def collect(name: str, settings: Settings, seed: int) -> Iterator[Question]:
 
 
 def _drafts(name: str, settings: Settings, source: Source | None) -> Iterator[dict[str, Any]]:
-    rows = _hub(source, settings) if source else _file(local(str(settings.path)))
+    rows = _hub(source, settings) if source else file_rows(local(str(settings.path)))
     number = 0
     iterator = iter(rows)
     while True:
@@ -196,7 +196,8 @@ def _hub(source: Source, settings: Settings) -> Iterator[Row]:
             yield from datasets.load_dataset(root, config, split=split, streaming=True, **options)
 
 
-def _file(path: Path) -> Iterable[Row]:
+def file_rows(path: Path) -> Iterable[Row]:
+    """The rows of a file by its ending. Raises UserError for another one."""
     import datasets
 
     kind = {".json": "json", ".jsonl": "json", ".parquet": "parquet"}.get(path.suffix)

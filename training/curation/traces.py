@@ -1,0 +1,135 @@
+"""`s1-train traces`: a teacher's thinking and answer for every question, through any engine. The
+cost is shown before anything is asked; what is there already is not asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from s1_eval.answers import grader
+from s1_eval.engines import Engine
+from s1_eval.errors import UserError
+from s1_eval.methods import Policy
+from s1_eval.methods import Question as Asked
+from s1_eval.training.curation import sources
+from s1_eval.training.curation.asking import Answers, Asking, Limit, ask, bar, longest
+from s1_eval.training.curation.question import question_id
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """In one currency, per million tokens. most: what may be spent in this call at most."""
+
+    generated: float | None = None
+    prompt: float = 0.0
+    most: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.most is not None and self.generated is None:
+            raise UserError("--budget needs --price-per-million: what a million tokens cost")
+        for value in (self.generated, self.prompt, self.most):
+            if value is not None and value < 0:
+                raise UserError(f"a price or budget of {value}: give 0 or more")
+
+    def of(self, prompt_tokens: int, generated_tokens: int) -> float:
+        return (prompt_tokens * self.prompt + generated_tokens * (self.generated or 0.0)) / 1e6
+
+    @property
+    def limit(self) -> Limit | None:
+        return None if self.most is None else Limit(self.most, self.of)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is still to be asked. most_tokens: generated, if every answer takes all it may."""
+
+    questions: int
+    prompt_tokens: int
+    most_tokens: int
+
+    def text(self, price: Price) -> str:
+        told = (
+            f"{self.questions:,} questions, {self.prompt_tokens:,} prompt tokens, "
+            f"at most {self.most_tokens:,} generated tokens"
+        )
+        if price.generated is not None:
+            told += f", at most {price.of(self.prompt_tokens, self.most_tokens):,.2f}"
+        if price.most is not None:
+            told += f"; stops before {price.most:,.2f} are spent"
+        return told
+
+
+def questions(path: Path) -> Iterator[tuple[str, str]]:
+    """(id, question) of a .json, .jsonl or .parquet file with a column `question`; without a
+    column `id`, a hash of the text. Raises UserError on anything else."""
+    for number, row in enumerate(sources.file_rows(sources.local(str(path))), 1):
+        if not row.get("question"):
+            raise UserError(
+                f"{path}, row {number} has no column 'question': there are {', '.join(row)}"
+            )
+        text = str(row["question"])
+        yield str(row.get("id") or question_id(path.stem, text)), text
+
+
+def estimate(asking: Asking, policy: Policy, prompts: Mapping[str, str]) -> Estimate:
+    """Prompt tokens are exact, generated ones the most there can be."""
+    lengths = [
+        len(policy.prompt_ids(Asked(id, text, grader("math")))) for id, text in prompts.items()
+    ]
+    most = sum(longest(asking, policy, length) for length in lengths)
+    return Estimate(len(lengths), sum(lengths), most)
+
+
+def write(
+    asking: Asking,
+    prompts: Mapping[str, str],
+    out: Path,
+    *,
+    price: Price,
+    concurrency: int,
+    confirm: bool,
+) -> int:
+    """Appends what is missing to `out`. 0 where nothing is missing any more, else 1.
+
+    confirm: ask before it starts, where a person is there to answer.
+    """
+    if concurrency < 1:
+        raise UserError(f"--concurrency {concurrency}: give 1 or more")
+    with Answers(out, asking.about()) as answers:
+        todo = {id: text for id, text in prompts.items() if id not in answers.done}
+        _say(f"{out}: {len(prompts) - len(todo):,} of {len(prompts):,} questions have a trace")
+        if not todo:
+            return 0
+        engine: Engine = asking.open()
+        try:
+            policy = asking.policy(engine)
+            _say(estimate(asking, policy, todo).text(price))
+            if confirm and sys.stdin.isatty() and input("Start? [y/N] ").lower() != "y":
+                return 1
+            with bar("traces", len(todo), 0) as advance:
+                left = asyncio.run(
+                    ask(
+                        asking,
+                        policy,
+                        todo,
+                        answers,
+                        concurrency=concurrency,
+                        limit=price.limit,
+                        on_answer=advance,
+                    )
+                )
+        finally:
+            engine.close()
+    if left.failed:
+        _say(f"{left.failed:,} failed, the first with: {left.first}")
+    if left.failed or left.unasked:
+        _say(f"{left.failed + left.unasked:,} are left: the same command goes on from there")
+        return 1
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201
