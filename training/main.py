@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from s1_eval.errors import UserError
@@ -30,24 +30,37 @@ def parser() -> argparse.ArgumentParser:
     prm.add_argument("recipe", type=Path, help="a YAML file, training/recipes/nano_prm.yaml")
     prm.add_argument("--output", type=Path, help="checkpoint folder, in place of the recipe's")
     prm.set_defaults(run=_prm)
-    card = commands.add_parser("card", help="measure a nano model and write its model card")
-    card.add_argument("model", help="nano, or the folder that `sft` made of its recipe")
-    card.add_argument("--problems", type=int, default=500, help="how many held-out problems")
+    card = commands.add_parser("card", help="write a model's card")
+    card.add_argument("model", help="nano, or a folder that `sft` made")
+    card.add_argument(
+        "--results",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="records of its evaluation; without, a nano model is measured",
+    )
+    card.add_argument("--problems", type=int, default=500, help="how many, to measure nano on")
     card.set_defaults(run=_card)
     return top
 
 
-def main(argv: Sequence[str] | None = None, evaluation: Evaluation | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    evaluation: Evaluation | None = None,
+    results_of: Callable[[Sequence[Path]], str] | None = None,
+) -> int:
     """Run a command; a user's mistake is its message alone and exit code 2.
 
-    evaluation: the questions of an evaluation task, by its name; `s1_eval.cli.train` gives it.
+    evaluation: the questions of an evaluation task, by its name. results_of: the results in
+    records, as Markdown. `s1_eval.cli.train` gives both.
     """
     args = parser().parse_args(argv)
-    args.evaluation = evaluation
+    args.evaluation, args.results_of = evaluation, results_of
     try:
         code: int | None = args.run(args)
     except UserError as error:
-        print(f"s1-train: {error}", file=sys.stderr)  # noqa: T201
+        if os.environ.get("RANK", "0") == "0":  # one of many processes says it for all
+            print(f"s1-train: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return code or 0
 
@@ -74,11 +87,19 @@ def _prm(args: argparse.Namespace) -> None:
 
 
 def _card(args: argparse.Namespace) -> None:
-    from s1_eval.training.nano import card
+    from s1_eval.training import card
+    from s1_eval.training.nano import card as nano
 
     if args.problems < 2:
         raise UserError(f"--problems={args.problems}: give 2 or more")
-    print(card.write(args.model, args.problems))  # noqa: T201
+    if not args.results and nano.is_nano(args.model):
+        written = nano.write(args.model, args.problems)
+    elif args.results and args.results_of is None:
+        raise UserError("--results needs the installed command: s1-train card …")
+    else:
+        results = args.results_of(args.results) if args.results else ""
+        written = card.write(Path(args.model), results)
+    print(written)  # noqa: T201
 
 
 if __name__ == "__main__":

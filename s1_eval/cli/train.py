@@ -1,10 +1,12 @@
-"""`s1-train`: the command line of training, given the evaluation's own questions, which curation
-keeps out of the training data. The training room itself knows no harness."""
+"""`s1-train`: the command line of training, given what the training room itself doesn't know: the
+evaluation's own questions, which curation keeps out of the training data, and the results in
+records, which a model's card shows."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from s1_eval.training.curation.reference import Reference
 from s1_eval.training.main import main as train
@@ -12,7 +14,7 @@ from s1_eval.training.main import main as train
 
 def main(argv: Sequence[str] | None = None) -> int:
     """See `s1_eval.training.main`."""
-    return train(argv, evaluation_questions)
+    return train(argv, evaluation_questions, results_of)
 
 
 def evaluation_questions(task: str) -> list[Reference]:
@@ -25,6 +27,15 @@ def evaluation_questions(task: str) -> list[Reference]:
         Reference(f"{task} {sample.id}", sample.prompt, about.secret)
         for sample in about.load().samples
     ]
+
+
+def results_of(paths: Sequence[Path]) -> str:
+    """Control, Scaling and Performance of the records in `paths`, as Markdown tables."""
+    from s1_eval.metrics import score
+    from s1_eval.records import read_runs
+    from s1_eval.report.table import markdown
+
+    return markdown(score(read_runs(paths)))
 
 
 if __name__ == "__main__":

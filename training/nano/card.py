@@ -16,6 +16,14 @@ from s1_eval.training.nano.measure import Run, measure
 NORMAL_95 = 1.959964
 
 
+def is_nano(model: str) -> bool:
+    """Whether `model` is the embedded model or was trained on its kind of examples alone."""
+    path = Path(resolve_model(model)) / "training.json"
+    if not path.is_file():
+        return False
+    return "waits" in json.loads(path.read_text())["recipe"]["source"]
+
+
 def write(model: str, n: int) -> Path:
     """Measure `model` on `n` held-out problems and write the card into its folder."""
     path = Path(resolve_model(model)) / "README.md"

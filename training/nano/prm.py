@@ -27,10 +27,10 @@ from s1_eval.methods.budget_forcing import BudgetForcing, answer_text
 from s1_eval.methods.majority_vote import sample
 from s1_eval.methods.scoring import steps_of
 from s1_eval.thinking import Trace
+from s1_eval.training.batches import plan_batches
 from s1_eval.training.examples import IGNORED
 from s1_eval.training.nano.problems import Problem, held_out, judge, training
 from s1_eval.training.recipe import Training, checked, parse, read
-from s1_eval.training.batches import plan_batches
 from s1_eval.training.sft import LIBRARIES, arguments
 from s1_eval.verifiers.formats import NanoPRM
 
