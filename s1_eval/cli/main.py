@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from s1_eval import __version__
-from s1_eval.cli import audit_checker, check, compare, doctor, leaderboard, score, sweep
+from s1_eval.cli import at_k, audit_checker, check, compare, doctor, leaderboard, score, sweep
 from s1_eval.errors import UserError
 
 
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"s1-eval {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (sweep, score, compare, leaderboard, doctor, check, audit_checker):
+    for module in (sweep, score, compare, at_k, leaderboard, doctor, check, audit_checker):
         module.add_parser(commands)
     return top
 

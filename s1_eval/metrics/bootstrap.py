@@ -71,7 +71,16 @@ def draw(tallies: Sequence[Tally], seed: int, resamples: int = RESAMPLES) -> Dra
     epochs = np.array([t.epochs for t in tallies], dtype=np.float64)
     sums = np.array([[*t.correct] for t in tallies] + [[*t.thinking] for t in tallies], dtype=float)
     per_question = (sums / np.concatenate([epochs, epochs])).T
-    drawn = np.empty((resamples, 2 * len(tallies)))
+    drawn = means(per_question, seed, resamples)
+    return Draws(drawn[:, : len(tallies)], drawn[:, len(tallies) :], questions)
+
+
+def means(values: Floats, seed: int, resamples: int = RESAMPLES) -> Floats:
+    """Resampled column means, (resamples, columns). values: (questions, columns)."""
+    import numpy as np
+
+    questions, columns = values.shape
+    drawn = np.empty((resamples, columns))
     random = np.random.default_rng(seed)
     step = max(1, _WEIGHTS_AT_ONCE // questions)
     for start in range(0, resamples, step):
@@ -79,8 +88,8 @@ def draw(tallies: Sequence[Tally], seed: int, resamples: int = RESAMPLES) -> Dra
         picked = random.integers(questions, size=(rows, questions))
         picked += questions * np.arange(rows)[:, None]
         weights = np.bincount(picked.ravel(), minlength=rows * questions).astype(np.float64)
-        drawn[start : start + rows] = weights.reshape(rows, questions) @ per_question / questions
-    return Draws(drawn[:, : len(tallies)], drawn[:, len(tallies) :], questions)
+        drawn[start : start + rows] = weights.reshape(rows, questions) @ values / questions
+    return drawn
 
 
 def control(draws: Draws, points: Sequence[Point], reference: Floats | None = None) -> Floats:

@@ -216,3 +216,17 @@ def test_compare_puts_two_methods_side_by_side(swept, capsys):
     assert "| Difference |" in capsys.readouterr().out
     assert main(["compare", capped, f"{swept}:dvts"]) == 2
     assert "it holds budget_forcing, plain" in capsys.readouterr().err
+
+
+def test_at_k_reads_every_k_from_one_run(tmp_path, capsys):
+    sweep = [*SWEEP[:5], "--method", "majority_vote", "--samples", "4", "--limit", "6"]
+    assert main([*sweep, "--out", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(["at-k", str(tmp_path), "--k", "1,4", "--json"]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    [recorded] = {tuple(row["correct"] for row in rows(tmp_path / "majority_vote_samples=4"))}
+    assert found["at"][1]["metrics"]["maj@k"]["value"] == 100 * sum(recorded) / 6
+    assert main(["at-k", str(tmp_path)]) == 0
+    assert "pass@1[avg-of-4]" in " ".join(capsys.readouterr().out.split())
+    assert main(["at-k", str(tmp_path), "--k", "5"]) == 2
+    assert "choose k from 1 to 4" in capsys.readouterr().err

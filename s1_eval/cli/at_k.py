@@ -1,0 +1,104 @@
+"""`s1-eval at-k`: pass@k, majority@k and best-of-k from one set of samples."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from s1_eval.cli import foreign
+from s1_eval.cli.options import comma_list
+from s1_eval.errors import UserError
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "at-k", help="pass@k (cov@k), maj@k and best-of-k for every k from one set of samples"
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders or files")
+    parser.add_argument(
+        "--k", type=comma_list(int), default=[], metavar="K[,K]", help="default: 1, 2, 4, … and n"
+    )
+    parser.add_argument("--json", action="store_true", help="a JSON list instead of the tables")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument("--resamples", type=int, default=10_000)
+    foreign.add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from s1_eval.metrics.at_k import at_k
+    from s1_eval.records import read_runs
+
+    if args.resamples < 1:
+        raise UserError(f"--resamples {args.resamples}: give 1 or more, e.g. 10000")
+    found = [
+        at_k(run, _grouper(run.task), args.k, args.seed, args.resamples)
+        for run in read_runs(args.paths, foreign.readers(args))
+    ]
+    if args.json:
+        print(json.dumps(found, indent=2, allow_nan=False))  # noqa: T201
+        return 0
+    console = Console()
+    for each in found:
+        _print(each, console)
+    return 0
+
+
+def _grouper(task: str) -> Any:
+    """Equality as the task grades it; of the text where we don't know the task."""
+    from s1_eval.answers import grader
+    from s1_eval.harness.benchmark import BENCHMARKS, SameText, benchmark
+    from s1_eval.methods.majority_vote import group_answers
+
+    known = benchmark(task) if task in BENCHMARKS else None
+    equality = grader(known.grader, **known.strictness) if known else SameText()
+
+    def group(answers: Sequence[str]) -> list[int]:
+        groups = group_answers(equality, list(answers))
+        number = {i: n for n, members in enumerate(groups) for i in members}
+        return [number.get(i, -1) for i in range(len(answers))]
+
+    return group
+
+
+def _print(found: Mapping[str, Any], console: Any) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from s1_eval.report.table import fixed, span
+
+    def shown(metric: Mapping[str, Any]) -> str:
+        return f"{fixed(metric['value'])} {span(metric)}"
+
+    title = (
+        f"{found['model']} on {found['task']}, {found['method']}: {found['questions']} questions, "
+        f"{found['samples']} samples each"
+    )
+    table = Table(title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD)
+    first = found["at"][0]
+    names = [name for name in first["metrics"] if name != "pass@1"]
+    for heading in ("k", *names, *first["differences"], "Generated", "Verifier"):
+        table.add_column(heading, justify="right", overflow="fold")
+    for at in found["at"]:
+        table.add_row(
+            str(at["k"]),
+            *(shown(at["metrics"][name]) for name in names),
+            *(shown(difference) for difference in at["differences"].values()),
+            fixed(at["generated_tokens"], 0),
+            fixed(at["verifier_tokens"], 0),
+        )
+    console.print(table)
+    console.print(
+        Text(
+            f"pass@1[avg-of-{found['samples']}] {shown(first['metrics']['pass@1'])}. Percent and "
+            "points, 95% intervals over questions; pass@k is also known as cov@k. Generated, "
+            "Verifier: mean tokens per question.",
+            "dim",
+        )
+    )

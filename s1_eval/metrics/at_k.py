@@ -1,0 +1,158 @@
+"""What n samples a question say about every k up to n: pass@k (the reference's `cov@k`), majority@k
+(`maj@k`) and best-of-k. The samples are those of `majority_vote` or `best_of_n`, or the epochs of
+any other method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from s1_eval.errors import UserError
+from s1_eval.metrics import bootstrap
+from s1_eval.metrics.pass_at_k import pass_at_k
+from s1_eval.metrics.selection import Samples, Selection, accuracy_at, samples_of
+from s1_eval.records import Run
+
+if TYPE_CHECKING:
+    from s1_eval.metrics.bootstrap import Floats
+
+Grouper = Callable[[Sequence[str]], Sequence[int]]
+"""Equal answers get the same number, unreadable ones -1."""
+
+_SAMPLED = ("majority_vote", "best_of_n")
+_SELECTIONS: Mapping[str, Selection] = {
+    "maj@k": "majority",
+    "best-of-k, weighted": "weighted",
+    "best-of-k, vanilla": "vanilla",
+}
+_PAIRS = (
+    ("maj@k", "pass@1"),
+    ("best-of-k, weighted", "maj@k"),
+    ("best-of-k, weighted", "best-of-k, vanilla"),
+)
+
+
+def at_k(
+    run: Run,
+    group: Grouper,
+    ks: Sequence[int] = (),
+    seed: int = 0,
+    resamples: int = bootstrap.RESAMPLES,
+) -> dict[str, Any]:
+    """The curves of one run: `run_id, model, task, method, questions, samples` and `at`, one object
+    per k, which has `k`, `generated_tokens` and `verifier_tokens` (means per question), and
+    `metrics` and `differences` by name, each as `{value, low, high}` in percent and points.
+
+    ks: default 1, 2, 4, … and n. group: for epochs, whose records say nothing of equality.
+    Raises UserError where there is one sample a question, or a k is out of range.
+    """
+    import numpy as np
+
+    questions = _questions(run, group)
+    n = min(len(samples) for each in questions.values() for samples in each)
+    if n < 2:
+        raise UserError(
+            f"run {run.id} ({run.method}) has one sample a question: take a run of majority_vote "
+            "or best_of_n, or several epochs"
+        )
+    for k in ks:
+        if not 1 <= k <= n:
+            raise UserError(f"k={k} of {n} samples a question: choose k from 1 to {n}")
+    scored = all(samples.scores for each in questions.values() for samples in each)
+    ids = sorted(questions)
+    found = []
+    for k in ks or _powers(n):
+        columns = {
+            name: [_mean(questions[id], f) for id in ids]
+            for name, f in _metrics(k, scored, seed).items()
+        }
+        values = 100 * np.array([*columns.values()]).T
+        found.append({"k": k, **_tokens(run, k), **_summary([*columns], values, seed, resamples)})
+    return {
+        "run_id": run.id,
+        "model": run.model,
+        "task": run.task,
+        "method": run.method,
+        "questions": len(ids),
+        "samples": n,
+        "at": found,
+    }
+
+
+def _questions(run: Run, group: Grouper) -> dict[str, list[Samples]]:
+    """By question: the sample sets of its epochs, or its epochs as one set."""
+    found: dict[str, list[Samples]] = {}
+    if run.method in _SAMPLED:
+        for row in run.rows:
+            found.setdefault(row["sample_id"], []).append(samples_of(row))
+        return found
+    epochs: dict[str, list[Mapping[str, Any]]] = {}
+    for row in run.rows:
+        epochs.setdefault(row["sample_id"], []).append(row)
+    for id, rows in epochs.items():
+        answers = tuple(row["answer"] for row in rows)
+        found[id] = [
+            Samples(
+                answers,
+                tuple(group(answers)),
+                tuple(bool(row["correct"]) for row in rows),
+                tuple(row["thinking_tokens"] for row in rows),
+            )
+        ]
+    return found
+
+
+def _metrics(k: int, scored: bool, seed: int) -> dict[str, Callable[[Samples], float]]:
+    def selected(selection: Selection) -> Callable[[Samples], float]:
+        return lambda samples: accuracy_at(samples, k, selection, seed)
+
+    names = [*_SELECTIONS] if scored else ["maj@k"]
+    return {
+        "pass@1": lambda samples: sum(samples.correct) / len(samples),
+        "pass@k": lambda samples: float(pass_at_k(len(samples), sum(samples.correct), k)),
+        **{name: selected(_SELECTIONS[name]) for name in names},
+    }
+
+
+def _mean(each: Sequence[Samples], metric: Callable[[Samples], float]) -> float:
+    return sum(metric(samples) for samples in each) / len(each)
+
+
+def _powers(n: int) -> list[int]:
+    return sorted({*(1 << i for i in range(n.bit_length())), n})
+
+
+def _tokens(run: Run, k: int) -> dict[str, float]:
+    """Means per question of what k samples cost."""
+    if run.method not in _SAMPLED:
+        mean = sum(row["generated_tokens"] for row in run.rows) / len(run.rows)
+        return {"generated_tokens": k * mean, "verifier_tokens": 0.0}
+    shares = [k / len(row["sample_answers"]) for row in run.rows]
+    return {
+        name: sum(share * row[name] for share, row in zip(shares, run.rows, strict=True))
+        / len(run.rows)
+        for name in ("generated_tokens", "verifier_tokens")
+    }
+
+
+def _summary(
+    names: Sequence[str], values: Floats, seed: int, resamples: int
+) -> dict[str, dict[str, Any]]:
+    """values: (questions, names), in percent."""
+    drawn = dict(zip(names, bootstrap.means(values, seed, resamples).T, strict=True))
+    whole = dict(zip(names, values.mean(axis=0).tolist(), strict=True))
+
+    def entry(value: float, resampled: Floats) -> dict[str, Any]:
+        span = bootstrap.interval(resampled, len(values))
+        low, high = (span.low, span.high) if span else (None, None)
+        return {"value": value, "low": low, "high": high}
+
+    return {
+        "metrics": {name: entry(whole[name], drawn[name]) for name in names},
+        "differences": {
+            f"{one} minus {other}": entry(whole[one] - whole[other], drawn[one] - drawn[other])
+            for one, other in _PAIRS
+            if one in whole
+        },
+    }

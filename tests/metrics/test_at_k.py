@@ -1,0 +1,94 @@
+"""One set of samples answers for every k, whether a method drew them or they are epochs."""
+
+import pytest
+import runs
+
+from s1_eval.errors import UserError
+from s1_eval.metrics.at_k import at_k
+
+
+def same_text(answers):
+    seen = list(dict.fromkeys(answers))
+    return [seen.index(a) for a in answers]
+
+
+def voted(*questions, scores=None):
+    """A run of majority vote; a question is its samples' answers, of which 7 is right."""
+    method = "best_of_n" if scores else "majority_vote"
+    run = runs.run([True] * len(questions), 5, method=method)
+    rows = []
+    for i, (row, answers) in enumerate(zip(run.rows, questions, strict=True)):
+        rows.append(
+            {
+                **row,
+                "generated_tokens": 100,
+                "verifier_tokens": 40 if scores else 0,
+                "sample_answers": list(answers),
+                "sample_groups": same_text(answers),
+                "sample_correct": [a == "7" for a in answers],
+                "sample_thinking_tokens": [5] * len(answers),
+                **({"sample_scores": scores[i]} if scores else {}),
+            }
+        )
+    return type(run)(run.record, rows, None)
+
+
+def values(found, k):
+    return {
+        name: metric["value"]
+        for at in found["at"]
+        if at["k"] == k
+        for name, metric in at["metrics"].items()
+    }
+
+
+def test_pass_and_majority_at_every_power_of_two_and_at_n():
+    found = at_k(voted("7777", "7788", "8888"), same_text)
+    assert [at["k"] for at in found["at"]] == [1, 2, 4]
+    assert values(found, 1)["pass@k"] == values(found, 1)["pass@1"] == pytest.approx(50)
+    assert values(found, 4)["pass@k"] == pytest.approx(100 * 2 / 3)
+    assert values(found, 2)["pass@k"] == pytest.approx(100 * (1 + 5 / 6 + 0) / 3)
+    assert [at["generated_tokens"] for at in found["at"]] == [25, 50, 100]
+
+
+def test_scores_add_both_ways_of_best_of_k_and_the_paired_differences():
+    # Two right ones together outweigh the best one; the majority is wrong.
+    found = at_k(voted("77888", "77888", scores=[[0.6, 0.6, 0.7, 0.1, 0.1]] * 2), same_text, ks=[5])
+    [at] = found["at"]
+    assert {name: m["value"] for name, m in at["metrics"].items()} == {
+        "pass@1": 40,
+        "pass@k": 100,
+        "maj@k": 0,
+        "best-of-k, weighted": 100,
+        "best-of-k, vanilla": 0,
+    }
+    assert at["differences"]["maj@k minus pass@1"] == {"value": -40, "low": -40, "high": -40}
+    assert at["differences"]["best-of-k, weighted minus maj@k"]["value"] == 100
+    assert at["verifier_tokens"] == 40
+
+
+def test_epochs_are_samples():
+    run = runs.run([[True, True, False], [False, False, True]], 5, method="plain")
+    found = at_k(run, same_text)
+    assert found["samples"] == 3
+    assert values(found, 3) == pytest.approx({"pass@1": 50, "pass@k": 100, "maj@k": 50})
+
+
+def test_an_interval_is_over_questions():
+    found = at_k(voted(*["7777"] * 20, *["8888"] * 20), same_text, ks=[4])
+    interval = found["at"][0]["metrics"]["pass@k"]
+    assert 30 < interval["low"] < 40
+    assert 60 < interval["high"] < 70
+
+
+@pytest.mark.parametrize(
+    ("run", "ks", "says"),
+    [
+        (runs.run([True] * 3, 5), (), "one sample a question"),
+        (voted("7788"), (5,), "k=5 of 4 samples"),
+        (voted("7788"), (0,), "k=0 of 4 samples"),
+    ],
+)
+def test_what_cant_be_answered_is_said(run, ks, says):
+    with pytest.raises(UserError, match=says):
+        at_k(run, same_text, ks)
