@@ -29,6 +29,7 @@ def loaded_by(module: str) -> set[str]:
         "s1_eval.engines.table",
         "s1_eval.harness.run",
         "s1_eval.cli.main",
+        "s1_eval.cli.train",
         "s1_eval.training.main",
     ],
 )

@@ -215,9 +215,13 @@ class Pipeline:
 
     def _check(self, variant: Variant) -> None:
         recipe, size = self.recipe, self.recipe.choice.size
-        files = [recipe.choice.traces, recipe.choice.teacher_recorded]
-        files += [given.recorded for given in (recipe.difficulty, recipe.domains) if given]
-        for path in filter(None, files):
+        if recipe.choice.traces and not sources.exists(recipe.choice.traces):
+            raise UserError(
+                f"traces={recipe.choice.traces}: nothing is there; make it with `s1-train traces "
+                "RECIPE --model ENGINE/TEACHER`, or leave the key out"
+            )
+        files = [given.recorded for given in (recipe.difficulty, recipe.domains) if given]
+        for path in filter(None, [recipe.choice.teacher_recorded, *files]):
             sources.local(path)
         if variant != "full" and size > len(self.decontaminated.kept):
             raise UserError(

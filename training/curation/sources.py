@@ -224,12 +224,16 @@ def _sample(drafts: list[dict[str, Any]], limit: int, seed: str) -> list[dict[st
     return [drafts[i] for i in sorted(chosen)]
 
 
+def exists(path: str) -> bool:
+    """Whether a path of a recipe leads anywhere, environment variables filled in."""
+    return Path(os.path.expandvars(path)).expanduser().exists()
+
+
 def local(path: str) -> Path:
-    """A path of a recipe, environment variables filled in. Raises UserError where nothing is."""
-    found = Path(os.path.expandvars(path)).expanduser()
-    if not found.exists():
+    """A path of a recipe. Raises UserError where nothing is."""
+    if not exists(path):
         raise UserError(f"path={path}: nothing is there")
-    return found
+    return Path(os.path.expandvars(path)).expanduser()
 
 
 def digest(path: Path) -> str:

@@ -182,7 +182,7 @@ def test_a_full_disk_is_one_message_and_leaves_no_half_stage(
         ({"difficulty": None}, "the recipe has no difficulty"),
         ({"domains": None}, "28 questions have no domain"),
         ({"traces": None}, "no traces whose length could rank"),
-        ({"traces": "nowhere.jsonl"}, "path=nowhere.jsonl: nothing is there"),
+        ({"traces": "nowhere.jsonl"}, "make it with `s1-train traces RECIPE"),
         ({"sorces": {}}, "no key 'sorces': did you mean 'sources'"),
         ({"sources": {"math": {"revisoin": 1}}}, "no key 'revisoin': did you mean 'revision'"),
         ({"sources": {"math": {}}}, "sources.math: give exactly one of revision"),
