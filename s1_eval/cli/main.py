@@ -8,8 +8,24 @@ import sys
 from collections.abc import Sequence
 
 from s1_eval import __version__
-from s1_eval.cli import at_k, audit_checker, check, compare, doctor, leaderboard, score, sweep
+from s1_eval.cli import (
+    at_k,
+    audit_checker,
+    check,
+    compare,
+    compute_optimal,
+    doctor,
+    leaderboard,
+    score,
+    sweep,
+)
 from s1_eval.errors import UserError
+from s1_eval.thinking.render import printable
+
+COMMANDS = (
+    *(sweep, score, compare, at_k, compute_optimal, leaderboard),
+    *(doctor, check, audit_checker),
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"s1-eval {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (sweep, score, compare, at_k, leaderboard, doctor, check, audit_checker):
+    for module in COMMANDS:
         module.add_parser(commands)
     return top
 
@@ -30,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = args.run(args)
     except UserError as error:
-        print(f"s1-eval: {error}", file=sys.stderr)  # noqa: T201
+        # Names of files and columns come from other people.
+        print(f"s1-eval: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:
         print("s1-eval: interrupted; the same command goes on from here", file=sys.stderr)  # noqa: T201

@@ -46,6 +46,26 @@ def accuracy_vs_generated_tokens(entries: Sequence[Mapping[str, Any]]) -> Figure
     )
 
 
+def strategies(curves: Sequence[Mapping[str, Any]], x: str) -> Figure:
+    """Accuracy of search strategies over `samples` (their width N) or `tokens` (the policy's and
+    the verifier's). curves: see `s1_eval.metrics.strategies`."""
+    label = {
+        "samples": "N (log2 scale)",
+        "tokens": "Mean generated and verifier tokens per question (log2 scale)",
+    }[x]
+    entries = [
+        {
+            **{name: curve[name] for name in ("model", "task")},
+            "method": curve["strategy"],
+            "varied": "samples",
+            "held": {},
+            "points": [{**p, "value": None, "reference": False} for p in curve["points"]],
+        }
+        for curve in curves
+    ]
+    return _figure(entries, lambda point: float(point[x]), label)
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write `path` with the suffixes .png and .svg; the same figure gives the same bytes."""
     path.with_suffix(".png").write_bytes(_render(figure, "png", path.stem, dpi=160))

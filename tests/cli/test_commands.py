@@ -230,3 +230,23 @@ def test_at_k_reads_every_k_from_one_run(tmp_path, capsys):
     assert "pass@1[avg-of-4]" in " ".join(capsys.readouterr().out.split())
     assert main(["at-k", str(tmp_path), "--k", "5"]) == 2
     assert "choose k from 1 to 4" in capsys.readouterr().err
+
+
+def test_compute_optimal_draws_what_search_strategies_gain(tmp_path, capsys):
+    def sweep(out, methods, seed):
+        command = [*SWEEP[:5], "--methods", methods, "--samples", "2", "--limit", "8"]
+        return main([*command, "--seed", seed, "--out", str(tmp_path / out)])
+
+    assert sweep("runs", "majority_vote,sets", "0") == 0
+    assert sweep("estimate", "majority_vote", "1") == 0
+    capsys.readouterr()
+    command = ["compute-optimal", str(tmp_path / "runs"), "--bins", "2"]
+    estimate = ["--difficulty", str(tmp_path / "estimate")]
+    assert main([*command, *estimate, "--json", "--out", str(tmp_path / "out")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["strategy"] for each in found] == ["majority_vote", "sets", "compute-optimal"]
+    assert (tmp_path / "out" / "accuracy_vs_tokens.png").stat().st_size > 10_000
+    assert main([*command, *estimate]) == 0
+    assert "compute-optimal" in " ".join(capsys.readouterr().out.split())
+    assert main([*command, "--difficulty", str(tmp_path / "runs")]) == 2
+    assert "holds 2 runs" in capsys.readouterr().err

@@ -1,0 +1,110 @@
+"""`s1-eval compute-optimal`: the curves of search strategies over their width, and the choice among
+them by difficulty."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from s1_eval.cli import foreign
+from s1_eval.errors import UserError
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "compute-optimal",
+        help="accuracy of search strategies by width and tokens, and of the best choice among them",
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="RUNS", help="folders or files")
+    parser.add_argument(
+        "--difficulty",
+        type=Path,
+        required=True,
+        metavar="RUN",
+        help="samples of the same questions with another seed, to estimate difficulty from; they "
+        "are charged",
+    )
+    parser.add_argument(
+        "--difficulty-by",
+        choices=("oracle", "verifier"),
+        default="oracle",
+        help="pass@1, which takes the right answers, or the verifier's mean score",
+    )
+    parser.add_argument("--bins", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="folder for the pictures")
+    parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
+    parser.add_argument("--seed", type=int, default=0, help="of the folds and the bootstrap")
+    parser.add_argument("--resamples", type=int, default=10_000)
+    foreign.add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from s1_eval.metrics.strategies import curves
+    from s1_eval.records import read_runs
+
+    for name in ("bins", "resamples"):
+        if getattr(args, name) < 1:
+            raise UserError(f"--{name} {getattr(args, name)}: give 1 or more")
+    readers = foreign.readers(args)
+    estimates = read_runs([args.difficulty], readers)
+    if len(estimates) > 1:
+        raise UserError(f"--difficulty {args.difficulty} holds {len(estimates)} runs: give one")
+    found = curves(
+        read_runs(args.paths, readers),
+        estimates[0],
+        args.difficulty_by,
+        args.bins,
+        args.seed,
+        args.resamples,
+    )
+    if args.out:
+        from s1_eval.report import plots
+
+        args.out.mkdir(parents=True, exist_ok=True)
+        for x in ("tokens", "samples"):
+            plots.save(plots.strategies(found, x), args.out / f"accuracy_vs_{x}")
+    if args.json:
+        print(json.dumps(found, indent=2, allow_nan=False))  # noqa: T201
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: Sequence[Mapping[str, Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from s1_eval.report.table import UNDEFINED, fixed, span
+
+    console = Console()
+    widths = sorted({point["samples"] for each in found for point in each["points"]})
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("N", justify="right")
+    for each in found:
+        table.add_column(each["strategy"], justify="right", overflow="fold")
+    for width in widths:
+        row = []
+        for each in found:
+            at = [p for p in each["points"] if p["samples"] == width]
+            row.append(
+                f"{fixed(at[0]['accuracy']['value'])}\n{span(at[0]['accuracy'])}\n"
+                f"{fixed(at[0]['tokens'], 0)} tokens"
+                if at
+                else UNDEFINED
+            )
+        table.add_row(str(width), *row)
+    console.print(table)
+    console.print(
+        Text(
+            "Accuracy in percent, 95% intervals over questions; mean tokens per question, the "
+            "verifier's included, and the estimate's for compute-optimal, which takes in each bin "
+            "of difficulty the strategy that does best on the other half of the questions.",
+            "dim",
+        )
+    )

@@ -1,0 +1,135 @@
+"""The curves of search strategies over their width N, and the compute-optimal choice among them at
+each N. The choice itself stands in `compute_optimal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any, Literal
+
+from s1_eval.errors import UserError
+from s1_eval.metrics import bootstrap
+from s1_eval.metrics.compute_optimal import BINS, Measured, compute_optimal
+from s1_eval.metrics.selection import mean_accuracy_at, samples_of
+from s1_eval.records import Run
+
+Difficulty = Literal["oracle", "verifier"]
+OPTIMAL = "compute-optimal"
+
+
+def curves(
+    runs: Sequence[Run],
+    estimate: Run,
+    by: Difficulty = "oracle",
+    number: int = BINS,
+    seed: int = 0,
+    resamples: int = bootstrap.RESAMPLES,
+) -> list[dict[str, Any]]:
+    """One entry per strategy and one for the compute-optimal choice, the last: `model`, `task`,
+    `strategy` and `points`, one per width N, each with `samples`, `tokens` (policy's and
+    verifier's, mean per question; the choice's include the estimate's), `accuracy` as `{value, low,
+    high}` in percent, and for the choice `chosen`, the strategies by fold and bin.
+
+    A run of best_of_n or majority_vote serves every power of two up to its samples. The choice is
+    made at the widths that two strategies or more have.
+    estimate: samples that no strategy is measured on, whose pass@1 (`oracle`) or mean score
+    (`verifier`) is a question's easiness.
+    Raises UserError on runs of different questions or without a width, or an estimate that is
+    one of them.
+    """
+    if estimate.id in {run.id for run in runs}:
+        raise UserError(
+            f"run {estimate.id} would estimate difficulty from the samples that it is measured on: "
+            "give a run with another --seed"
+        )
+    ids = sorted({row["sample_id"] for row in estimate.rows})
+    levels: dict[int, dict[str, Measured]] = {}
+    for run in runs:
+        if sorted({row["sample_id"] for row in run.rows}) != ids:
+            raise UserError(
+                f"runs {run.id} and {estimate.id} answered different questions: run all on the same"
+            )
+        for name, width, measured in _measured(run, ids):
+            if name in levels.setdefault(width, {}):
+                raise UserError(f"two runs of {name} with {width} samples: give one of them")
+            levels[width][name] = measured
+    easiness, charged = _estimate(estimate, ids, by)
+    points: dict[str, list[dict[str, Any]]] = {}
+    for width, strategies in sorted(levels.items()):
+        for name, measured in strategies.items():
+            points.setdefault(name, []).append(_point(width, measured, seed, resamples))
+        if len(strategies) > 1:
+            found = compute_optimal(strategies, easiness, charged, number=number, seed=seed)
+            measured = Measured(found.accuracy, found.tokens)
+            points.setdefault(OPTIMAL, []).append(
+                {**_point(width, measured, seed, resamples), "chosen": found.strategies}
+            )
+    if OPTIMAL not in points:
+        raise UserError(
+            "no width has two strategies to choose among: give runs of several methods with the "
+            "same --samples"
+        )
+    points[OPTIMAL] = points.pop(OPTIMAL)
+    about = {"model": estimate.model, "task": estimate.task}
+    return [{**about, "strategy": name, "points": each} for name, each in points.items()]
+
+
+def _measured(run: Run, ids: Sequence[str]) -> list[tuple[str, int, Measured]]:
+    """(strategy, width, measured) of every width that the run serves."""
+    tokens = _per_question(run, ids, "generated_tokens", "verifier_tokens")
+    if run.method in ("majority_vote", "best_of_n"):
+        n = min(len(samples_of(row)) for row in run.rows)
+        selection = run.params.get("selection", "majority")
+        name = run.method if selection == "majority" else f"{run.method}, {selection}"
+        found = []
+        for k in (1 << i for i in range(n.bit_length())):
+            accuracy = mean_accuracy_at(run.rows, k, selection)
+            share = [k / n * spent for spent in tokens]
+            found.append((name, k, Measured([accuracy[id] for id in ids], share)))
+        return found
+    width = run.params.get("samples")
+    if not isinstance(width, int):
+        raise UserError(f"run {run.id} of {run.method} has no width: leave it out")
+    return [(run.method, width, Measured(_per_question(run, ids, "correct"), tokens))]
+
+
+def _estimate(run: Run, ids: Sequence[str], by: Difficulty) -> tuple[list[float], list[float]]:
+    """(easiness, tokens charged) per question."""
+    sums: dict[str, list[float]] = {id: [] for id in ids}
+    for row in run.rows:
+        if by == "verifier":
+            scores = samples_of(row).scores
+            if scores is None:
+                raise UserError(
+                    f"run {run.id} of {run.method} has no verifier's scores: give one of "
+                    "best_of_n, or --difficulty-by oracle"
+                )
+            sums[row["sample_id"]] += scores
+        elif "sample_correct" in row:
+            sums[row["sample_id"]] += map(float, samples_of(row).correct)
+        else:
+            sums[row["sample_id"]].append(float(row["correct"]))
+    spent = ("generated_tokens", *(("verifier_tokens",) if by == "verifier" else ()))
+    return [fmean(sums[id]) for id in ids], _per_question(run, ids, *spent)
+
+
+def _per_question(run: Run, ids: Sequence[str], *fields: str) -> list[float]:
+    """The sum of the fields, mean over a question's epochs."""
+    found: dict[str, list[float]] = {}
+    for row in run.rows:
+        found.setdefault(row["sample_id"], []).append(sum(float(row[name]) for name in fields))
+    return [fmean(found[id]) for id in ids]
+
+
+def _point(width: int, measured: Measured, seed: int, resamples: int) -> dict[str, Any]:
+    import numpy as np
+
+    percent = 100 * np.array([measured.accuracy], dtype=float).T
+    span = bootstrap.interval(bootstrap.means(percent, seed, resamples)[:, 0], len(percent))
+    accuracy: Mapping[str, float | None] = {
+        "value": float(percent.mean()),
+        "low": span.low if span else None,
+        "high": span.high if span else None,
+    }
+    return {"samples": width, "tokens": fmean(measured.tokens), "accuracy": accuracy}
