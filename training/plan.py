@@ -111,21 +111,17 @@ def sizes(config: Any, lora: Lora | None = None) -> Sizes:
 def memory(config: Any, training: Training, found: Sizes, tokens: int, processes: int) -> Memory:
     """Of one GPU that works on `tokens` tokens at a time, one of `processes` that share the
     model by FSDP2. `found` is of the same configuration."""
-    hidden, layers = config.hidden_size, config.num_hidden_layers
-    inner, heads = config.intermediate_size, config.num_attention_heads
-    key_value = config.num_key_value_heads * hidden // heads
     learned = found.adapters or found.total
     state = learned * (FULL + FULL + 2 * FULL) // processes
     if found.adapters:
         state += found.total * HALF
-    # Of one layer: what its backward pass needs, and the gradients alive at its MLP.
-    kept = HALF * tokens * (4 * inner + 17 * hidden + 6 * key_value)
-    gradients = HALF * tokens * (3 * inner + hidden)
+    kept, gradients = layer_activations(config, tokens)
     if training.attention == "eager":
-        kept += heads * tokens**2 * (FULL + HALF)
-    saved = layers * (HALF * tokens * hidden if training.gradient_checkpointing else kept)
+        kept += config.num_attention_heads * tokens**2 * (FULL + HALF)
+    hidden = tokens * config.hidden_size
+    saved = config.num_hidden_layers * (HALF * hidden if training.gradient_checkpointing else kept)
     layer = gradients + (kept if training.gradient_checkpointing else 0)
-    head = FULL * (HEAD_TILE + tokens * hidden + (0 if found.adapters else found.tail))
+    head = FULL * (HEAD_TILE + hidden + (0 if found.adapters else found.tail))
     if processes > 1:
         layer += 4 * HALF * found.layer
         head += HALF * (2 * found.layer + found.tail)
@@ -133,6 +129,17 @@ def memory(config: Any, training: Training, found: Sizes, tokens: int, processes
         layer += HALF * found.layer
         head += HALF * found.total
     return Memory(state, saved, max(layer, head))
+
+
+def layer_activations(config: Any, tokens: int) -> tuple[int, int]:
+    """Bytes of one decoder layer in bfloat16: (kept for its backward pass, gradients alive at its
+    MLP)."""
+    hidden, inner = config.hidden_size, config.intermediate_size
+    key_value = config.num_key_value_heads * hidden // config.num_attention_heads
+    return (
+        HALF * tokens * (4 * inner + 17 * hidden + 6 * key_value),
+        HALF * tokens * (3 * inner + hidden),
+    )
 
 
 def checkpoint_bytes(found: Sizes, training: Training) -> tuple[int, int]:

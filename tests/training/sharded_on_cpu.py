@@ -1,4 +1,4 @@
-"""`s1-train` with accelerate's FSDP2 on CPU processes: `python sharded_on_cpu.py sft RECIPE …` under
+"""`s1-train` with accelerate's FSDP2 on CPU processes: `python sharded_on_cpu.py sft RECIPE` under
 `torch.distributed.run`.
 
 accelerate takes FSDP up on several accelerators only. Here CPU processes pass for such, and
