@@ -73,11 +73,11 @@ def pool(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def curate(tmp_path: Path) -> Callable[..., int]:
-    """`s1-train curate` with a recipe of this data; its exit code."""
+    """`s1-train curate`, or another command, with a recipe of this data; its exit code."""
 
-    def run(recipe: Mapping[str, Any], *options: str) -> int:
+    def run(recipe: Mapping[str, Any], *options: str, command: str = "curate") -> int:
         path = tmp_path / "recipe.yaml"
         path.write_text(yaml.safe_dump(dict(recipe), sort_keys=False))
-        return main(["curate", str(path), *options], EVALUATION.__getitem__)
+        return main([command, str(path), *options], EVALUATION.__getitem__)
 
     return run

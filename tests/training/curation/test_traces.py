@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from s1_eval.engines.table import open_engine
@@ -74,6 +75,24 @@ def test_answers_to_something_else_are_not_mixed(questions, tmp_path, capsys):
     assert traces(questions, out, "--limit", "1") == 0
     assert traces(questions, out, "--seed", "1") == 2
     assert "seed is 0 there and 1 now: choose another file" in capsys.readouterr().err
+
+
+def test_a_recipes_questions_get_the_traces_that_it_then_draws_from(questions, tmp_path, curate):
+    recipe = {
+        "sources": {"nano": {"path": str(questions), "question": "question", "domain": "id"}},
+        "evaluation": [],
+        "traces": str(tmp_path / "traces.jsonl"),
+        "size": 2,
+        "output": str(tmp_path / "out"),
+    }
+    assert curate(recipe, "--variant", "longest") == 2
+    options = ("--model", "s1_hf/nano", "-S", "max_tokens=200")
+    assert curate(recipe, *options, command="traces") == 0
+    assert curate(recipe, "--variant", "longest") == 0
+    drawn = pq.read_table(tmp_path / "out" / "longest-seed0" / "examples.parquet").to_pylist()
+    lengths = sorted(row["thinking_tokens"] for row in read_answers(tmp_path / "traces.jsonl"))
+    assert sorted(row["thinking_tokens"] for row in drawn) == lengths[-2:]
+    assert all(row["thinking"].startswith("S=") for row in drawn)
 
 
 def asked(engine, prompts, path, asking=NANO, **options):
