@@ -18,7 +18,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """--tokenizer, --regrade, --columns, --skip-bad."""
     from s1_eval.answers import GRADERS
 
-    group = parser.add_argument_group("other people's logs (lm-eval files, JSONL, JSON, CSV)")
+    group = parser.add_argument_group(
+        "other people's logs (Inspect logs, lm-eval files, JSONL, JSON, CSV)"
+    )
     group.add_argument("--tokenizer", metavar="MODEL", help="counts the tokens of recorded texts")
     group.add_argument(
         "--regrade", choices=sorted(GRADERS), help="grade the recorded answers again by this"
@@ -55,8 +57,12 @@ def readers(args: argparse.Namespace) -> tuple[Reader, ...]:
 def _counter(model: str) -> Callable[[str], int]:
     from transformers import AutoTokenizer
 
+    from s1_eval.engines.models import resolve_model
+
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
+        tokenizer = AutoTokenizer.from_pretrained(
+            resolve_model(model) if model == "nano" else model
+        )
     except (OSError, ValueError) as error:
         raise UserError(f"--tokenizer {model}: {str(error)[:300]}") from error
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False))

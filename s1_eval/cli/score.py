@@ -1,4 +1,5 @@
-"""`s1-eval score`: Control, Scaling and Performance of runs that any harness left."""
+"""`s1-eval score`: Control, Scaling and Performance of runs that any harness left, and the audit of
+their budgets."""
 
 from __future__ import annotations
 
@@ -41,8 +42,16 @@ def run(args: argparse.Namespace) -> int:
         write(runs, args.out, entries)
     if args.json:
         print(json.dumps(entries, indent=2, allow_nan=False))  # noqa: T201
-    else:
-        _print(entries)
+        return 0
+    from rich.console import Console
+
+    from s1_eval.report import audit
+
+    _print(entries)
+    print()  # noqa: T201
+    audit.render(entries, Console())
+    hint = f"report.html with plots: {args.out}" if args.out else "Plots: add --out FOLDER"
+    Console(stderr=True).print(hint, markup=False)
     return 0
 
 

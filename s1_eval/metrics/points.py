@@ -105,7 +105,8 @@ def scaling(points: Sequence[Point]) -> Value:
     if not near:
         return Value(value)
     _, one, other = min(near, key=lambda found: found[0])
-    more = f" and {len(near) - 1} more pairs" if len(near) > 1 else ""
+    others = len(near) - 1
+    more = f" and {others} more pair{'s' if others > 1 else ''}" if others else ""
     note = (
         f"unstable: {_pair(one, other)} have nearly the same mean thinking tokens "
         f"({float(one.thinking):.6g} and {float(other.thinking):.6g}){more}"

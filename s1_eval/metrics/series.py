@@ -91,11 +91,11 @@ class Series:
 
 def describe(name: str, held: Mapping[str, Any]) -> str:
     """`name` and what is held, on one printable line."""
-    return ", ".join([name, *(f"{key}={shown(value)}" for key, value in held.items())])
+    return ", ".join([name, *(f"{shown(key)}={shown(value)}" for key, value in held.items())])
 
 
 def shown(value: Any) -> str:
-    """A setting on one printable line."""
+    """A setting, or its name, on one printable line."""
     return value if isinstance(value, str) and value.isprintable() else json.dumps(value)
 
 

@@ -1,6 +1,6 @@
 """Other people's results as sample records: lm-eval sample files of tasks that are not ours (the s1
-fork, or stock lm-eval with a reasoning model), and tables (JSONL, JSON, CSV) whose columns the user
-names. What a file does not say is asked for, never guessed.
+fork, or stock lm-eval with a reasoning model), Inspect logs of other tasks, and tables (JSONL,
+JSON, CSV) whose columns the user names. What a file does not say is asked for, never guessed.
 """
 
 from __future__ import annotations
@@ -11,13 +11,22 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.records.lines import parse, read_lines
-from s1_eval.records.readers import READERS, Located, Reader, read_lm_eval
+from s1_eval.records.foreign_inspect import recorded
+from s1_eval.records.lines import MAX_LINE, parse, read_lines
+from s1_eval.records.readers import (
+    READERS,
+    Located,
+    Reader,
+    read_inspect,
+    read_lm_eval,
+    read_ours,
+)
 from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS
 
 ENDS = ("</think>", "<|im_start|>answer")
@@ -96,24 +105,35 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, Source]:
 
 
 def readers(told: Told) -> tuple[Reader, ...]:
-    """`READERS`, with lm-eval files of any origin, and tables if columns are named."""
-    mine = []
-    for reader in READERS:
-        if reader.read is read_lm_eval:
-            reader = Reader(reader.looks_for, reader.sniff, lambda path: _lm_eval(path, told))
-        mine.append(reader)
+    """`READERS`, with Inspect logs and lm-eval files of any origin, and tables if columns are
+    named."""
+    mine = [replace(reader, read=partial(_READ[reader.read], told)) for reader in READERS]
     if told.columns:
         mine.append(
             Reader(
                 "tables (*.jsonl, *.json, *.csv)",
                 lambda path: path.suffix in _TABLES and not path.name.startswith("results_"),
-                lambda path: _table(path, told),
+                partial(_table, told),
             )
         )
     return tuple(mine)
 
 
-def _table(path: Path, told: Told) -> Iterator[Located]:
+def _ours(told: Told, path: Path) -> Iterator[Located]:
+    return read_ours(path, told.on_bad)
+
+
+def _inspect(told: Told, path: Path) -> Iterator[Located]:
+    def other(log: Any, sample: Any, where: str) -> Located:
+        given = recorded(log, sample)
+        row = sample.model_dump(mode="json") if told.columns else {}
+        given.update({n: source.of(row, path, where) for n, source in told.columns.items()})
+        return _located(given, path, where, "inspect", told)
+
+    return read_inspect(path, other)
+
+
+def _table(told: Told, path: Path) -> Iterator[Located]:
     for where, row in _rows(path, told):
         given = {name: source.of(row, path, where) for name, source in told.columns.items()}
         yield _located(given, path, where, "table", told)
@@ -124,6 +144,7 @@ def _rows(path: Path, told: Told) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for number, row in read_lines(path, told.on_bad):
             yield f"{path} line {number}", row
     elif path.suffix == ".csv":
+        csv.field_size_limit(MAX_LINE)  # transcripts are longer than the module expects
         with path.open(encoding="utf-8", newline="") as file:
             try:
                 for number, cells in enumerate(csv.DictReader(file, strict=True), 1):
@@ -142,7 +163,7 @@ def _rows(path: Path, told: Told) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield f"{path} row {number}", row
 
 
-def _lm_eval(path: Path, told: Told) -> Iterator[Located]:
+def _lm_eval(told: Told, path: Path) -> Iterator[Located]:
     """Our own lines as they are; others are put together from what lm-eval recorded."""
     first = next(read_lines(path, told.on_bad), None)
     if first is None or "run_id" in first[1]:
@@ -199,6 +220,14 @@ def _results(path: Path) -> Mapping[str, Any]:
     if beside is None or not beside.is_file():
         return {}
     return parse(beside.read_bytes(), str(beside))
+
+
+_READ: Mapping[Any, Callable[[Told, Path], Iterator[Located]]] = {
+    read_ours: _ours,
+    read_inspect: _inspect,
+    read_lm_eval: _lm_eval,
+}
+"""What reads the files of our own readers once there is more to be told."""
 
 
 def _located(given: dict[str, Any], path: Path, where: str, harness: str, told: Told) -> Located:

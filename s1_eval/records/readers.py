@@ -222,13 +222,22 @@ def _looked_for(readers: Sequence[Reader]) -> str:
     return "; ".join(reader.looks_for for reader in readers)
 
 
-def _read_ours(path: Path) -> Iterator[Located]:
+def read_ours(path: Path, on_bad: Callable[[UserError], None] | None = None) -> Iterator[Located]:
+    """The rows of a run of ours. on_bad: see `read_lines`."""
     beside = path.with_name(RUN)
     if not beside.is_file():
         raise UserError(f"{path} has no {RUN} beside it: copy the run's whole folder")
     run = parse(beside.read_bytes(), str(beside))
     validate_run(run, str(beside))
-    for number, row in read_lines(path):
+
+    def skip(error: UserError) -> None:
+        if on_bad is None:
+            raise error
+        on_bad(error)
+        if "planned_samples" in run:  # `collect` refuses a run that has fewer
+            run["planned_samples"] -= 1
+
+    for number, row in read_lines(path, skip):
         where = f"{path} line {number}"
         if row.get("run_id") != run["run_id"]:
             raise UserError(f"{where}: run_id is {row.get('run_id')!r:.50}, {RUN} says otherwise")
@@ -251,7 +260,11 @@ def read_lm_eval(path: Path) -> Iterator[Located]:
             yield Located(epoch, str(path), where, epoch.pop("run", None))
 
 
-def _read_inspect(path: Path) -> Iterator[Located]:
+def read_inspect(
+    path: Path, other: Callable[[Any, Any, str], Located] | None = None
+) -> Iterator[Located]:
+    """The rows that our Inspect tasks scored. other: makes a row of a sample that they did not,
+    from the log's header, the sample, and where it stands; without it that is refused."""
     from inspect_ai.log import read_eval_log, read_eval_log_samples
 
     try:
@@ -281,6 +294,9 @@ def _read_inspect(path: Path) -> Iterator[Located]:
             for score in (sample.scores or {}).values()
             if score.metadata and isinstance(score.metadata.get(KEY), dict)
         ]
+        if not records and other is not None:
+            yield other(log, sample, where)
+            continue
         if not records:
             raise UserError(
                 f"{where} has no sample record: it was not scored by an s1_eval task; run it with "
@@ -301,10 +317,8 @@ def _is_inspect(path: Path) -> bool:
 
 
 READERS: tuple[Reader, ...] = (
-    Reader(
-        f"our records ({SAMPLES} with {RUN} beside it)", lambda p: p.name == SAMPLES, _read_ours
-    ),
-    Reader("Inspect logs (*.eval, or *.json)", _is_inspect, _read_inspect),
+    Reader(f"our records ({SAMPLES} with {RUN} beside it)", lambda p: p.name == SAMPLES, read_ours),
+    Reader("Inspect logs (*.eval, or *.json)", _is_inspect, read_inspect),
     Reader(
         "lm-eval sample files (samples_<task>_<time>.jsonl)",
         lambda p: p.name.startswith("samples_") and p.suffix == ".jsonl",

@@ -8,6 +8,7 @@ from typing import Any
 
 from s1_eval.metrics.gate import ALLOWANCES, Comparison, Tolerance
 from s1_eval.metrics.paired import POWER
+from s1_eval.metrics.series import shown
 from s1_eval.report.table import UNDEFINED, escape, fixed, line
 
 _HEADINGS = (
@@ -74,7 +75,7 @@ def _differences(comparisons: Sequence[Comparison]) -> list[str]:
         "The run records also differ in:",
         "",
         *(
-            f"- {escape(name)}: {escape(_short(old))} → {escape(_short(new))}"
+            f"- {escape(shown(name))}: {escape(_short(old))} → {escape(_short(new))}"
             for (name, _), (old, new) in found.items()
         ),
     ]

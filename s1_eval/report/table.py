@@ -21,13 +21,15 @@ HEADINGS = (
     "Control %",
     "Scaling",
     "Performance %",
+    "Cross-fitted %",
     "Thinking tokens",
     "No answer %",
 )
 UNDEFINED = "—"
 LEGEND = (
     "Control: runs that keep within their limit. Scaling: points per doubling of thinking tokens. "
-    "Performance: best accuracy. In brackets: 95% intervals, bootstrapped over questions."
+    "Performance: best accuracy. Cross-fitted: the best run picked on one half of the questions, "
+    "scored on the other. In brackets: 95% intervals, bootstrapped over questions."
 )
 
 _DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -87,12 +89,12 @@ def render(entries: Sequence[Mapping[str, Any]], console: Console) -> None:
             padding=(0, 0 if narrow else 1, 0, 0),
         )
         for i, heading in enumerate(HEADINGS):
-            if narrow and heading == "Varied":  # stands under the method
+            if narrow and heading in ("Varied", "Runs"):  # the first stands under the method
                 continue
-            name = heading.replace(" ", "\n") if narrow else heading
+            name = heading.replace(" ", "\n").replace("-", "-\n") if narrow else heading
             grid.add_column(name, justify="left" if i < 2 else "right", overflow="fold")
-        for method, varied, *others in table.rows:
-            first = [Cell(method.main, varied.main)] if narrow else [method, varied]
+        for method, varied, count, *others in table.rows:
+            first = [Cell(method.main, varied.main)] if narrow else [method, varied, count]
             grid.add_row(
                 *(
                     Text(f"{c.main}{c.mark}\n{c.detail}".rstrip() if narrow else str(c))
@@ -160,6 +162,7 @@ def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
             cell(entry["control"], 0),
             cell(entry["scaling"]),
             cell(entry["performance"]),
+            Cell(fixed(entry["performance"]["cross_fitted"])),
             Cell(fixed(entry["mean_thinking_tokens"], 0)),
             Cell(fixed(entry["unanswered"])),
         )

@@ -65,3 +65,16 @@ def test_names_from_records_stay_inert_in_markdown(tmp_path, capsys):
     new = write(tmp_path / "b", [True] * 5, task=evil, dtype="x")
     assert check(new, old) == 0
     assert r"\<img src=x\>\|\`" in capsys.readouterr().out
+
+
+def test_names_of_files_and_settings_never_drive_the_terminal(tmp_path, capsys):
+    escape = "\x1b[31m"
+    same = {"method_params": {f"{escape}x": 1}, "task": "toy"}
+    old = write(tmp_path / f"a{escape}", [True] * 5, **same)
+    new = write(tmp_path / "b", [True] * 5, **same, versions={f"{escape}v": "1"})
+    assert check(new, old) == 0
+    (tmp_path / f"a{escape}" / "samples.jsonl").write_text("broken\n")
+    assert check(new, old) == 2
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    assert "a\\x1b[31m/samples.jsonl line 1 is not JSON" in said.err

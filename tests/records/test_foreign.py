@@ -4,9 +4,10 @@ is missing and the option that tells it."""
 import json
 
 import pytest
+import runs
 
 from s1_eval.errors import UserError
-from s1_eval.records import read_runs
+from s1_eval.records import RunWriter, read_runs
 from s1_eval.records.foreign import Told, parse_columns, readers, split
 
 TABLE = ["sample_id=id", "correct=grade:A", "answered=grade:A|B", "thinking_tokens=used"]
@@ -180,3 +181,28 @@ def test_a_cut_transcript_without_a_limit_asks_for_the_limit(tmp_path):
         read(path, *columns, count=words)
     [run] = read(path, *columns, "most_tokens=limit", count=words)
     assert run.rows[0]["exit_reason"] == "context"
+
+
+def test_a_damaged_line_of_a_run_of_ours_is_named_and_skipped_too(tmp_path):
+    record = runs.record(planned_samples=3)
+    with RunWriter(tmp_path, record) as writer:
+        for i in range(3):
+            writer.append(runs.row(record, f"q{i}"))
+    path = tmp_path / "samples.jsonl"
+    first, second, third, end = path.read_text().split("\n")
+    path.write_text("\n".join([first, second[:50], third, end]))
+    with pytest.raises(UserError, match="line 2 is not JSON"):
+        read(path)
+    said = []
+    [run] = read(path, on_bad=said.append)
+    assert [row["sample_id"] for row in run.rows] == ["q0", "q2"]
+    assert "line 2 is not JSON" in str(said[0])
+
+
+def test_a_csv_may_hold_long_transcripts(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(f"id,text,grade\n1,<think>{'so ' * 60_000}</think>7,A\n")
+    [run] = read(
+        path, "sample_id=id", "transcript=text", "correct=grade:A", *TOLD[1:4], count=words
+    )
+    assert run.rows[0]["thinking_tokens"] == 60_000
