@@ -68,13 +68,18 @@ class Pipeline:
         return Stages(self.output / "stages")
 
     @cached_property
+    def versions(self) -> dict[str, dict[str, Any]]:
+        """What says which rows of each source are read."""
+        return {name: sources.version(name, s) for name, s in self.recipe.sources.items()}
+
+    @cached_property
     def collected(self) -> dict[str, Stage]:
         """Stage 1, by source."""
         seed, found = self.recipe.choice.seed, {}
         for name, settings in self.recipe.sources.items():
             inputs = {
                 "source": name,
-                "version": sources.version(name, settings),
+                "version": self.versions[name],
                 "columns": settings.columns(),
                 "grader": settings.grader,
                 "limit": settings.limit,

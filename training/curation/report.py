@@ -159,10 +159,8 @@ def write(
             "evaluation": pipeline.recipe.evaluation,
             "keep": dict(pipeline.recipe.keep),
             "sources": {
-                name: {"stage": stage.fingerprint, **sources.version(name, settings)}
-                for (name, settings), stage in zip(
-                    pipeline.recipe.sources.items(), pipeline.collected.values(), strict=True
-                )
+                name: {"stage": stage.fingerprint, **pipeline.versions[name]}
+                for name, stage in pipeline.collected.items()
             },
             "stages": {step.name: step.fingerprint for step in steps},
             "notes": made_of.notes,

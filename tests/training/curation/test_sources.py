@@ -201,3 +201,32 @@ def test_a_source_that_can_not_be_is_refused(name, settings, message):
 def test_settings_that_fit_nothing_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         Settings(**settings)
+
+
+def test_the_hub_is_asked_for_each_part_at_the_commit(monkeypatch):
+    asked = []
+
+    def load_dataset(*args, **options):
+        asked.append((*args, *options.values()))
+        return [HUB["agieval"][0]]
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    commit = "0123456789" * 4
+    assert len(list(collect("agieval", Settings(revision=commit), seed=0))) == 16
+    assert asked[0] == ("baber/agieval", "sat_en", "test", True, commit)
+    assert asked[-1] == ("baber/agieval", "math_agieval", "few_shot", True, commit)
+    assert len(asked) == 16
+
+
+def test_files_are_read_in_place_of_a_loading_script(monkeypatch):
+    asked = {}
+
+    def load_dataset(kind, **options):
+        asked.update(options, kind=kind)
+        return [HUB["livecodebench"][0]]
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    list(collect("livecodebench", Settings(revision="c" * 40), seed=0))
+    folder = f"hf://datasets/livecodebench/code_generation_lite@{'c' * 40}"
+    assert asked["kind"] == "json"
+    assert asked["data_files"] == [f"{folder}/test{n}.jsonl" for n in ("", 2, 3)]
