@@ -70,7 +70,7 @@ def _key_value(text: str) -> tuple[str, Any]:
 
 
 def _curate(args: argparse.Namespace) -> None:
-    from s1_eval.training.curation import recipe, report
+    from s1_eval.training.curation import recipe, report, variants
     from s1_eval.training.curation.pipeline import Pipeline
 
     loaded = recipe.load(args.recipe)
@@ -78,7 +78,7 @@ def _curate(args: argparse.Namespace) -> None:
         loaded = replace(loaded, choice=replace(loaded.choice, seed=args.seed))
     output = args.output or Path(loaded.choice.output)
     pipeline = Pipeline(loaded, output, _evaluation(args), _say)
-    steps = pipeline.run(args.variant, args.sampler)
+    steps = variants.run(pipeline, args.variant, args.sampler)
     folder, written = report.write(pipeline, steps, args.variant, args.sampler)
     written.show()
     print(folder)  # noqa: T201

@@ -1,4 +1,4 @@
-"""The stages in their order, each from disk where it is there already, and what came of them."""
+"""The stages up to the draw, each from disk where it is there already."""
 
 from __future__ import annotations
 
@@ -8,24 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from s1_eval.engines.models import resolve_model
-from s1_eval.engines.table import parse_model
-from s1_eval.errors import UserError
-from s1_eval.training.curation import diversity, domains, recorded, sources
-from s1_eval.training.curation.asking import ask_all, read_answers, slug
+from s1_eval.training.curation import models, recorded, sources
+from s1_eval.training.curation.asking import read_answers, slug
 from s1_eval.training.curation.decontaminate import Asked, Decision, decontaminate
-from s1_eval.training.curation.diversity import Candidate, Sampler
 from s1_eval.training.curation.grades import Attempt, grade
 from s1_eval.training.curation.quality import fault
 from s1_eval.training.curation.question import columns
 from s1_eval.training.curation.recipe import Curation, Model
 from s1_eval.training.curation.reference import Evaluation
 from s1_eval.training.curation.stages import Stage, Stages
-
-Variant = Literal["s1", "random", "diverse", "longest", "full"]
-VARIANTS: tuple[Variant, ...] = ("s1", "random", "diverse", "longest", "full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +48,7 @@ class Step:
 
 @dataclass
 class Pipeline:
-    """One recipe with one output folder. `run` is the whole; `decontaminated` what `s1-train
-    traces` asks about."""
+    """One recipe with one output folder: what is left after each stage up to the draw."""
 
     recipe: Curation
     output: Path
@@ -91,7 +83,7 @@ class Pipeline:
                 columns(),
                 partial(_rows, name, settings, seed),
             )
-            self.say(_said(f"collect {name}", len(found[name].rows), found[name].reused))
+            self.say(said(f"collect {name}", len(found[name].rows), found[name].reused))
         return found
 
     @cached_property
@@ -184,194 +176,36 @@ class Pipeline:
             inputs["recorded"] = self._file(difficulty.recorded)
             note = f"recorded grades ({Path(difficulty.recorded).name}), no model was run"
         else:
-            inputs["models"] = [self._about(model) for model in difficulty.models]
+            inputs["models"] = [
+                models.about(model, self.recipe.choice.seed) for model in difficulty.models
+            ]
             note = "graded by our checker: " + ", ".join(m.model for m in difficulty.models)
 
         def decide() -> Iterator[Decision]:
             grades = (
-                recorded.grades(sources.local(difficulty.recorded), ids)
+                list(recorded.grades(sources.local(difficulty.recorded), ids).items())
                 if difficulty.recorded
-                else {m.model: self._graded(m, before.kept) for m in difficulty.models}
+                else [(m.model, self._graded(m, before.kept)) for m in difficulty.models]
             )
             for id in ids:
-                solved = [model for model, right in grades.items() if right[id]]
-                if all(right[id] is None for right in grades.values()):
+                solved = [model for model, right in grades if right[id]]
+                if all(right[id] is None for _, right in grades):
                     yield Decision(id, "", "no checker could decide")
                 else:
                     yield Decision(id, "solved" if solved else "", ", ".join(solved))
 
         return self._decided("difficulty", inputs, before.kept, decide, (note,))
 
-    def run(self, variant: Variant, sampler: Sampler) -> list[Step]:
-        """Every stage of a variant in order; the last one is the draw. Raises UserError where
-        the recipe lacks what the variant needs, before any model is asked."""
-        self._check(variant)
-        steps = [self.decontaminated, self.traced]
-        if variant != "full":
-            steps.append(self.sound)
-        if variant == "s1":
-            steps.append(self.difficult)
-        return [*steps, self._drawn(steps[-1], variant, sampler)]
-
     def questions(self) -> Iterator[tuple[str, str]]:
         """(id, question) of what decontamination left."""
         texts = self.column("question")
         return ((self.ids[row], texts[row]) for row in self.decontaminated.kept)
 
-    def _check(self, variant: Variant) -> None:
-        recipe, size = self.recipe, self.recipe.choice.size
-        if recipe.choice.traces and not sources.exists(recipe.choice.traces):
-            raise UserError(
-                f"traces={recipe.choice.traces}: nothing is there; make it with `s1-train traces "
-                "RECIPE --model ENGINE/TEACHER`, or leave the key out"
-            )
-        files = [given.recorded for given in (recipe.difficulty, recipe.domains) if given]
-        for path in filter(None, [recipe.choice.teacher_recorded, *files]):
-            sources.local(path)
-        if variant != "full" and size > len(self.decontaminated.kept):
-            raise UserError(
-                f"size={size}: only {len(self.decontaminated.kept)} questions are left after "
-                "decontamination; give less, or more sources"
-            )
-        if variant == "s1" and recipe.difficulty is None:
-            raise UserError(
-                "the recipe has no difficulty: give difficulty: {models: [{model: s1_vllm/…}, …]}, "
-                "or a --variant that ignores it (random, diverse, longest, full)"
-            )
-        by_domain = variant in ("s1", "diverse")
-        own = self.column("domain") if by_domain and recipe.domains is None else []
-        if missing := [row for row in self.decontaminated.kept if own and not own[row]]:
-            raise UserError(
-                f"{len(missing)} questions have no domain: give domains: {{models: [{{model: …}}]}}"
-                " or domains: {recorded: FILE}, or --variant random or longest"
-            )
-        by_length = variant in ("s1", "longest") and recipe.choice.length == "thinking_tokens"
-        if by_length and self.traces is None:
-            raise UserError(
-                "there are no traces whose length could rank questions: give traces: FILE (see "
-                "`s1-train traces`), or length: solution_words"
-            )
-
-    def _drawn(self, before: Step, variant: Variant, sampler: Sampler) -> Step:
-        size, seed = self.recipe.choice.size, self.recipe.choice.seed
-        if variant == "full":
-            return Step("draw", before.kept, (), before.fingerprint, False)
-        candidates, notes = self._candidates(before, variant)
-        label = f"{sampler} sampler" if variant == "s1" else variant
-        if variant == "s1":
-            keep = self.recipe.keep
-            chosen = diversity.s1(candidates, size, seed, keep, sampler)
-            notes = (*notes, f"kept before the draw: {len(diversity.kept(candidates, keep))}")
-        elif variant == "random":
-            chosen = diversity.uniform(candidates, size, seed)
-        elif variant == "diverse":
-            chosen = diversity.diverse(candidates, size, seed)
-        else:
-            chosen = diversity.longest(candidates, size)
-        taken = {c.id for c in chosen}
-        kept = tuple(row for row in before.kept if self.ids[row] in taken)
-        dropped = tuple(
-            (Decision(self.ids[row], "not drawn", f"{label}, seed {seed}"), row)
-            for row in before.kept
-            if self.ids[row] not in taken
-        )
-        return Step("draw", kept, dropped, before.fingerprint, False, notes)
-
-    def _candidates(
-        self, before: Step, variant: Variant
-    ) -> tuple[list[Candidate], tuple[str, ...]]:
-        by_length = variant in ("s1", "longest")
-        by_domain = variant in ("s1", "diverse")
-        lengths, notes = self._lengths(before) if by_length else ({}, ())
-        placed: Mapping[str, str] = {}
-        if by_domain:
-            placed, more = self._domains(before)
-            notes = (*notes, *more)
-        right: Mapping[str, bool | None] = {}
-        if variant == "s1":
-            right, more = self._teacher(before)
-            notes = (*notes, *more)
-        names = self.column("source")
-        return [
-            Candidate(id, names[row], placed.get(id, ""), lengths.get(id, 0), right.get(id))
-            for row in before.kept
-            for id in [self.ids[row]]
-        ], notes
-
-    def _lengths(self, before: Step) -> tuple[dict[str, int], tuple[str, ...]]:
-        if self.recipe.choice.length == "solution_words":
-            solutions = self.column("solution")
-            return {self.ids[row]: len(solutions[row].split()) for row in before.kept}, (
-                "the words of the reference solution stand for the length of the trace",
-            )
-        found = {}
-        for row in before.kept:
-            trace = (self.traces or {}).get(self.ids[row])
-            if trace is None or trace.tokens is None:
-                raise UserError(
-                    f"{self.ids[row]} has no thinking_tokens to be ranked by: give traces (see "
-                    "`s1-train traces`), or length: solution_words"
-                )
-            found[self.ids[row]] = trace.tokens
-        return found, ()
-
-    def _domains(self, before: Step) -> tuple[dict[str, str], tuple[str, ...]]:
-        from datasets import Value
-
-        own = self.column("domain")
-        placed = {self.ids[row]: own[row] for row in before.kept if own[row]}
-        rest = [row for row in before.kept if not own[row]]
-        given = self.recipe.domains
-        notes: tuple[str, ...] = ("domains of the source",) if placed else ()
-        if not rest:
-            return placed, notes
-        assert given
-        if given.recorded:
-            path = sources.local(given.recorded)
-            found = recorded.values(path, "domain", [self.ids[row] for row in rest])
-            notes = (*notes, f"recorded domains ({path.name})")
-            return {**placed, **{id: str(domain) for id, domain in found.items()}}, notes
-        [model] = given.models
-
-        def classify() -> Iterator[dict[str, str]]:
-            questions = self.column("question")
-            prompts = {self.ids[row]: domains.prompt(questions[row]) for row in rest}
-            answers = self._answers(model, prompts, "domains")
-            return ({"id": id, "domain": domains.parse(answers[id]["attempt"])} for id in prompts)
-
-        inputs = {"after": before.fingerprint, "model": self._about(model)}
-        types = {"id": Value("string"), "domain": Value("string")}
-        stage = self.stages.get("domains", inputs, types, classify)
-        self.say(_said("domains", len(stage.rows), stage.reused))
-        placed |= dict(zip(stage.rows["id"], stage.rows["domain"], strict=True))
-        lost = sum(domain == domains.UNCLASSIFIED for domain in placed.values())
-        return placed, (*notes, f"domains by {model.model}, which left {lost} unclassified")
-
-    def _teacher(self, before: Step) -> tuple[dict[str, bool | None], tuple[str, ...]]:
-        """Whether the teacher is right, of the sources that may keep questions for it."""
-        names = self.column("source")
-        wanted = [row for row in before.kept if names[row] in self.recipe.keep]
-        path = self.recipe.choice.teacher_recorded
-        if path:
-            found = recorded.values(
-                sources.local(path), "correct", [self.ids[row] for row in wanted]
-            )
-            return dict(found), (f"recorded grades of the teacher ({Path(path).name})",)
-        if self.traces is None:
-            return {}, ("no traces: no question is kept before the draw",)
-        traces = self.traces
-        graders, answers = self.column("grader"), self.column("answer")
-        attempts = (
-            Attempt(id, graders[row], answers[row], traces[id].attempt)
-            for row in wanted
-            if (id := self.ids[row]) in traces
-        )
-        return dict(grade(attempts)), ()
-
     def _graded(self, model: Model, rows: Sequence[int]) -> dict[str, bool | None]:
         questions, graders, answers = map(self.column, ("question", "grader", "answer"))
         asked = [row for row in rows if graders[row] and answers[row]]
-        attempts = self._answers(model, {self.ids[r]: questions[r] for r in asked}, "difficulty")
+        prompts = {self.ids[row]: questions[row] for row in asked}
+        attempts = self.answers(model, prompts, "difficulty")
         graded = grade(
             Attempt(id, graders[row], answers[row], attempts[id]["attempt"])
             for row in asked
@@ -379,26 +213,12 @@ class Pipeline:
         )
         return {**dict.fromkeys((self.ids[row] for row in rows), None), **dict(graded)}
 
-    def _answers(
+    def answers(
         self, model: Model, prompts: Mapping[str, str], purpose: str
     ) -> dict[str, dict[str, Any]]:
-        """From a file of their own for each way of asking, so that nothing is asked twice."""
-        about = self._about(model)
-        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
-        path = self.output / "answers" / f"{purpose}-{slug(model.model)}-{key}.jsonl"
-        asking = model.asking(self.recipe.choice.seed)
-        title = f"{purpose}: {model.model}"
-        return ask_all(asking, prompts, path, title, model.concurrency)
-
-    def _about(self, model: Model) -> dict[str, Any]:
-        """What a model's answers depend on, weights included where they are a local folder."""
-        from s1_eval.engines.checkpoints import fingerprint
-
-        about = model.asking(self.recipe.choice.seed).about()
-        engine, name = parse_model(model.model)
-        folder = Path(resolve_model(name))
-        local = engine != "s1_api" and folder.is_dir()
-        return {**about, "weights": fingerprint(str(folder)) if local else None}
+        """See `models.answers`."""
+        folder, seed = self.output / "answers", self.recipe.choice.seed
+        return models.answers(model, prompts, purpose, folder, seed)
 
     def _file(self, path: str | None) -> str | None:
         return sources.digest(sources.local(path)) if path else None
@@ -422,7 +242,7 @@ class Pipeline:
         undecided = sum(d.detail == "no checker could decide" for d in decisions)
         if undecided:
             notes = (*notes, f"{undecided} stay because no checker could decide")
-        self.say(_said(name, len(kept), stage.reused))
+        self.say(said(name, len(kept), stage.reused))
         return Step(name, kept, dropped, stage.fingerprint, stage.reused, notes)
 
 
@@ -430,5 +250,5 @@ def _rows(name: str, settings: sources.Settings, seed: int) -> Iterator[dict[str
     return (asdict(question) for question in sources.collect(name, settings, seed))
 
 
-def _said(what: str, left: int, reused: bool) -> str:
+def said(what: str, left: int, reused: bool) -> str:
     return f"{what}: {left:,}" + (" (from disk)" if reused else "")

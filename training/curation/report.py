@@ -15,9 +15,10 @@ from s1_eval import __version__
 from s1_eval.training.curation import sources
 from s1_eval.training.curation.asking import read_answers
 from s1_eval.training.curation.diversity import Sampler
-from s1_eval.training.curation.pipeline import Pipeline, Step, Variant
+from s1_eval.training.curation.pipeline import Pipeline, Step
 from s1_eval.training.curation.question import columns
 from s1_eval.training.curation.stages import new_folder, write_rows
+from s1_eval.training.curation.variants import Variant
 
 PAPER: Mapping[str, int] = {
     "decontaminate": 59_029,
