@@ -1,0 +1,189 @@
+# ruff: noqa: S603
+"""Fine-tuning as processes that share, die and run out of disk: the result is that of one process
+left alone, and nothing half-written looks whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+STEPS = 6
+RECIPE = {
+    "source": {"nano": {"examples": 44, "waits": [3, 2, 1]}},
+    "model": {"pretrained": "nano"},
+    "training": {
+        **{"batch_size": 8, "micro_batch_size": 2, "learning_rate": 1e-3, "bf16": False},
+        **{"logging_steps": 1, "save_steps": 1, "warmup_ratio": 0.2, "attention": "eager"},
+    },
+}
+ALONE = (sys.executable, "-m", "s1_eval.training.main")
+SHARDED = (
+    *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+    str(Path(__file__).with_name("sharded_on_cpu.py")),
+)
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("processes")
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(folder: Path) -> Path:
+    """The model that one process makes when nothing happens to it."""
+    done = run(folder, "alone")
+    assert done.returncode == 0, done.stderr
+    return folder / "alone"
+
+
+def command(folder: Path, name: str, program: tuple[str, ...], *options: str) -> list[str]:
+    output = ("--output", str(folder / name))
+    return [*program, "sft", str(folder / "recipe.yaml"), *output, *options]
+
+
+def run(folder: Path, name: str, *options: str, program=ALONE, **settings: Any) -> Any:
+    return subprocess.run(
+        command(folder, name, program, *options),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT,
+        **settings,
+    )
+
+
+def killed(folder: Path, name: str, program: tuple[str, ...]) -> None:
+    """Start training and send SIGKILL to all its processes at a random moment after its first
+    checkpoint and before its last step."""
+    work = folder / f"{name}.partial" / "trainer"
+    rng = random.Random()  # noqa: S311
+    least = rng.randint(1, STEPS - 2)
+    said = folder / f"{name}.log"
+    with said.open("w") as file:
+        process = psutil.Popen(
+            command(folder, name, program), stdout=file, stderr=file, env=ENVIRONMENT
+        )
+    try:
+        while not any(step(p) >= least for p in work.glob("checkpoint-*")):
+            assert process.poll() is None, said.read_text()
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.1))
+    finally:
+        for each in (process, *process.children(recursive=True)):
+            each.kill()
+        process.wait()
+
+
+def step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rsplit("-", 1)[-1])
+
+
+def weights(model: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return load_file(model / "model.safetensors")
+
+
+def log(model: Path) -> Any:
+    return json.loads((model / "training.json").read_text())
+
+
+def losses(model: Path) -> list[float]:
+    return [row["loss"] for row in log(model)["losses"]]
+
+
+def test_a_killed_training_goes_on_to_the_same_weights_even_after_a_full_disk(folder, alone):
+    killed(folder, "killed", ALONE)
+    assert not (folder / "killed").exists(), "what is not finished does not look like a model"
+
+    again = run(folder, "killed")
+    assert again.returncode == 2
+    assert "was interrupted after step" in again.stderr
+    assert "--resume" in again.stderr
+
+    full = run(folder, "killed", "--resume", preexec_fn=small_files)
+    assert full.returncode == 2, full.stderr
+    said = [line for line in full.stderr.splitlines() if line.startswith("s1-train: ")]
+    assert len(said) == 1
+    assert "can't write the checkpoint of step" in said[0]
+    assert "start again with --resume, which goes on from step" in said[0]
+    assert "Traceback" not in full.stderr
+    assert not (folder / "killed.partial" / "trainer" / "saving").exists()
+
+    resumed = run(folder, "killed", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert log(folder / "killed")["resumed_at"] >= 1
+    one, other = (model / "model.safetensors" for model in (alone, folder / "killed"))
+    assert one.read_bytes() == other.read_bytes()
+    assert losses(folder / "killed") == losses(alone)
+    assert not (folder / "killed.partial").exists()
+
+
+def small_files() -> None:
+    """No file of more than a megabyte: the disk is full where a checkpoint begins."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_nothing(folder):
+    done = run(folder, "full", preexec_fn=small_files)
+    assert done.returncode == 2
+    assert "can't write the checkpoint of step 1" in done.stderr
+    assert "make room, or give another --output" in done.stderr
+    assert not list(folder.glob("full*"))
+
+
+def test_two_processes_with_fsdp2_make_the_losses_and_weights_of_one_even_when_killed(
+    folder, alone
+):
+    import torch
+
+    killed(folder, "sharded", SHARDED)
+    shards = folder / "sharded.partial" / "trainer"
+    assert len(list(shards.glob("checkpoint-*/pytorch_model_fsdp_0/__*.distcp"))) == 2
+    done = run(folder, "sharded", "--resume", program=SHARDED)
+    assert done.returncode == 0, done.stderr
+    sharded = folder / "sharded"
+    assert log(sharded)["processes"] == 2
+    assert losses(sharded) == pytest.approx(losses(alone), rel=1e-4)
+    one, other = weights(alone), weights(sharded)
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.allclose(tensor, other[name], atol=1e-5), name
+
+
+def test_a_batch_that_the_processes_cannot_divide_is_one_message(folder):
+    done = run(folder, "three", program=(*SHARDED[:5], "3", SHARDED[6]))
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if line.startswith("s1-train: ")]
+    assert len(said) == 1
+    assert "can't be divided among 3 processes: start 2 processes" in said[0]
+
+
+def test_processes_that_would_not_be_sharded_although_asked_are_refused(folder):
+    environment = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+    done = subprocess.run(
+        command(folder, "unsharded", ALONE),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT | environment,
+    )
+    assert done.returncode == 2
+    assert "accelerate shards over several accelerators only" in done.stderr
+    assert not list(folder.glob("unsharded*"))
