@@ -25,8 +25,8 @@ from pathlib import Path
 
 from s1_eval.cli.train import evaluation_questions
 from s1_eval.training.curation.decontaminate import Asked, decontaminate
+from s1_eval.training.curation.hub import SOURCES
 from s1_eval.training.curation.reference import Reference
-from s1_eval.training.curation.sources import SOURCES
 
 ROOT = Path(__file__).parent.parent
 CORES = 2

@@ -14,6 +14,7 @@ from s1_eval.training.curation import models, recorded, sources
 from s1_eval.training.curation.asking import read_answers, slug
 from s1_eval.training.curation.decontaminate import Asked, Decision, decontaminate
 from s1_eval.training.curation.grades import Attempt, grade
+from s1_eval.training.curation.hub import SOURCES
 from s1_eval.training.curation.quality import fault
 from s1_eval.training.curation.question import columns
 from s1_eval.training.curation.recipe import Curation, Model
@@ -111,7 +112,7 @@ class Pipeline:
             "evaluation": list(self.recipe.evaluation),
             "questions": hashlib.sha256(listing.encode()).hexdigest(),
         }
-        secret = {name for name, source in sources.SOURCES.items() if source.secret}
+        secret = {name for name, source in SOURCES.items() if source.secret}
 
         def decide() -> Iterator[Decision]:
             texts = zip(self.ids, self.column("source"), self.column("question"), strict=True)

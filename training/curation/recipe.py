@@ -18,6 +18,7 @@ from typing import Any, Literal
 from s1_eval.errors import UserError
 from s1_eval.training.curation import sources
 from s1_eval.training.curation.asking import Asking
+from s1_eval.training.curation.hub import SOURCES
 from s1_eval.training.recipe import checked, parse, read
 
 Length = Literal["thinking_tokens", "solution_words"]
@@ -123,9 +124,7 @@ def load(path: Path) -> Curation:
 
 def _sources(data: Any) -> dict[str, sources.Settings]:
     if not isinstance(data, Mapping) or not data:
-        raise UserError(
-            f"sources has to name at least one of {', '.join(sources.SOURCES)}, or a file"
-        )
+        raise UserError(f"sources has to name at least one of {', '.join(SOURCES)}, or a file")
     found = {}
     for name, given in data.items():
         where = f"sources.{name}"

@@ -15,6 +15,7 @@ from s1_eval import __version__
 from s1_eval.training.curation import sources
 from s1_eval.training.curation.asking import read_answers
 from s1_eval.training.curation.diversity import Sampler
+from s1_eval.training.curation.hub import SOURCES
 from s1_eval.training.curation.pipeline import Pipeline, Step
 from s1_eval.training.curation.question import columns
 from s1_eval.training.curation.stages import new_folder, write_rows
@@ -106,7 +107,7 @@ def _sources(pipeline: Pipeline, steps: Sequence[Step]) -> Table:
     ]
     rows = [["source", "collected", "decontaminated", "drawn", "paper, decontaminated"]]
     for name in pipeline.recipe.sources:
-        known = sources.SOURCES.get(name)
+        known = SOURCES.get(name)
         paper = f"{known.paper:,}" if known and known.paper else ""
         rows.append([name, *(f"{count[name]:,}" for count in counts), paper])
     return rows

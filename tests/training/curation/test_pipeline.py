@@ -238,3 +238,14 @@ def test_domains_are_asked_of_a_model_once(curate, pool, out, capfd):
     capfd.readouterr()
     assert curate(recipe, "--variant", "diverse") == 0
     assert "Loading" not in capfd.readouterr().err
+
+
+def test_what_one_of_two_models_of_the_same_name_solves_is_dropped(curate, pool, out, monkeypatch):
+    def graded(self, model, rows):
+        return {self.ids[row]: row % 2 == 0 and model.max_tokens == 4 for row in rows}
+
+    monkeypatch.setattr(pipeline.Pipeline, "_graded", graded)
+    models = [{"model": "s1_hf/nano", "max_tokens": n} for n in (4, 8)]
+    assert curate(pool | {"difficulty": {"models": models}, "size": 9}) == 0
+    solved = [r for r in rows(out / "s1-paper-seed0", "dropped") if r["reason"] == "solved"]
+    assert len(solved) == 15

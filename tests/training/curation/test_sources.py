@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from s1_eval.errors import UserError
-from s1_eval.training.curation.sources import SOURCES, Settings, check, collect
+from s1_eval.training.curation.hub import SOURCES
+from s1_eval.training.curation.sources import Settings, check, collect
 
 MATH = {"problem": "What is 1+1?", "solution": r"It is $\boxed{2}$.", "answer": "2"}
 HUB: dict[str, tuple[dict, dict, dict]] = {
