@@ -108,15 +108,17 @@ def readers(told: Told) -> tuple[Reader, ...]:
     """`READERS`, with Inspect logs and lm-eval files of any origin, and tables if columns are
     named."""
     mine = [replace(reader, read=partial(_READ[reader.read], told)) for reader in READERS]
-    if told.columns:
-        mine.append(
-            Reader(
-                "tables (*.jsonl, *.json, *.csv)",
-                lambda path: path.suffix in _TABLES and not path.name.startswith("results_"),
-                partial(_table, told),
-            )
-        )
-    return tuple(mine)
+    tables = "tables (*.jsonl, *.json, *.csv)"
+    table = Reader(
+        tables if told.columns else f"{tables} whose columns --columns names",
+        lambda path: bool(told.columns) and _is_table(path),
+        partial(_table, told),
+    )
+    return (*mine, table)
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix in _TABLES and not path.name.startswith("results_")
 
 
 def _ours(told: Told, path: Path) -> Iterator[Located]:
@@ -246,9 +248,9 @@ def _located(given: dict[str, Any], path: Path, where: str, harness: str, told: 
     elif "exit_reason" not in given and closed is not None and most is not None:
         cut = given["generated_tokens"] >= _whole(most, "most_tokens", where)
         given["exit_reason"] = "context" if cut else "eos"
-    for name in ("model", "task", "method", "sample_id", "exit_reason"):
-        if not _text(given.get(name)):
-            raise UserError(_missing(where, name))
+    names = ("model", "task", "method", "sample_id", "exit_reason")
+    if missing := [name for name in names if not _text(given.get(name))]:
+        raise UserError(_missing(where, missing))
     budget = _whole(given["budget"], "budget", where) if "budget" in given else None
     params = {n: _number(v) for n, v in given.items() if n not in SAMPLE_FIELDS}
     row: dict[str, Any] = {
@@ -333,13 +335,14 @@ def _grade(given: dict[str, Any], response: str, told: Told, where: str) -> None
         )
 
 
-def _missing(where: str, name: str) -> str:
+def _missing(where: str, names: Sequence[str]) -> str:
     how = {
-        "exit_reason": "most_tokens=COLUMN, the limit that may have cut a transcript, or "
-        "exit_reason==natural if nothing cut its thinking",
         "sample_id": "sample_id=COLUMN",
-    }.get(name, f"{name}==NAME")
-    return f"{where} does not say its {name}: add --columns {how}"
+        "exit_reason": "most_tokens=COLUMN (the limit that may have cut a transcript; or "
+        "exit_reason==natural if nothing cut its thinking)",
+    }
+    options = " ".join(how.get(name, f"{name}==NAME") for name in names)
+    return f"{where} does not say its {', '.join(names)}: add --columns {options}"
 
 
 def _inside(row: Any, column: str, where: str) -> Any:

@@ -90,6 +90,18 @@ def test_what_is_not_said_is_asked_for_by_its_option(tmp_path, left_out, names):
     assert names in str(refused.value)
 
 
+def test_all_that_is_missing_is_asked_for_at_once(tmp_path):
+    path = jsonl(tmp_path / "x.jsonl", [graded("A")])
+    with pytest.raises(UserError, match="--columns model==NAME task==NAME method==NAME"):
+        read(path, *TABLE, "answer_tokens==3")
+
+
+def test_a_table_without_columns_asks_for_them(tmp_path):
+    path = jsonl(tmp_path / "x.jsonl", [graded("A")])
+    with pytest.raises(UserError, match="whose columns --columns names"):
+        read(path)
+
+
 def test_a_missing_column_is_named_with_those_there_are(tmp_path):
     path = jsonl(tmp_path / "x.jsonl", [graded("A")])
     with pytest.raises(UserError, match=r"no 'uzed': its columns are id, grade, used"):
