@@ -144,7 +144,7 @@ def _memory(recipe: Recipe, config: Any, rows: Sequence[Row], output: Path) -> t
         tokens = max(longest, (training.tokens_per_batch or 0) // processes())
     table = Table(
         *("GPUs", "state", "activations", "working", "GB per GPU"),
-        title=f"Memory for {tokens:,} tokens at a time, {found.total:,} parameters",
+        title=f"For {tokens:,} tokens at a time",
     )
     shardings = (processes(),) if recipe.model.lora else sorted({*GPUS, processes()})
     for gpus in shardings:
@@ -159,8 +159,8 @@ def _memory(recipe: Recipe, config: Any, rows: Sequence[Row], output: Path) -> t
         else "none to resume from"
     )
     text = (
-        f"Checkpoints: {saved}; final weights {final / 1e9:.1f} GB ({training.save_dtype}); "
-        f"{free / 1e9:.1f} GB are free for {output}"
+        f"{found.total:,} parameters. Checkpoints: {saved}; final weights {final / 1e9:.1f} GB "
+        f"({training.save_dtype}); {free / 1e9:.1f} GB are free for {output}"
     )
     return table, text
 

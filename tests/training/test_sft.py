@@ -1,8 +1,9 @@
-# ruff: noqa: S311, S603
+# ruff: noqa: S106, S311, S603
 """Fine-tuning: what reaches the loss, how batches are made, and that nothing half-done is left."""
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from s1_eval.training import batches, sft
 from s1_eval.training.examples import IGNORED, Example, Span, tokenize
 from s1_eval.training.nano.tokenizer import build
 from s1_eval.training.nano.traces import example
-from s1_eval.training.recipe import Model, Recipe, Shape, Training
+from s1_eval.training.recipe import Lora, Model, Recipe, Shape, Training
 
 RECIPE = Path(__file__).parents[2] / "training" / "recipes" / "nano.yaml"
 MODEL = Model(Shape(32, 32, 1, 1, 512))
@@ -91,8 +92,6 @@ def test_a_folder_that_is_not_a_checkpoint_of_ours_is_never_replaced(tmp_path):
 
 @pytest.mark.slow
 def test_twenty_steps_through_the_command_line_learn_and_leave_a_whole_checkpoint(tmp_path):
-    import json
-
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     data = yaml.safe_load(RECIPE.read_text())
@@ -122,3 +121,79 @@ def test_twenty_steps_through_the_command_line_learn_and_leave_a_whole_checkpoin
         == AutoTokenizer.from_pretrained(tmp_path / "one").eos_token_id
     )
     assert {p.name for p in tmp_path.iterdir()} == {"recipe.yaml", "one", "two"}
+
+
+def recipe_of(**model: object) -> Recipe:
+    return Recipe([Example("x", (Span("y"),))], Model(pretrained="nano", **model), TRAINING)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "package"),
+    [
+        (recipe_of(lora=Lora(8, 16)), "peft"),
+        (replace(recipe_of(), training=replace(TRAINING, liger=True)), "liger-kernel"),
+        (
+            replace(recipe_of(), training=replace(TRAINING, attention="flash_attention_2")),
+            "flash-attn",
+        ),
+        (replace(recipe_of(), training=replace(TRAINING, report_to="trackio")), "trackio"),
+        (replace(recipe_of(), training=replace(TRAINING, report_to="wandb")), "wandb"),
+    ],
+)
+def test_a_library_that_the_recipe_needs_is_named(tmp_path, monkeypatch, recipe, package):
+    monkeypatch.setattr(sft, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=f"pip install {package}"):
+        sft.run(recipe, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_adapters_are_not_trained_sharded(monkeypatch):
+    monkeypatch.setattr(sft, "find_spec", lambda name: object())
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(UserError, match=r"model\.lora can't be sharded"):
+        sft.refuse_missing(recipe_of(lora=Lora(8, 16)))
+
+
+@pytest.mark.slow
+def test_adapters_are_merged_into_the_checkpoint(tmp_path):
+    pytest.importorskip("peft", reason="needs peft: pip install peft")
+    from safetensors.torch import load_file
+
+    sft.run(recipe_of(lora=Lora(8, 16)), tmp_path / "out")
+    before = load_file(Path(sft.source(Model(pretrained="nano"))) / "model.safetensors")
+    after = load_file(tmp_path / "out" / "model.safetensors")
+    changed = {name for name in before if not before[name].bfloat16().equal(after[name].bfloat16())}
+    assert before.keys() == after.keys()
+    assert changed
+    assert all("proj" in name for name in changed), "norms and embeddings are as they were"
+
+
+def test_a_pad_token_that_the_tokenizer_lacks_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"pad_token='<\|fim_pad\|>' is no token of nano"):
+        sft.run(recipe_of(pad_token="<|fim_pad|>"), tmp_path / "out")
+
+
+def test_there_has_to_be_something_to_resume(tmp_path):
+    with pytest.raises(UserError, match=r"nothing to resume in .*out\.partial: start without"):
+        sft.run(recipe_of(), tmp_path / "out", resume=True)
+
+
+def test_another_recipe_does_not_go_on_from_a_checkpoint(tmp_path):
+    begun = recipe_of()
+    partial = tmp_path / "out.partial"
+    (partial / "trainer" / "checkpoint-1").mkdir(parents=True)
+    (partial / "recipe.json").write_text(json.dumps(sft.described(begun)))
+    other = replace(begun, training=replace(TRAINING, learning_rate=5e-4))
+    with pytest.raises(UserError, match=r"another recipe \(training.learning_rate differ"):
+        sft.run(other, tmp_path / "out", resume=True)
+
+
+@pytest.mark.slow
+def test_the_weights_are_saved_in_the_recipes_dtype(tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    recipe = recipe_of()
+    sft.run(replace(recipe, training=replace(TRAINING, save_dtype="bfloat16")), tmp_path / "out")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype="auto")
+    assert str(model.dtype) == "torch.bfloat16"
+    assert model.lm_head.weight is model.model.embed_tokens.weight
