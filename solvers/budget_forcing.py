@@ -1,7 +1,7 @@
 """`--solver budget_forcing`: end the thinking by force at a cap, ignore attempts to end it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from inspect_ai.solver import Solver, solver
 
@@ -19,6 +19,7 @@ def budget_forcing(
     thinking_format: str | Mapping[str, str] = "auto",
     until_thinking: Sequence[str] = (),
     temperature_thinking: float | None = None,
+    forcing: Literal["continue", "engine"] = "continue",
     **misspelled: Any,
 ) -> Solver:
     """Settings: see `s1_eval.methods.budget_forcing.BudgetForcing`."""
@@ -34,6 +35,7 @@ def budget_forcing(
             "thinking_format": thinking_format,
             "until_thinking": tuple(until_thinking),
             "temperature_thinking": temperature_thinking,
+            "forcing": forcing,
             **misspelled,
         },
     )

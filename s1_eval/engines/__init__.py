@@ -3,6 +3,8 @@
 from s1_eval.engines.protocol import (
     Engine,
     EngineInfo,
+    ForcedGeneration,
+    ForcingEngine,
     Generation,
     Sampling,
     Stop,
@@ -13,6 +15,8 @@ from s1_eval.engines.protocol import (
 __all__ = [
     "Engine",
     "EngineInfo",
+    "ForcedGeneration",
+    "ForcingEngine",
     "Generation",
     "Sampling",
     "Stop",

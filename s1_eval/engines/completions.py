@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import struct
 import threading
 import time
@@ -60,7 +61,7 @@ class CompletionsEngine:
         """Find the model on every server that is up, and check that it speaks token ids.
 
         model: the name that the server gives it.
-        base_url: one address or several, up to and including `/v1`; also as a comma list.
+        base_url: one address or several, up to and including `/v1`; a text parts them by `;`.
         tokenizer: folder or Hub name; None is what the server says it loaded, else `model`.
         max_connections: requests in flight at once, per engine.
         timeout: seconds that one answer may take.
@@ -75,7 +76,8 @@ class CompletionsEngine:
         """
         import httpx
 
-        urls = base_url.split(",") if isinstance(base_url, str) else list(base_url)
+        given = [base_url] if isinstance(base_url, str) else base_url
+        urls = [url for text in given for url in re.split("[,;]", text)]
         self._urls = [url.strip().rstrip("/") for url in urls if url.strip()]
         if not self._urls or not all(u.startswith(("http://", "https://")) for u in self._urls):
             raise UserError(f"base_url={base_url!r}: give e.g. http://127.0.0.1:8000/v1")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from s1_eval.errors import UserError
 
@@ -137,6 +137,45 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free the engine. Calls in flight fail with RuntimeError."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ForcedGeneration:
+    """What one request came to that was forced inside the engine. forced: which of `ids` were.
+    ended: by the end of sequence, which is not among the ids, and not by length."""
+
+    ids: tuple[int, ...]
+    forced: tuple[bool, ...]
+    ended: bool
+
+
+@runtime_checkable
+class ForcingEngine(Protocol):
+    """An engine that can force a budget inside a single request."""
+
+    async def generate_forced(
+        self,
+        prompt: Sequence[int],
+        *,
+        max_tokens: int,
+        budget: Mapping[str, int | str],
+        sampling: Sampling,
+    ) -> ForcedGeneration:
+        """Thinking and answer in one request. budget: see `s1_eval.engines.forcing.Settings`.
+
+        Raises as `Engine.generate` does, and UserError where it was not loaded for it.
+        """
+        ...
+
+
+def forcing_engine(engine: Engine) -> ForcingEngine:
+    """`engine`, if it can force a budget by itself. Raises UserError otherwise."""
+    if isinstance(engine, ForcingEngine):
+        return engine
+    raise UserError(
+        f"forcing=engine: the {engine.info.engine} engine can't force a budget inside a request; "
+        "use s1_vllm, or leave it out (clients of vLLM's own server can have it by vllm_xargs)"
+    )
 
 
 def split_at_stop(ids: Sequence[int], stop: Stop, tokenizer: Tokenizer) -> Generation | None:

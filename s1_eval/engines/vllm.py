@@ -14,7 +14,7 @@ import functools
 import itertools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,14 @@ import s1_eval
 from s1_eval.engines.checkpoints import eos_ids, fingerprint, load_tokenizer
 from s1_eval.engines.exact import Request, check_room, continue_exactly
 from s1_eval.engines.models import resolve_model
-from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer
+from s1_eval.engines.protocol import (
+    EngineInfo,
+    ForcedGeneration,
+    Generation,
+    Sampling,
+    Stop,
+    Tokenizer,
+)
 from s1_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,6 +39,9 @@ if TYPE_CHECKING:
 
 COOLEST = 0.01
 """vLLM raises temperatures between 0 and this one to it."""
+
+_NO_ALTERNATIVE = -1e6
+"""Log-probability. No id that could have been sampled has one as low."""
 
 _Arrival = tuple[Sequence[int], Any, Future[Any]]
 
@@ -58,6 +68,7 @@ class VLLMEngine:
         seed: int = 0,
         revision: str | None = None,
         trust_remote_code: bool = False,
+        forcing: str | None = None,
         **engine_args: Any,
     ) -> None:
         """Load a model.
@@ -65,10 +76,13 @@ class VLLMEngine:
         model: `nano`, a folder, or a name on the Hugging Face Hub, there at `revision`.
         max_model_len: the context in tokens; None is the model's.
         seed: of everything that is sampled without a seed of its own.
+        forcing: `engine` loads the processor that budget forcing with `forcing=engine` needs.
         engine_args: any other of vLLM's engine arguments.
 
         Raises UserError on settings or a model that can't be used, or without vLLM.
         """
+        if forcing not in (None, "engine"):
+            raise UserError(f"forcing={forcing!r}: give `engine`, or leave it out")
         source = resolve_model(model)
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
         try:
@@ -85,6 +99,10 @@ class VLLMEngine:
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
             os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB
             engine_args.setdefault("enforce_eager", True)  # compiling takes minutes there
+        if forcing:
+            engine_args["logits_processors"] = [_processor(on_cpu)]
+            engine_args["logprobs_mode"] = "processed_logprobs"
+        self._forces = bool(forcing)
         settings = {
             "model": source,
             "dtype": dtype,
@@ -157,6 +175,38 @@ class VLLMEngine:
             tokenizer=self._tokenizer,
             vocabulary=self._vocabulary,
         )
+
+    async def generate_forced(
+        self,
+        prompt: Sequence[int],
+        *,
+        max_tokens: int,
+        budget: Mapping[str, int | str],
+        sampling: Sampling,
+    ) -> ForcedGeneration:
+        """See `ForcingEngine.generate_forced`. The processor leaves a forced id without an
+        alternative, and that is what tells it from a sampled one."""
+        if not self._forces:
+            raise UserError(
+                "forcing=engine needs a processor in vLLM: load the model with it too, by "
+                "-M forcing=engine (Inspect, sweep) or --model_args …,forcing=engine (lm-eval)"
+            )
+        check_room(self._info, prompt, max_tokens)
+        params = _params(
+            Request(tuple(prompt), max_tokens, Stop(self._info.eos_ids), sampling, frozenset()),
+            self._info.seeding == "request",
+        )
+        params.logprobs = 2
+        params.extra_args = dict(budget)
+        [output] = (await self._run(prompt, params)).outputs
+        ids = tuple(output.token_ids)
+        forced = tuple(
+            sorted((place.logprob for place in places.values()), reverse=True)[1] < _NO_ALTERNATIVE
+            for places in output.logprobs
+        )
+        ended = output.finish_reason == "stop"
+        length = len(ids) - int(ended and ids[-1] in self._info.eos_ids)
+        return ForcedGeneration(ids[:length], forced[:length], ended)
 
     async def score(self, ids: Sequence[int]) -> list[tuple[float, bool]]:
         """Per id after the first: its log-probability after all before it, and whether none is
@@ -263,6 +313,14 @@ class VLLMEngine:
             error.__cause__ = self._failure
         if future.set_running_or_notify_cancel():
             future.set_exception(error)
+
+
+def _processor(on_cpu: bool) -> str:
+    """The processor for the runner that vLLM will take."""
+    from vllm import envs
+
+    old_runner = on_cpu or envs.VLLM_USE_V2_MODEL_RUNNER is False
+    return f"s1_eval.engines.forcing:{'ForcingV1' if old_runner else 'ForcingV2'}"
 
 
 def _params(request: Request, seeded: bool) -> SamplingParams:

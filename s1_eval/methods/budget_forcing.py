@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from s1_eval.engines.protocol import Stop
+from s1_eval.engines.protocol import Stop, forcing_engine
 from s1_eval.errors import UserError
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import ExitReason, Outcome, Segment, Trace, encode_exactly, parse_format
+from s1_eval.thinking.in_engine import Strings, read_forced
 
 ANSWER_RESERVE = 100
 """Tokens of the context that `auto` and uncapped thinking leave for the answer (reference)."""
@@ -34,6 +35,8 @@ class BudgetForcing:
     thinking_format: see `s1_eval.thinking.parse_format`.
     until_thinking: further texts that end the thinking.
     temperature_thinking: temperature of the thinking where it differs from the answer's.
+    forcing: `continue` stops the model and continues it, which any engine can. `engine` has vLLM
+        force inside a single request: the same greedy tokens, without the ends that it ignored.
     """
 
     max_thinking_tokens: int | Literal["auto"] | None = None
@@ -45,6 +48,7 @@ class BudgetForcing:
     thinking_format: str | Mapping[str, str] = "auto"
     until_thinking: tuple[str, ...] = ()
     temperature_thinking: float | None = None
+    forcing: Literal["continue", "engine"] = "continue"
 
     def __post_init__(self) -> None:
         cap = self.max_thinking_tokens
@@ -72,6 +76,24 @@ class BudgetForcing:
         if temperature is not None and not 0 <= temperature < float("inf"):
             raise UserError(f"temperature_thinking={temperature}: give 0 (greedy) or more")
         parse_format(self.thinking_format)
+        self._check_forcing()
+
+    def _check_forcing(self) -> None:
+        if self.forcing not in ("continue", "engine"):
+            raise UserError(f"forcing={self.forcing!r}: give `continue` or `engine`")
+        if self.forcing == "continue":
+            return
+        for name, usual in (
+            ("thinking_format", "auto"),
+            ("until_thinking", ()),
+            ("temperature_thinking", None),
+        ):
+            if getattr(self, name) != usual:
+                raise UserError(f"{name} can't be had with forcing=engine: leave one of them out")
+        if not self.ignore_string:
+            raise UserError(
+                "forcing=engine needs an ignore_string, or it can't be told what it did"
+            )
 
 
 def _is_int(value: Any) -> bool:
@@ -91,8 +113,57 @@ async def budget_forcing(policy: Policy, question: Question, params: BudgetForci
 
 async def force(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:
     """One chain under budget forcing, from the prompt to the end of the answer."""
+    if params.forcing == "engine" and policy.delimiters.end:
+        return await _in_engine(policy, prompt, params)
     thinking = await think(policy, prompt, params)
     return await answer(policy, thinking, params)
+
+
+async def _in_engine(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:
+    """`force` in a single request."""
+    engine, delimiters = policy.engine, policy.delimiters
+    cap, cut = _cap(policy, prompt, params)
+    if cap < 1:
+        raise UserError(
+            f"a prompt of {len(prompt)} tokens leaves no room to think in a context of "
+            f"{engine.info.context_length}: raise it, or leave forcing=engine out"
+        )
+    generation = await forcing_engine(engine).generate_forced(
+        prompt,
+        max_tokens=engine.info.context_length - len(prompt),
+        budget={
+            "max_thinking_tokens": cap,
+            "min_thinking_tokens": min(params.min_thinking_tokens, cap),
+            "num_ignores": params.num_ignores,
+            "ignore_string": params.ignore_string,
+            "final_answer_nudge": params.final_answer_nudge,
+        },
+        sampling=policy.sampling,
+    )
+    trace = read_forced(
+        prompt,
+        generation.ids,
+        generation.forced,
+        Strings(
+            start=delimiters.start,
+            ignore=encode_exactly(engine.tokenizer, params.ignore_string, engine.info.model),
+            newline=delimiters.newline,
+            end=delimiters.end,
+            nudge=nudge_ids(policy, params),
+        ),
+        cap=cap,
+        num_ignores=params.num_ignores,
+        cut=cut,
+    )
+    # The request has one limit: what lies beyond the answer's own was paid for all the same.
+    answered = trace.ids("answer")
+    over = max(0, len(answered) - (params.max_answer_tokens or len(answered)))
+    if over:
+        last = replace(trace.segments[-1], ids=answered[:-over])
+        trace = replace(trace, segments=(*trace.segments[:-1], last))
+    return replace(
+        trace, stripped=over + int(generation.ended), answer_cut=bool(over) or not generation.ended
+    )
 
 
 async def think(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:

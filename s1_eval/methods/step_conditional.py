@@ -37,6 +37,8 @@ class StepConditional(BudgetForcing):
         BudgetForcing.__post_init__(self)
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
             raise UserError(f"steps={self.steps!r}: give a whole number of 1 or more")
+        if self.forcing == "engine":
+            raise UserError("forcing=engine knows no headers of steps: leave it out")
 
 
 async def step_conditional(policy: Policy, question: Question, params: StepConditional) -> Outcome:

@@ -43,6 +43,8 @@ class StepSearch(VerifierGuided):
                 f"min_thinking_tokens={self.min_thinking_tokens}: a search stops at every step, "
                 "so it can't suppress the end of thinking; leave it out, or give num_ignores"
             )
+        if self.forcing == "engine":
+            raise UserError("forcing=engine: a search stops at every step; leave it out")
 
 
 def whole_number(name: str, value: object) -> None:

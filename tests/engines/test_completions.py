@@ -287,6 +287,11 @@ def test_a_replica_that_is_down_at_the_start_is_left_out(serve, connect):
     assert ask(engine).ids == chain()
 
 
+def test_addresses_in_one_text_are_parted_by_semicolons(serve, connect):
+    # lm-eval parts its model arguments by commas.
+    assert ask(connect(f"http://127.0.0.1:9/v1;{serve().url}")).ids == chain()
+
+
 def test_a_server_that_restarts_is_waited_for(serve, connect, pseudo_folder):
     server = serve()
     engine = connect(server, backoff=0.2, retries=20)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -80,6 +81,27 @@ def ask(engine, prompt, *, max_tokens=60, stop=Stop(), sampling=Sampling()):
 
 def test_greedy_traces_equal_those_of_transformers(engine, traces):
     assert solve(engine, FORCED) == traces
+
+
+def test_forcing_inside_one_request_writes_the_same_traces(traces):
+    from s1_eval.engines.vllm import VLLMEngine
+
+    def told(trace: Trace) -> Trace:
+        """Without what a single request can't tell: the ends that it never sampled."""
+        reason = "natural" if trace.exit_reason == "eos" else trace.exit_reason
+        return replace(trace, stripped=0, exit_reason=reason)
+
+    inside = VLLMEngine("nano", dtype="float32", max_model_len=CONTEXT, forcing="engine")
+    found = solve(inside, replace(FORCED, forcing="engine"))
+    inside.close()
+    assert [told(trace) for trace in found] == [told(trace) for trace in traces]
+    assert {trace.exit_reason for trace in found} == {"natural", "budget"}
+    assert {trace.num_ignores_used for trace in found} == {1, 2}
+
+
+def test_forcing_inside_a_request_needs_its_processor(engine):
+    with pytest.raises(UserError, match="-M forcing=engine"):
+        solve(engine, replace(FORCED, forcing="engine"), QUESTIONS[:1])
 
 
 @pytest.mark.parametrize("minimum", [0, 12])
