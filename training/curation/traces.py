@@ -56,9 +56,9 @@ class Estimate:
             f"at most {self.most_tokens:,} generated tokens"
         )
         if price.generated is not None:
-            told += f", at most {price.of(self.prompt_tokens, self.most_tokens):,.2f}"
+            told += f", at most {_money(price.of(self.prompt_tokens, self.most_tokens))}"
         if price.most is not None:
-            told += f"; stops before {price.most:,.2f} are spent"
+            told += f"; stops before {_money(price.most)} is spent"
         return told
 
 
@@ -129,6 +129,10 @@ def write(
         _say(f"{left.failed + left.unasked:,} are left: the same command goes on from there")
         return 1
     return 0
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.2g}"
 
 
 def _say(text: str) -> None:

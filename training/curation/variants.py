@@ -36,6 +36,11 @@ def _check(pipeline: Pipeline, variant: Variant) -> None:
             f"traces={recipe.choice.traces}: nothing is there; make it with `s1-train traces "
             "RECIPE --model ENGINE/TEACHER`, or leave the key out"
         )
+    if pipeline.traces is not None and not pipeline.traces.keys() & set(pipeline.ids):
+        raise UserError(
+            f"traces={recipe.choice.traces} has no trace of any question here, only of others (the "
+            f"first question is {pipeline.ids[0]}): make it with `s1-train traces RECIPE`"
+        )
     files = [given.recorded for given in (recipe.difficulty, recipe.domains) if given]
     for path in filter(None, [recipe.choice.teacher_recorded, *files]):
         sources.local(path)

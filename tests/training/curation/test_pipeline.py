@@ -249,3 +249,10 @@ def test_what_one_of_two_models_of_the_same_name_solves_is_dropped(curate, pool,
     assert curate(pool | {"difficulty": {"models": models}, "size": 9}) == 0
     solved = [r for r in rows(out / "s1-paper-seed0", "dropped") if r["reason"] == "solved"]
     assert len(solved) == 15
+
+
+def test_traces_of_other_questions_are_refused(curate, pool, tmp_path, capsys):
+    path = tmp_path / "others.jsonl"
+    path.write_text('{"id": "x", "thinking": "t", "attempt": "a", "thinking_tokens": 1}\n')
+    assert curate(pool | {"traces": str(path)}) == 2
+    assert "has no trace of any question here" in capsys.readouterr().err

@@ -53,7 +53,7 @@ def test_each_question_gets_thinking_and_an_answer(questions, tmp_path, capsys):
         assert 0 < row["thinking_tokens"] < row["generated_tokens"] <= 200
     told = capsys.readouterr().err
     assert "6 questions, " in told
-    assert "at most 1,200 generated tokens, at most 0.01" in told
+    assert "at most 1,200 generated tokens, at most 0.012\n" in told
     assert told.index("at most") < told.index("traces ━")
 
 
