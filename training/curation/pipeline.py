@@ -36,14 +36,13 @@ class Step:
     """What a stage left of the questions.
 
     kept: their rows in the pool, in order. dropped: (decision, row). notes: one sentence each,
-    for the report. reused: it was on disk.
+    for the report.
     """
 
     name: str
     kept: tuple[int, ...]
     dropped: tuple[tuple[Decision, int], ...]
     fingerprint: str
-    reused: bool
     notes: tuple[str, ...] = ()
 
 
@@ -244,7 +243,7 @@ class Pipeline:
         if undecided:
             notes = (*notes, f"{undecided} stay because no checker could decide")
         self.say(said(name, len(kept), stage.reused))
-        return Step(name, kept, dropped, stage.fingerprint, stage.reused, notes)
+        return Step(name, kept, dropped, stage.fingerprint, notes)
 
 
 def _rows(name: str, settings: sources.Settings, seed: int) -> Iterator[dict[str, Any]]:

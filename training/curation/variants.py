@@ -72,7 +72,7 @@ def _check(pipeline: Pipeline, variant: Variant) -> None:
 def _drawn(pipeline: Pipeline, before: Step, variant: Variant, sampler: Sampler) -> Step:
     size, seed = pipeline.recipe.choice.size, pipeline.recipe.choice.seed
     if variant == "full":
-        return Step("draw", before.kept, (), before.fingerprint, False)
+        return Step("draw", before.kept, (), before.fingerprint)
     candidates, notes = _candidates(pipeline, before, variant)
     label = f"{sampler} sampler" if variant == "s1" else variant
     if variant == "s1":
@@ -92,7 +92,7 @@ def _drawn(pipeline: Pipeline, before: Step, variant: Variant, sampler: Sampler)
         for row in before.kept
         if pipeline.ids[row] not in taken
     )
-    return Step("draw", kept, dropped, before.fingerprint, False, notes)
+    return Step("draw", kept, dropped, before.fingerprint, notes)
 
 
 def _candidates(
