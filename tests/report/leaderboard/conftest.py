@@ -21,9 +21,9 @@ def site(tmp_path_factory) -> Path:
     return to
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium, found on the PATH."""
+    """Chromium, found on the PATH. Its event loop ends with the module: others want their own."""
     path = next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )
