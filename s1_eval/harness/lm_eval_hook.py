@@ -28,8 +28,10 @@ MODELS = {
 
 
 def install() -> None:
-    """Watch for lm-eval's imports, unless the user said not to."""
-    if os.environ.get(OFF, "") in ("", "0"):
+    """Watch for lm-eval's imports, unless the user said not to. In a virtual environment `site`
+    runs the .pth line twice."""
+    watched = any(isinstance(finder, Finder) for finder in sys.meta_path)
+    if not watched and os.environ.get(OFF, "") in ("", "0"):
         sys.meta_path.insert(0, Finder())
 
 
