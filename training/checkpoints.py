@@ -26,15 +26,15 @@ def step_of(checkpoint: Path) -> int:
 
 
 def finish(work: Path) -> None:
-    """Make the checkpoint in `work`/saving a whole one, and remove those before it."""
-    [made] = (work / UNFINISHED).glob(f"{PREFIX}*")
-    target = work / made.name
-    if target.exists():
-        shutil.rmtree(target)
-    made.rename(target)
-    for other in work.glob(f"{PREFIX}*"):
-        if other != target:
-            shutil.rmtree(other)
+    """Make the checkpoint in `work`/saving a whole one, and remove those before it, by another
+    name: a kill while one is removed leaves none that looks whole."""
+    saving = work / UNFINISHED
+    [made] = saving.glob(f"{PREFIX}*")
+    old = [path for path in work.glob(f"{PREFIX}*") if path.name != made.name]
+    made.rename(work / made.name)
+    for path in old:
+        path.rename(saving / "old")
+        shutil.rmtree(saving / "old")
 
 
 @contextmanager

@@ -59,10 +59,19 @@ def main(
     try:
         code: int | None = args.run(args)
     except UserError as error:
-        if os.environ.get("RANK", "0") == "0":  # one of many processes says it for all
+        if _speaks():
             print(f"s1-train: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return code or 0
+
+
+def _speaks() -> bool:
+    """Of many processes the first one says what all of them found, until they have joined: then
+    an error may be one process's own."""
+    if os.environ.get("RANK", "0") == "0":
+        return True
+    distributed = getattr(sys.modules.get("torch"), "distributed", None)
+    return distributed is not None and distributed.is_initialized()
 
 
 def _sft(args: argparse.Namespace) -> None:

@@ -47,6 +47,7 @@ def run(recipe: Recipe, output: Path, resume: bool = False) -> None:
         _prepare(partial, recipe, last)
     whole = False
     try:
+        _join()
         model = build_model(recipe.model, tokenizer, recipe.training.seed)
         model.set_attn_implementation(recipe.training.attention)
         trainer = build_trainer(
@@ -98,6 +99,15 @@ def processes() -> int:
 def is_main() -> bool:
     """Whether this is the process that prints and that owns the folders."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def _join() -> None:
+    """Wait for the other processes. Only then does transformers let the first one alone read the
+    weights, where the accelerate configuration says so."""
+    import torch
+    from accelerate import PartialState
+
+    PartialState(cpu=not torch.accelerator.is_available())
 
 
 def described(recipe: Recipe) -> Any:
@@ -196,7 +206,10 @@ def _keys(one: Any, other: Any) -> list[str]:
 
 def _prepare(partial: Path, recipe: Recipe, last: Path | None) -> None:
     """A folder to train in: a fresh one, or the one to go on in without what was half-written."""
-    shutil.rmtree(partial / "trainer" / UNFINISHED if last else partial, ignore_errors=True)
+    if last:
+        shutil.rmtree(partial / "trainer" / UNFINISHED, ignore_errors=True)
+        return
+    shutil.rmtree(partial, ignore_errors=True)
     with writing("the recipe", partial, partial / "trainer"):
         (partial / "trainer").mkdir(parents=True, exist_ok=True)
         (partial / RECIPE).write_text(json.dumps(described(recipe), indent=1) + "\n")

@@ -70,15 +70,15 @@ def test_a_model_is_trained_evaluated_on_vllm_and_described(tmp_path):
                 "model": {"pretrained": "nano"},
                 "training": {
                     **{"tokens_per_batch": 512, "max_steps": 40, "logging_steps": 5},
-                    **{"padding_free": True, "attention": "sdpa"},
+                    **{"padding_free": True, "attention": "sdpa", "learning_rate": 5e-5},
                 },
             }
         )
     )
     assert s1_train(["sft", str(tmp_path / "recipe.yaml"), "--output", str(model)]) == 0
-    sweep = ["sweep", "--model", f"s1_vllm/{model}", "--task", "nano", "--limit", "20"]
+    sweep = ["sweep", "--model", f"s1_vllm/{model}", "--task", "nano", "--limit", "40"]
     engine = ["-M", "dtype=float32", "-M", "max_model_len=1024"]
-    methods = ["--methods", "budget_forcing", "--max-thinking-tokens", "8,64"]
+    methods = ["--methods", "budget_forcing", "--max-thinking-tokens", "8,96"]
     assert s1_eval([*sweep, *engine, *methods, "--out", str(runs)]) == 0
     assert s1_train(["card", str(model), "--results", str(runs)]) == 0
 
