@@ -123,6 +123,18 @@ def test_fsdp2_wraps_every_layer_and_gives_each_of_16_gpus_a_sixteenth():
     assert seen["dtypes"] == ["torch.float32"]
 
 
+@pytest.mark.parametrize(("name", "processes"), [("1gpu", 1), ("8gpu", 8), ("2x8gpu", 16)])
+def test_accelerate_reads_the_configurations(name, processes):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(RECIPES.parent / "accelerate" / f"{name}.yaml"))
+    assert config.num_processes == processes
+    assert config.mixed_precision == "bf16"
+    sharded = getattr(config, "fsdp_config", None) or {}
+    assert sharded.get("fsdp_version") == (2 if processes > 1 else None)
+    assert config.num_machines == max(1, processes // 8)
+
+
 def test_a_configuration_that_is_not_here_is_named(monkeypatch):
     with pytest.raises(UserError, match="configuration of x/y is neither here nor cached"):
         plan.config_of(Model(pretrained="x/y"))

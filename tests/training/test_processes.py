@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -130,7 +131,10 @@ def test_a_killed_training_goes_on_to_the_same_weights_even_after_a_full_disk(fo
 
     resumed = run(folder, "killed", "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert log(folder / "killed")["resumed_at"] >= 1
+    at = log(folder / "killed")["resumed_at"]
+    shown = {int(n) for n in re.findall(rf"(\d+)/{STEPS} ", resumed.stderr)}
+    assert at >= 1
+    assert not shown & set(range(1, at + 1)), "no step is trained a second time"
     one, other = (model / "model.safetensors" for model in (alone, folder / "killed"))
     assert one.read_bytes() == other.read_bytes()
     assert losses(folder / "killed") == losses(alone)
