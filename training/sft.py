@@ -49,6 +49,7 @@ def run(recipe: Recipe, output: Path, resume: bool = False) -> None:
     try:
         _join()
         model = build_model(recipe.model, tokenizer, recipe.training.seed)
+        _refuse_full(model, recipe, partial)
         model.set_attn_implementation(recipe.training.attention)
         trainer = build_trainer(
             recipe.training, model, tokenizer, rows, partial / "trainer", count, recipe.model.lora
@@ -168,6 +169,23 @@ def _refuse_unsharded(trainer: Any) -> None:
         raise UserError(
             "the accelerate configuration asks for FSDP, but accelerate shards over several "
             "accelerators only: launch on 2 GPUs or more, or with training/accelerate/1gpu.yaml"
+        )
+
+
+def _refuse_full(model: Any, recipe: Recipe, partial: Path) -> None:
+    """Raises UserError where the checkpoints would not fit: two to resume from at a time, and the
+    final weights."""
+    from s1_eval.training import plan
+
+    found = plan.sizes(model.config, recipe.model.lora)
+    resumable, final = plan.checkpoint_bytes(found, recipe.training)
+    needed = final + (2 * resumable if recipe.training.save_steps else 0)
+    free = shutil.disk_usage(partial.parent).free
+    if free < needed:
+        raise UserError(
+            f"checkpoints and final weights need {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are "
+            f"free for {partial.parent}: make room, give another --output, or take "
+            "training.save_steps out of the recipe"
         )
 
 

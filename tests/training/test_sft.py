@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -171,6 +172,14 @@ def test_adapters_are_merged_into_the_checkpoint(tmp_path):
 def test_a_pad_token_that_the_tokenizer_lacks_is_named(tmp_path):
     with pytest.raises(UserError, match=r"pad_token='<\|fim_pad\|>' is no token of nano"):
         sft.run(recipe_of(pad_token="<|fim_pad|>"), tmp_path / "out")
+
+
+def test_a_disk_that_will_be_too_full_is_refused_before_training(tmp_path, monkeypatch):
+    recipe = replace(recipe_of(), training=replace(TRAINING, save_steps=1))
+    monkeypatch.setattr(sft.shutil, "disk_usage", lambda path: SimpleNamespace(free=20_000_000))
+    with pytest.raises(UserError, match=r"final weights need 0\.02 GB, 0\.02 GB are free .*room"):
+        sft.run(recipe, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def test_there_has_to_be_something_to_resume(tmp_path):
