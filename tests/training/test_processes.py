@@ -25,11 +25,12 @@ pytestmark = pytest.mark.slow
 
 STEPS = 6
 RECIPE = {
-    "source": {"nano": {"examples": 44, "waits": [3, 2, 1]}},
+    "source": {"nano": {"examples": 42, "waits": [3, 2, 1]}},
     "model": {"pretrained": "nano"},
     "training": {
         **{"batch_size": 8, "micro_batch_size": 2, "learning_rate": 1e-3, "bf16": False},
         **{"logging_steps": 1, "save_steps": 1, "warmup_ratio": 0.2, "attention": "eager"},
+        "gradient_checkpointing": True,
     },
 }
 ALONE = (sys.executable, "-m", "s1_eval.training.main")
