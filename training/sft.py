@@ -173,13 +173,14 @@ def _refuse_unsharded(trainer: Any) -> None:
 
 
 def _refuse_full(model: Any, recipe: Recipe, partial: Path) -> None:
-    """Raises UserError where the checkpoints would not fit: two to resume from at a time, and the
-    final weights."""
+    """Raises UserError where the checkpoints would not fit: the final weights, and two to resume
+    from at a time (those of adapters are small)."""
     from s1_eval.training import plan
 
-    found = plan.sizes(model.config, recipe.model.lora)
+    found = plan.Sizes(total=sum(p.numel() for p in model.parameters()), layer=0, tail=0)
     resumable, final = plan.checkpoint_bytes(found, recipe.training)
-    needed = final + (2 * resumable if recipe.training.save_steps else 0)
+    kept = recipe.training.save_steps and not recipe.model.lora
+    needed = final + (2 * resumable if kept else 0)
     free = shutil.disk_usage(partial.parent).free
     if free < needed:
         raise UserError(
