@@ -15,11 +15,12 @@ import pytest
 import yaml
 
 from s1_eval.errors import UserError
+from s1_eval.thinking import bind
 from s1_eval.training import batches, sft
 from s1_eval.training.examples import IGNORED, Example, Span, tokenize
 from s1_eval.training.nano.tokenizer import build
 from s1_eval.training.nano.traces import example
-from s1_eval.training.recipe import Lora, Model, Recipe, Shape, Training
+from s1_eval.training.recipe import Lora, Model, Recipe, Shape, Training, load
 
 RECIPE = Path(__file__).parents[2] / "training" / "recipes" / "nano.yaml"
 MODEL = Model(Shape(32, 32, 1, 1, 512))
@@ -206,3 +207,35 @@ def test_the_weights_are_saved_in_the_recipes_dtype(tmp_path):
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype="auto")
     assert str(model.dtype) == "torch.bfloat16"
     assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+@pytest.mark.slow
+def test_reasoning_data_trains_a_model_that_evaluation_can_open(tmp_path, qwen_folder):
+    from transformers import AutoTokenizer
+
+    row = {"question": "What is 1 + 1?", "thinking": "It is 2.", "attempt": "2"}
+    (tmp_path / "data.jsonl").write_text(f"{json.dumps(row)}\n" * 5)
+    (tmp_path / "recipe.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "based_on": str(RECIPE.with_name("s1_32b_token_conditional.yaml")),
+                "source": {
+                    "reasoning": {
+                        **{"dataset": str(tmp_path / "data.jsonl"), "examples": 5},
+                        **{"thinking": "thinking", "answer": "attempt"},
+                    }
+                },
+                "model": {"pretrained": str(qwen_folder)},
+                "training": {"max_length": 256, "attention": "sdpa", "batch_size": 4},
+            }
+        )
+    )
+    model = tmp_path / "s1-tiny"
+    sft.run(load(tmp_path / "recipe.yaml"), model)
+    log = json.loads((model / "training.json").read_text())
+    assert log["steps"] == 10
+    assert [row["step"] for row in log["losses"]] == list(range(1, 11))
+    assert log["losses"][-1]["loss"] < log["losses"][0]["loss"]
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    assert tokenizer.pad_token == "<|fim_pad|>"
+    assert bind("auto", tokenizer, str(model)).format.name == "s1"
