@@ -88,6 +88,7 @@ def start(description: str | None) -> Bench:
         max_model_len=CONTEXT,
         max_num_seqs=SEQUENCES,
         enforce_eager=True,
+        block_size=32,
         enable_prefix_caching=True,
         disable_log_stats=True,
     )

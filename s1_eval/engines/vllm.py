@@ -99,6 +99,8 @@ class VLLMEngine:
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
             os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB
             engine_args.setdefault("enforce_eager", True)  # compiling takes minutes there
+            # Its default of 128 would have a continuation read most of a short chain again.
+            engine_args.setdefault("block_size", 32)
         if forcing:
             engine_args["logits_processors"] = [_processor(on_cpu)]
             engine_args["logprobs_mode"] = "processed_logprobs"

@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 INK, LINES = "#24292f", "#d0d7de"
 """Text and grid. A page that embeds the SVG may replace them by its own colours."""
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
-"""Okabe and Ito's palette, told apart with any colour vision; the marker tells series apart too."""
+_COLOURS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#5d3a9b"),
+)
+"""Okabe and Ito's palette and two more, told apart with any colour vision; the marker tells series
+apart too. A method that is also enforced (+bf) has its colour and a dashed line."""
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_FEW = 4
+"""Series that a picture shows with every point named."""
+
 _MOST_TICKS = 9
 _LONGEST_LABEL = 60
 
@@ -101,8 +107,9 @@ def _figure(entries: Sequence[Mapping[str, Any]], x: Any, x_label: str) -> Figur
     # A name from a record is never a formula.
     with rc_context({"text.parse_math": False, "font.size": 11}):
         pads = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.12)
-        figure = Figure(figsize=(7.5, 5.2 * len(groups)), layout=pads)
-        panels = figure.subplots(len(groups), squeeze=False)[:, 0]
+        heights = [4.3 + 0.28 * math.ceil(len(g) / _columns(len(g))) for g in groups.values()]
+        figure = Figure(figsize=(7.5, sum(heights)), layout=pads)
+        panels = figure.subplots(len(groups), squeeze=False, height_ratios=heights)[:, 0]
         for axes, ((model, task), group) in zip(panels, groups.items(), strict=True):
             axes.set_xlabel(x_label, color=INK)
             _draw(axes, group, x)
@@ -116,8 +123,12 @@ def _figure(entries: Sequence[Mapping[str, Any]], x: Any, x_label: str) -> Figur
 def _draw(axes: Axes, entries: Sequence[Mapping[str, Any]], x: Any) -> None:
     hidden = 0
     shown: list[float] = []
+    kinds: dict[tuple[Any, ...], int] = {}
     for i, entry in enumerate(entries):
-        colour, marker = _COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]
+        enforced = entry["method"].endswith("+bf")
+        kind = (entry["method"].removesuffix("+bf"), entry["varied"], *entry["held"].items())
+        k = kinds.setdefault(kind, len(kinds))
+        colour, marker = _COLOURS[k % len(_COLOURS)], _MARKERS[k % len(_MARKERS)]
         points = sorted((p for p in entry["points"] if x(p) > 0), key=x)
         hidden += len(entry["points"]) - len(points)
         shown += [x(p) for p in points]
@@ -125,9 +136,12 @@ def _draw(axes: Axes, entries: Sequence[Mapping[str, Any]], x: Any) -> None:
         label = _short(describe(by, entry["held"]))
         if in_set := [p for p in points if not p["reference"]]:
             # A lone run often lies on a point of another series: a ring lets that one show.
-            alone: dict[str, Any] = {} if entry["varied"] else {"mfc": "none", "ms": 12, "ls": ""}
-            _bars(axes, in_set, x, colour, marker=marker, label=label, **alone)
-            _name_points(axes, in_set, x, colour, below=i % 2 == 0)
+            style: dict[str, Any] = {"mfc": "none", "ls": "--"} if enforced else {}
+            if not entry["varied"]:
+                style = {"mfc": "none", "ms": 12, "ls": ""}
+            _bars(axes, in_set, x, colour, marker=marker, label=label, **style)
+            named = in_set if len(entries) <= _FEW else [in_set[0], in_set[-1]]
+            _name_points(axes, named, x, colour, below=i % 2 == 0)
         if reference := [p for p in points if p["reference"]]:
             label = _short(f"{entry['method']}, unprompted")
             _bars(axes, reference, x, colour, marker=marker, mfc="none", ls="", label=label)
@@ -172,7 +186,10 @@ def _name_points(
 
 def _style(axes: Axes, shown: Sequence[float]) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.transforms import ScaledTranslation
 
+    figure = axes.get_figure(root=True)
+    assert figure
     axes.set_xscale("log", base=2)
     if shown:
         low = math.floor(math.log2(min(shown)) - 0.1)
@@ -191,8 +208,21 @@ def _style(axes: Axes, shown: Sequence[float]) -> None:
     bottom, top = axes.get_ylim()
     axes.set_ylim(max(0.0, bottom), min(100.0, top))
     if shown:  # below the axes the legend can't cover a point
-        at = (0.5, -0.16)
-        axes.legend(loc="upper center", bbox_to_anchor=at, frameon=False, labelcolor=INK)
+        below = ScaledTranslation(0, -0.6, figure.dpi_scale_trans)
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0),
+            bbox_transform=axes.transAxes + below,
+            frameon=False,
+            labelcolor=INK,
+            fontsize=10,
+            ncols=_columns(len(axes.get_legend_handles_labels()[1])),
+        )
+
+
+def _columns(series: int) -> int:
+    """Of the legend."""
+    return 1 if series <= _FEW else 2
 
 
 def _short(label: str) -> str:

@@ -89,12 +89,14 @@ def render(entries: Sequence[Mapping[str, Any]], console: Console) -> None:
             padding=(0, 0 if narrow else 1, 0, 0),
         )
         for i, heading in enumerate(HEADINGS):
-            if narrow and heading in ("Varied", "Runs"):  # the first stands under the method
+            if narrow and heading in ("Varied", "Runs"):  # they stand under the method
                 continue
             name = heading.replace(" ", "\n").replace("-", "-\n") if narrow else heading
             grid.add_column(name, justify="left" if i < 2 else "right", overflow="fold")
         for method, varied, count, *others in table.rows:
-            first = [Cell(method.main, varied.main)] if narrow else [method, varied, count]
+            runs = "1 run" if count.main == "1" else f"{count.main} runs"
+            below = "\n".join(filter(None, (varied.main, runs)))
+            first = [Cell(method.main, below)] if narrow else [method, varied, count]
             grid.add_row(
                 *(
                     Text(f"{c.main}{c.mark}\n{c.detail}".rstrip() if narrow else str(c))
