@@ -5,6 +5,7 @@ const STYLES = [["circle", "●"], ["rect", "■"], ["triangle", "▲"], ["rectR
 const series = JSON.parse(document.getElementById("data").textContent);
 const axis = document.getElementById("axis");
 const off = new Set();
+const shape = (i) => STYLES[(i + 3 * Math.floor(i / 7)) % 7]; // no pair of colour and shape twice
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 const intervals = {
@@ -87,7 +88,7 @@ function draw() {
       data,
       borderColor: colour(`--s${i % 7}`),
       backgroundColor: colour(`--s${i % 7}`),
-      pointStyle: STYLES[i % 7][0],
+      pointStyle: shape(i)[0],
       pointRadius: 5,
       pointHoverRadius: 7,
       borderWidth: 2,
@@ -115,7 +116,7 @@ series.forEach((one, i) => {
   const mark = document.createElement("span");
   mark.className = `s${i % 7}`;
   mark.ariaHidden = "true";
-  mark.textContent = `${STYLES[i % 7][1]} `;
+  mark.textContent = `${shape(i)[1]} `;
   button.type = "button";
   button.ariaPressed = "true";
   button.append(mark, one.name);
