@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.cli import foreign
-from s1_eval.cli.options import comma_list
-from s1_eval.errors import UserError
+from s1_eval.cli.options import add_resampling, comma_list
 
 
 def add_parser(commands: Any) -> None:
@@ -22,8 +21,7 @@ def add_parser(commands: Any) -> None:
         "--k", type=comma_list(int), default=[], metavar="K[,K]", help="default: 1, 2, 4, … and n"
     )
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the tables")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("--resamples", type=int, default=10_000)
+    add_resampling(parser)
     foreign.add_options(parser)
     parser.set_defaults(run=run)
 
@@ -34,8 +32,6 @@ def run(args: argparse.Namespace) -> int:
     from s1_eval.metrics.at_k import at_k
     from s1_eval.records import read_runs
 
-    if args.resamples < 1:
-        raise UserError(f"--resamples {args.resamples}: give 1 or more, e.g. 10000")
     found = [
         at_k(run, _grouper(run.task), args.k, args.seed, args.resamples)
         for run in read_runs(args.paths, foreign.readers(args))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli import foreign
-from s1_eval.cli.options import allowance, comma_list
+from s1_eval.cli.options import add_resampling, allowance, comma_list
 from s1_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def add_parser(commands: Any) -> None:
         help="questions, data, checker: compare although these differ",
     )
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
-    parser.add_argument("--seed", type=int, default=0, help="of the resampling")
-    parser.add_argument("--resamples", type=int, default=10_000)
+    add_resampling(parser, "the resampling")
     foreign.add_options(parser)
     parser.set_defaults(run=run)
 
@@ -60,8 +59,6 @@ def run(args: argparse.Namespace) -> int:
     from s1_eval.metrics.comparison import compare
     from s1_eval.report import comparison
 
-    if args.resamples < 1:
-        raise UserError(f"--resamples {args.resamples}: give 1 or more, e.g. 10000")
     readers = foreign.readers(args)
     found = compare(
         _side(args.first, readers),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.cli import foreign
+from s1_eval.cli.options import add_resampling, at_least_one
 from s1_eval.errors import UserError
 
 
@@ -33,11 +34,10 @@ def add_parser(commands: Any) -> None:
         default="oracle",
         help="pass@1, which takes the right answers, or the verifier's mean score",
     )
-    parser.add_argument("--bins", type=int, default=5)
+    parser.add_argument("--bins", type=at_least_one, default=5)
     parser.add_argument("--out", type=Path, help="folder for the pictures")
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
-    parser.add_argument("--seed", type=int, default=0, help="of the folds and the bootstrap")
-    parser.add_argument("--resamples", type=int, default=10_000)
+    add_resampling(parser, "the folds and the bootstrap")
     foreign.add_options(parser)
     parser.set_defaults(run=run)
 
@@ -46,9 +46,6 @@ def run(args: argparse.Namespace) -> int:
     from s1_eval.metrics.strategies import curves
     from s1_eval.records import read_runs
 
-    for name in ("bins", "resamples"):
-        if getattr(args, name) < 1:
-            raise UserError(f"--{name} {getattr(args, name)}: give 1 or more")
     readers = foreign.readers(args)
     estimates = read_runs([args.difficulty], readers)
     if len(estimates) > 1:

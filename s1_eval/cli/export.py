@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli import foreign
+from s1_eval.cli.options import add_resampling
 from s1_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ def add_parser(actions: Any) -> None:
         "--relationship", choices=RELATIONSHIPS, help="the evaluator's to who made the model"
     )
     parser.add_argument("--common-questions", action="store_true", help="as in `s1-eval score`")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("--resamples", type=int, default=10_000)
+    add_resampling(parser)
     foreign.add_options(parser)
     parser.set_defaults(run=run)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.cli import export, foreign
-from s1_eval.cli.options import allowance, comma_list
+from s1_eval.cli.options import add_resampling, allowance, comma_list
 from s1_eval.errors import UserError
 
 
@@ -37,8 +37,7 @@ def _add_build(actions: Any) -> None:
         "questions stay off the web (GPQA)",
     )
     parser.add_argument("--common-questions", action="store_true", help="as in `s1-eval score`")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("--resamples", type=int, default=10_000)
+    add_resampling(parser)
     foreign.add_options(parser)
     parser.set_defaults(run=build)
 
@@ -67,8 +66,7 @@ def _add_check(actions: Any) -> None:
     )
     parser.add_argument("--summary", type=Path, help="file to append a Markdown summary to")
     parser.add_argument("--json", action="store_true", help="a JSON object instead of the table")
-    parser.add_argument("--seed", type=int, default=0, help="of the resampling tests")
-    parser.add_argument("--resamples", type=int, default=10_000)
+    add_resampling(parser, "the resampling tests")
     foreign.add_options(parser)
     parser.set_defaults(run=check)
 
@@ -80,7 +78,6 @@ def build(args: argparse.Namespace) -> int:
     from s1_eval.records import read_rows, read_runs
     from s1_eval.report.leaderboard import build as write
 
-    _at_least_one(args.resamples)
     readers = foreign.readers(args)
     runs = read_runs(args.paths, readers)
     entries = score(runs, args.seed, args.resamples, args.common_questions)
@@ -96,7 +93,6 @@ def check(args: argparse.Namespace) -> int:
     from s1_eval.records import read_runs
     from s1_eval.report import regressions
 
-    _at_least_one(args.resamples)
     tolerance = Tolerance(args.max_drop, args.max_rise, args.alpha)
     readers = foreign.readers(args)
     comparisons = compare(
@@ -128,8 +124,3 @@ def check(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(summary)
     return int(found)
-
-
-def _at_least_one(resamples: int) -> None:
-    if resamples < 1:
-        raise UserError(f"--resamples {resamples}: give 1 or more, e.g. 10000")

@@ -57,6 +57,21 @@ def key_values(pairs: Sequence[str], option: str) -> dict[str, Any]:
     return found
 
 
+def add_resampling(parser: argparse.ArgumentParser, seed_of: str = "the bootstrap") -> None:
+    """--seed and --resamples."""
+    parser.add_argument("--seed", type=int, default=0, help=f"of {seed_of}")
+    parser.add_argument(
+        "--resamples", type=at_least_one, default=10_000, metavar="N", help="default: 10000"
+    )
+
+
+def at_least_one(text: str) -> int:
+    """An argparse type: a whole number of 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a whole number of 1 or more")
+    return int(text)
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """--model and what belongs to it."""
     parser.add_argument(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.cli import foreign
+from s1_eval.cli.options import add_resampling
 
 
 def add_parser(commands: Any) -> None:
@@ -19,8 +20,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders or files")
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
     parser.add_argument("--out", type=Path, help="folder for table, pictures and report.html")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("--resamples", type=int, default=10_000)
+    add_resampling(parser)
     parser.add_argument(
         "--common-questions",
         action="store_true",
