@@ -70,31 +70,32 @@ def _print(found: Mapping[str, Any], console: Any) -> None:
     from s1_eval.report.table import fixed, span
 
     def shown(metric: Mapping[str, Any]) -> str:
-        return f"{fixed(metric['value'])} {span(metric)}"
+        return f"{fixed(metric['value'])}\n{span(metric)}"
 
     title = (
         f"{found['model']} on {found['task']}, {found['method']}: {found['questions']} questions, "
         f"{found['samples']} samples each"
     )
-    table = Table(title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD)
-    first = found["at"][0]
-    names = [name for name in first["metrics"] if name != "pass@1"]
-    for heading in ("k", *names, *first["differences"], "Generated", "Verifier"):
-        table.add_column(heading, justify="right", overflow="fold")
-    for at in found["at"]:
-        table.add_row(
-            str(at["k"]),
-            *(shown(at["metrics"][name]) for name in names),
-            *(shown(difference) for difference in at["differences"].values()),
-            fixed(at["generated_tokens"], 0),
-            fixed(at["verifier_tokens"], 0),
-        )
+    every = found["at"]
+    table = Table(
+        title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    table.add_column("k", overflow="fold")
+    for at in every:
+        table.add_column(str(at["k"]), justify="right", no_wrap=True)
+    for kind in ("metrics", "differences"):
+        for name in every[0][kind]:
+            if name != "pass@1":
+                table.add_row(name, *(shown(at[kind][name]) for at in every))
+    for name in ("generated_tokens", "verifier_tokens"):
+        table.add_row(name.replace("_", " "), *(fixed(at[name], 0) for at in every))
+    once = every[0]["metrics"]["pass@1"]
     console.print(table)
     console.print(
         Text(
-            f"pass@1[avg-of-{found['samples']}] {shown(first['metrics']['pass@1'])}. Percent and "
-            "points, 95% intervals over questions; pass@k is also known as cov@k. Generated, "
-            "Verifier: mean tokens per question.",
+            f"pass@1[avg-of-{found['samples']}] {fixed(once['value'])} {span(once)}. "
+            "Percent and points, 95% intervals over questions; tokens are means per question. "
+            "pass@k is also known as cov@k.",
             "dim",
         )
     )

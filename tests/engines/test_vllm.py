@@ -79,11 +79,9 @@ def ask(engine, prompt, *, max_tokens=60, stop=Stop(), sampling=Sampling()):
     return asyncio.run(engine.generate(prompt, max_tokens=max_tokens, stop=stop, sampling=sampling))
 
 
-def test_greedy_traces_equal_those_of_transformers(engine, traces):
-    assert solve(engine, FORCED) == traces
-
-
 def test_forcing_inside_one_request_writes_the_same_traces(traces):
+    # The first test: vLLM has one distributed state for all engines of a process, and closing
+    # this one ends it.
     from s1_eval.engines.vllm import VLLMEngine
 
     def told(trace: Trace) -> Trace:
@@ -97,6 +95,10 @@ def test_forcing_inside_one_request_writes_the_same_traces(traces):
     assert [told(trace) for trace in found] == [told(trace) for trace in traces]
     assert {trace.exit_reason for trace in found} == {"natural", "budget"}
     assert {trace.num_ignores_used for trace in found} == {1, 2}
+
+
+def test_greedy_traces_equal_those_of_transformers(engine, traces):
+    assert solve(engine, FORCED) == traces
 
 
 def test_forcing_inside_a_request_needs_its_processor(engine):
