@@ -78,7 +78,11 @@ def _print(found: Mapping[str, Any], console: Any) -> None:
     )
     every = found["at"]
     table = Table(
-        title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        title=Text(title, "bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
     table.add_column("k", overflow="fold")
     for at in every:
@@ -86,16 +90,19 @@ def _print(found: Mapping[str, Any], console: Any) -> None:
     for kind in ("metrics", "differences"):
         for name in every[0][kind]:
             if name != "pass@1":
-                table.add_row(name, *(shown(at[kind][name]) for at in every))
+                table.add_row(
+                    name.replace("best-of-k, ", ""), *(shown(at[kind][name]) for at in every)
+                )
     for name in ("generated_tokens", "verifier_tokens"):
-        table.add_row(name.replace("_", " "), *(fixed(at[name], 0) for at in every))
+        table.add_row(name.removesuffix("_tokens"), *(fixed(at[name], 0) for at in every))
     once = every[0]["metrics"]["pass@1"]
     console.print(table)
     console.print(
         Text(
             f"pass@1[avg-of-{found['samples']}] {fixed(once['value'])} {span(once)}. "
-            "Percent and points, 95% intervals over questions; tokens are means per question. "
-            "pass@k is also known as cov@k.",
+            "Percent and points, 95% intervals over questions; generated, verifier: mean tokens per "
+            "question. pass@k is also known as cov@k; weighted and vanilla are best-of-k by the verifier's "
+            "summed and highest scores.",
             "dim",
         )
     )
