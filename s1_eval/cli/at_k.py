@@ -93,16 +93,16 @@ def _print(found: Mapping[str, Any], console: Any) -> None:
                 table.add_row(
                     name.replace("best-of-k, ", ""), *(shown(at[kind][name]) for at in every)
                 )
-    for name in ("generated_tokens", "verifier_tokens"):
-        table.add_row(name.removesuffix("_tokens"), *(fixed(at[name], 0) for at in every))
+    for name, field in (("tokens", "generated_tokens"), ("verifier", "verifier_tokens")):
+        table.add_row(name, *(fixed(at[field], 0) for at in every))
     once = every[0]["metrics"]["pass@1"]
     console.print(table)
     console.print(
         Text(
             f"pass@1[avg-of-{found['samples']}] {fixed(once['value'])} {span(once)}. "
-            "Percent and points, 95% intervals over questions; generated, verifier: mean tokens per "
-            "question. pass@k is also known as cov@k; weighted and vanilla are best-of-k by the verifier's "
-            "summed and highest scores.",
+            "Percent and points, 95% intervals over questions; tokens (generated) and verifier "
+            "(tokens read): means per question. pass@k is also known as cov@k; weighted and "
+            "vanilla are best-of-k by the verifier's summed and highest scores.",
             "dim",
         )
     )
