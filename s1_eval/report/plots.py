@@ -123,10 +123,10 @@ def _figure(entries: Sequence[Mapping[str, Any]], x: Any, x_label: str) -> Figur
 def _draw(axes: Axes, entries: Sequence[Mapping[str, Any]], x: Any) -> None:
     hidden = 0
     shown: list[float] = []
-    kinds: dict[tuple[Any, ...], int] = {}
+    kinds: dict[str, int] = {}
     for i, entry in enumerate(entries):
         enforced = entry["method"].endswith("+bf")
-        kind = (entry["method"].removesuffix("+bf"), entry["varied"], *entry["held"].items())
+        kind = describe(f"{entry['method'].removesuffix('+bf')} {entry['varied']}", entry["held"])
         k = kinds.setdefault(kind, len(kinds))
         colour, marker = _COLOURS[k % len(_COLOURS)], _MARKERS[k % len(_MARKERS)]
         points = sorted((p for p in entry["points"] if x(p) > 0), key=x)
