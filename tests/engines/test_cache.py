@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cache_filling import NEVER, PROMPT, ask, fill
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pseudo_model import INFO, PseudoEngine
@@ -18,13 +19,6 @@ from s1_eval.engines.protocol import Generation, Sampling, Stop
 from s1_eval.errors import UserError
 
 GREEDY = Sampling()
-PROMPT = (2, 3, 4)
-NEVER = Stop()
-
-
-def ask(engine, prompt=PROMPT, *, max_tokens=40, stop=NEVER, sampling=GREEDY) -> Generation:
-    return asyncio.run(engine.generate(prompt, max_tokens=max_tokens, stop=stop, sampling=sampling))
-
 
 stops = st.builds(
     Stop,
@@ -260,15 +254,6 @@ def test_a_folder_that_is_a_file_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="give a folder"):
         CachedEngine(PseudoEngine(), tmp_path / "file")
-
-
-def fill(folder: Path, caps: list[int]) -> None:
-    cached = CachedEngine(PseudoEngine(), folder)
-    for cap in caps:
-        for last in range(2, 7):
-            want = ask(PseudoEngine(), (*PROMPT, last), max_tokens=cap)
-            assert ask(cached, (*PROMPT, last), max_tokens=cap).ids == want.ids
-    cached.close()
 
 
 def test_processes_share_a_folder(tmp_path):
