@@ -29,7 +29,8 @@ UNDEFINED = "—"
 LEGEND = (
     "Control: runs that keep within their limit. Scaling: points per doubling of thinking tokens. "
     "Performance: best accuracy. Cross-fitted: the best run picked on one half of the questions, "
-    "scored on the other. In brackets: 95% intervals, bootstrapped over questions."
+    "scored on the other. Thinking tokens: mean per question, of all that were generated. In "
+    "brackets: 95% intervals, bootstrapped over questions."
 )
 
 _DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -165,7 +166,9 @@ def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
             cell(entry["scaling"]),
             cell(entry["performance"]),
             Cell(fixed(entry["performance"]["cross_fitted"])),
-            Cell(fixed(entry["mean_thinking_tokens"], 0)),
+            Cell(
+                fixed(entry["mean_thinking_tokens"], 0), f"of {fixed(entry['generated_tokens'], 0)}"
+            ),
             Cell(fixed(entry["unanswered"])),
         )
         for entry in entries
