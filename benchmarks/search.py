@@ -17,8 +17,11 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
 
+import s1_eval
 from s1_eval.answers import grader
 from s1_eval.engines import Sampling
 from s1_eval.engines.table import open_engine
@@ -26,8 +29,7 @@ from s1_eval.methods import Policy, Question
 from s1_eval.methods.beam_search import BeamSearch, beam_search
 from s1_eval.thinking import Outcome
 from s1_eval.training.nano.problems import held_out
-from s1_eval.verifiers import Scored
-from s1_eval.verifiers.transformers import TransformersVerifier, _Tree
+from s1_eval.verifiers.transformers import TransformersVerifier, _Chain, _Tree
 
 KEPT = 1 << 20
 SETTINGS = {
@@ -37,24 +39,23 @@ SETTINGS = {
 
 
 class Watched(TransformersVerifier):
-    """Notes how large the batches are and how many chains wait for a score meanwhile."""
+    """Notes how large each batch is, and how many chains that nothing has read yet wait meanwhile,
+    equal ones counted once."""
 
     def reset(self) -> None:
         """Forget everything that was read."""
         self._tree = _Tree(KEPT)
-        self.in_flight = 0
         self.batches: list[tuple[int, int]] = []
 
-    async def score(self, question: str, chains: Sequence[Sequence[str]]) -> list[Scored]:
-        self.in_flight += len(chains)
-        try:
-            return await super().score(question, chains)
-        finally:
-            self.in_flight -= len(chains)
+    def _read(self, chains: list[_Chain]) -> list[_Chain]:
+        with self._lock:
+            waiting = [*chains, *self._waiting]
+        self._unread = {c.keys[-1] for c in waiting if c.keys} - self._tree._nodes.keys()
+        return super()._read(chains)
 
-    def _forward(self, batch: Sequence[object]) -> None:
-        self.batches.append((len(batch), self.in_flight))
-        super()._forward(batch)  # type: ignore[arg-type]
+    def _forward(self, batch: Sequence[_Chain]) -> None:
+        self.batches.append((len(batch), len(self._unread)))
+        super()._forward(batch)
 
 
 def main() -> None:
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--engine", choices=SETTINGS, default="s1_vllm")
     parser.add_argument("--questions", type=int, default=64)
     parser.add_argument("--samples", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=1)
     args = parser.parse_args()
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     engine = open_engine(args.engine, "nano", **SETTINGS[args.engine])
@@ -78,16 +79,16 @@ def main() -> None:
     async def search(question: Question) -> Outcome:
         return await beam_search(policy.fork(question.id), question, params)
 
-    async def at_once() -> list[Outcome]:
+    async def at_once(questions: Sequence[Question]) -> list[Outcome]:
         return await asyncio.gather(*(search(question) for question in questions))
 
-    async def one_at_a_time() -> list[Outcome]:
+    async def one_at_a_time(questions: Sequence[Question]) -> list[Outcome]:
         return [await search(question) for question in questions]
 
     versions = ", ".join(f"{name} {version}" for name, version in engine.info.versions.items())
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs; {versions}")
     print(
-        f"{args.questions} questions, N={args.samples}, median of {args.repeats} turns; load "
+        f"{args.questions} questions, N={args.samples}, median of {args.repeats} turn(s); load "
         f"{os.getloadavg()[0]:.1f}"
     )
     print(
@@ -95,7 +96,7 @@ def main() -> None:
     )
     found = {}
     for name, scheme in (("one at a time", one_at_a_time), ("at once", at_once)):
-        found[name] = measured(name, scheme, verifier, args.repeats)
+        found[name] = measured(name, scheme, questions, verifier, args.repeats)
     (theirs, theirs_seconds), (ours, ours_seconds) = found.values()
     print(f"ratio {ours_seconds / theirs_seconds:.2f}")
     if engine.info.seeding == "request":
@@ -109,24 +110,25 @@ def main() -> None:
 
 
 def folder() -> str:
-    from pathlib import Path
-
-    import s1_eval
-
     return str(Path(s1_eval.__file__).parent / "nano_prm")
 
 
 def measured(
-    name: str, scheme: Callable[[], object], verifier: Watched, repeats: int
+    name: str,
+    scheme: Callable[[Sequence[Question]], Coroutine[Any, Any, list[Outcome]]],
+    questions: Sequence[Question],
+    verifier: Watched,
+    repeats: int,
 ) -> tuple[list[Outcome], float]:
-    """Outcomes, and median seconds after one warm-up."""
+    """Outcomes, and median seconds after a warm-up on a few questions."""
+    verifier.reset()
+    asyncio.run(scheme(questions[:4]))
     times = []
-    for turn in range(repeats + 1):
+    for _ in range(repeats):
         verifier.reset()
         began = time.perf_counter()
-        outcomes = asyncio.run(scheme())
-        if turn:
-            times.append(time.perf_counter() - began)
+        outcomes = asyncio.run(scheme(questions))
+        times.append(time.perf_counter() - began)
     seconds = statistics.median(times)
     batch, waiting = (statistics.fmean(column) for column in zip(*verifier.batches, strict=True))
     tokens = sum(outcome.generated_tokens for outcome in outcomes)

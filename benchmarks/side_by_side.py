@@ -69,11 +69,12 @@ class Bench:
         return [statistics.median(times) for times in seconds]
 
 
-def start(description: str | None) -> Bench:
-    """Read the command line, load both engines, and print the machine."""
+def start(description: str | None, questions: int = 256) -> Bench:
+    """Read the command line, load both engines, and print the machine. questions: unless the
+    command line says another number."""
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     parser.add_argument("--model", default="nano", help="nano, a folder, or a name on the Hub")
-    parser.add_argument("--questions", type=int, default=256)
+    parser.add_argument("--questions", type=int, default=questions)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # both alike

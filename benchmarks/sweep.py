@@ -2,32 +2,45 @@
 
     python benchmarks/sweep.py
 
-Caps 32 to 512 times 0, 1, 2, 4, 6 ignores, smallest first: with the cache, without it, and the
-longest run alone. Goals: at most 1.3 times the longest run, at least 4 times faster than without.
+Caps 32 to 512 times 0, 1, 2, 4, 6 ignores, started as `s1-eval sweep` starts them: the longest
+first, all in flight together. With the cache, without it, and the longest run alone. Goals: at most
+1.3 times the longest run, at least 4 times faster than without.
 """
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from dataclasses import replace
 
 from side_by_side import Bench, start
 
+from s1_eval.cli.plan import Axes, plan
 from s1_eval.engines.cache import CachedEngine
 from s1_eval.methods import Policy
-from s1_eval.methods.budget_forcing import BudgetForcing
+from s1_eval.methods.budget_forcing import force
 
-RUNS = [
-    BudgetForcing(max_thinking_tokens=cap, num_ignores=ignores, max_answer_tokens=16)
-    for cap in (32, 64, 128, 256, 512)
-    for ignores in (0, 1, 2, 4, 6)
-]
+AXES = Axes(
+    max_thinking_tokens=(32, 64, 128, 256, 512),
+    num_ignores=(0, 1, 2, 4, 6),
+    grid=True,
+    params={"max_answer_tokens": 16},
+)
+RUNS = [run.settings for run in plan(["budget_forcing"], AXES)]
 
 
 def sweep(bench: Bench, policy: Policy | None = None) -> tuple[int, int]:
     """(generated, reused) tokens of all runs."""
-    traces = [trace for params in RUNS for trace in bench.forced(params, policy)]
-    return sum(t.generated_tokens for t in traces), sum(t.reused for t in traces)
+    chosen = policy or bench.policy
+
+    async def all_at_once() -> list[tuple[int, int]]:
+        traces = await asyncio.gather(
+            *(force(chosen, prompt, params) for params in RUNS for prompt in bench.prompts)
+        )
+        return [(trace.generated_tokens, trace.reused) for trace in traces]
+
+    generated, reused = zip(*asyncio.run(all_at_once()), strict=True)
+    return sum(generated), sum(reused)
 
 
 def cached_sweep(bench: Bench) -> tuple[int, int]:
@@ -38,11 +51,11 @@ def cached_sweep(bench: Bench) -> tuple[int, int]:
 
 
 def main() -> None:
-    bench = start(__doc__)
+    bench = start(__doc__, 128)
     generated, reused = cached_sweep(bench)
-    longest_tokens = sum(t.generated_tokens for t in bench.forced(RUNS[-1]))
+    longest_tokens = sum(t.generated_tokens for t in bench.forced(RUNS[0]))
     longest, with_cache, without = bench.in_turns(
-        lambda: bench.forced(RUNS[-1]), lambda: cached_sweep(bench), lambda: sweep(bench)
+        lambda: bench.forced(RUNS[0]), lambda: cached_sweep(bench), lambda: sweep(bench)
     )
     print(f"longest run     {longest:8.2f} s {longest_tokens:10} tokens")
     print(f"cached sweep    {with_cache:8.2f} s {generated - reused:10} tokens decoded")

@@ -49,15 +49,13 @@ def _grouper(task: str) -> Any:
     """Equality as the task grades it; of the text where we don't know the task."""
     from s1_eval.answers import grader
     from s1_eval.harness.benchmark import BENCHMARKS, SameText, benchmark
-    from s1_eval.methods.majority_vote import group_answers
+    from s1_eval.methods.majority_vote import group_answers, numbers
 
     known = benchmark(task) if task in BENCHMARKS else None
     equality = grader(known.grader, **known.strictness) if known else SameText()
 
     def group(answers: Sequence[str]) -> list[int]:
-        groups = group_answers(equality, list(answers))
-        number = {i: n for n, members in enumerate(groups) for i in members}
-        return [number.get(i, -1) for i in range(len(answers))]
+        return numbers(group_answers(equality, list(answers)), len(answers))
 
     return group
 

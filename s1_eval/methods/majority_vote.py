@@ -109,10 +109,15 @@ def sample_extra(
 ) -> dict[str, Any]:
     """What a record says about each sample: its answer, the number of its group of equal answers
     (-1 where it can't be read), its thinking tokens and what it cost."""
-    group_of = {i: number for number, group in enumerate(groups) for i in group}
     return {
         "sample_answers": list(answers),
-        "sample_groups": [group_of.get(i, -1) for i in range(len(answers))],
+        "sample_groups": numbers(groups, len(answers)),
         "sample_thinking_tokens": [trace.thinking_tokens for trace in traces],
         "sample_generated_tokens": [trace.generated_tokens for trace in traces],
     }
+
+
+def numbers(groups: Sequence[Sequence[int]], answers: int) -> list[int]:
+    """The number of each answer's group, -1 for an answer in none."""
+    group_of = {i: number for number, group in enumerate(groups) for i in group}
+    return [group_of.get(i, -1) for i in range(answers)]

@@ -94,6 +94,12 @@ def describe(name: str, held: Mapping[str, Any]) -> str:
     return ", ".join([name, *(f"{shown(key)}={shown(value)}" for key, value in held.items())])
 
 
+def entry_name(entry: Mapping[str, Any]) -> str:
+    """`Series.name` of an entry that `s1_eval.metrics.score` returned."""
+    by = f"{entry['method']} by {entry['varied']}" if entry["varied"] else entry["method"]
+    return describe(by, entry["held"])
+
+
 def shown(value: Any) -> str:
     """A setting, or its name, on one printable line."""
     return value if isinstance(value, str) and value.isprintable() else json.dumps(value)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from s1_eval.metrics.audit import EXIT_REASONS
-from s1_eval.metrics.series import describe
+from s1_eval.metrics.series import entry_name
 from s1_eval.records import IDENTITY, Run
 from s1_eval.report import plots, table
 
@@ -69,15 +69,10 @@ def page(entries: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> str:
         undefined=table.UNDEFINED,
         bootstrap=entries[0]["bootstrap"],
         pictures=pictures,
-        entries=[{**entry, "name": _name(entry)} for entry in entries],
+        entries=[{**entry, "name": entry_name(entry)} for entry in entries],
         exit_reasons=EXIT_REASONS,
         setups=setups(runs),
     )
-
-
-def _name(entry: Mapping[str, Any]) -> str:
-    by = f" by {entry['varied']}" if entry["varied"] else ""
-    return describe(entry["method"] + by, entry["held"])
 
 
 def _themed(svg: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s1_eval.metrics.series import describe, shown
+from s1_eval.metrics.series import describe, entry_name, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,8 +132,7 @@ def _draw(axes: Axes, entries: Sequence[Mapping[str, Any]], x: Any) -> None:
         points = sorted((p for p in entry["points"] if x(p) > 0), key=x)
         hidden += len(entry["points"]) - len(points)
         shown += [x(p) for p in points]
-        by = f"{entry['method']} by {entry['varied']}" if entry["varied"] else entry["method"]
-        label = _short(describe(by, entry["held"]))
+        label = _short(entry_name(entry))
         if in_set := [p for p in points if not p["reference"]]:
             # A lone run often lies on a point of another series: a ring lets that one show.
             style: dict[str, Any] = {"mfc": "none", "ls": "--"} if enforced else {}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from s1_eval.errors import UserError
@@ -161,6 +162,7 @@ def bind(
     )
 
 
+@lru_cache(maxsize=64)  # every continuation asks for the same few
 def encode_exactly(tokenizer: Tokenizer, text: str, model: str) -> tuple[int, ...]:
     """Ids that decode to `text` again. Raises UserError where the tokenizer has none."""
     ids = tuple(_encode(tokenizer, text))

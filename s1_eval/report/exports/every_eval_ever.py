@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s1_eval.metrics.series import describe
+from s1_eval.metrics.series import entry_name
 from s1_eval.records import Run
 from s1_eval.report.exports.names import file_name
 
@@ -87,8 +87,7 @@ def _log(
     evaluator: Evaluator,
     name: str,
 ) -> dict[str, Any]:
-    by = f"{entry['method']} by {entry['varied']}" if entry["varied"] else entry["method"]
-    series = describe(by, entry["held"])
+    series = entry_name(entry)
     first = records[entry["points"][0]["run_id"]].record
     now = str(int(time.time()))
     data = _source_data(entry["task"], first.get("dataset") or {})
