@@ -170,7 +170,7 @@ class ScriptedVerifier:
     def __init__(self, judge: Callable[[tuple[str, ...]], float] | None = None) -> None:
         self.judge = judge or _chance
         self.calls: list[list[tuple[str, ...]]] = []
-        self.info = VerifierInfo("scripted", "none", "\n", 4096, "none", "scripted")
+        self.info = VerifierInfo("scripted", "scripted", "none", "\n", 4096, "none", "scripted")
 
     async def score(self, question: str, chains: Sequence[Sequence[str]]) -> list[Scored]:
         self.calls.append([tuple(steps) for steps in chains])

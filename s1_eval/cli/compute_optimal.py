@@ -81,21 +81,22 @@ def _print(found: Sequence[Mapping[str, Any]]) -> None:
 
     console = Console()
     widths = sorted({point["samples"] for each in found for point in each["points"]})
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("N", justify="right")
-    for each in found:
-        table.add_column(each["strategy"], justify="right", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("N", overflow="fold")
     for width in widths:
-        row = []
-        for each in found:
-            at = [p for p in each["points"] if p["samples"] == width]
-            row.append(
-                f"{fixed(at[0]['accuracy']['value'])}\n{span(at[0]['accuracy'])}\n"
-                f"{fixed(at[0]['tokens'], 0)} tokens"
-                if at
+        table.add_column(str(width), justify="right", no_wrap=True)
+    for each in found:
+        at = {point["samples"]: point for point in each["points"]}
+        table.add_row(
+            each["strategy"],
+            *(
+                f"{fixed(at[width]['accuracy']['value'])}\n{span(at[width]['accuracy'])}\n"
+                f"{fixed(at[width]['tokens'], 0)} tokens"
+                if width in at
                 else UNDEFINED
-            )
-        table.add_row(str(width), *row)
+                for width in widths
+            ),
+        )
     console.print(table)
     console.print(
         Text(

@@ -7,14 +7,14 @@ cache and reorder as it likes; it may not change, re-tokenize or drop an id.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from s1_eval.errors import UserError
 
 
-class Tokenizer(Protocol):
+class Tokenizer(Hashable, Protocol):
     """The part of a transformers tokenizer that the project relies on."""
 
     chat_template: Any

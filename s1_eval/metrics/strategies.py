@@ -31,8 +31,9 @@ def curves(
     verifier's, mean per question; the choice's include the estimate's), `accuracy` as `{value, low,
     high}` in percent, and for the choice `chosen`, the strategies by fold and bin.
 
-    A run of best_of_n or majority_vote serves every power of two up to its samples. The choice is
-    made at the widths that two strategies or more have.
+    A run of best_of_n or majority_vote serves every power of two up to its samples; one of a
+    method without samples (self_refine) is of width 1. The choice is made at the widths that two
+    strategies or more have.
     estimate: samples that no strategy is measured on, whose pass@1 (`oracle`) or mean score
     (`verifier`) is a question's easiness.
     Raises UserError on runs of different questions or without a width, or an estimate that is
@@ -88,9 +89,9 @@ def _measured(run: Run, ids: Sequence[str]) -> list[tuple[str, int, Measured]]:
             share = [k / n * spent for spent in tokens]
             found.append((name, k, Measured([accuracy[id] for id in ids], share)))
         return found
-    width = run.params.get("samples")
+    width = run.params.get("samples", 1)
     if not isinstance(width, int):
-        raise UserError(f"run {run.id} of {run.method} has no width: leave it out")
+        raise UserError(f"run {run.id} of {run.method} has samples={width!r}: give a whole number")
     return [(run.method, width, Measured(_per_question(run, ids, "correct"), tokens))]
 
 

@@ -4,7 +4,7 @@ tokenizer and its chat template, and the exact ids that are forced at each event
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from s1_eval.errors import UserError
 
 
-class Tokenizer(Protocol):
+class Tokenizer(Hashable, Protocol):
     """What a format needs of a transformers tokenizer."""
 
     chat_template: Any

@@ -15,12 +15,14 @@ from typing import Protocol
 class VerifierInfo:
     """What a record must say about a verifier so that a stranger can repeat the run.
 
-    model: the name or path, as the user gave it. format: see `s1_eval.verifiers.formats`.
+    engine: `transformers` or `vllm`. model: the name or path, as the user gave it.
+    format: see `s1_eval.verifiers.formats`.
     step_separator: what parted the steps in its training; methods split there by default.
     context_length: question, steps and the format's own tokens together.
     fingerprint: a hash of the weights.
     """
 
+    engine: str
     model: str
     format: str
     step_separator: str
@@ -38,7 +40,8 @@ class Scored:
         there. NaN where the verifier can't tell, as for a step beyond its context.
     ends: how many tokens lie before the end of each step, those of the question included.
     opening: how many of them lie before the first step.
-    seconds: this chain's share, by tokens, of the time its batch took.
+    seconds: this chain's share of the time that it was read in: by its tokens of a batch's time, or
+        an equal one among what vLLM had in flight.
     """
 
     scores: tuple[float, ...]

@@ -1,9 +1,11 @@
 """What a verifier's name means: `nano-prm` is the one inside this package, anything else a folder
 or a name on the Hugging Face Hub, with its format before a colon where the model does not show
-it."""
+it, and before all that the engine that reads it."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +15,45 @@ from s1_eval.verifiers.formats import FORMATS
 from s1_eval.verifiers.protocol import Verifier
 
 NANO_PRM = "nano-prm"
+ENGINES: Mapping[str, str] = {
+    "s1_hf": "s1_eval.verifiers.transformers:TransformersVerifier",
+    "s1_vllm": "s1_eval.verifiers.vllm:VLLMVerifier",
+}
+"""Called as the engines for policies are."""
 
 
 def open_verifier(spec: str, **args: Any) -> Verifier:
-    """The verifier that `spec` names: `nano-prm`, `MODEL` or `FORMAT:MODEL`. `args` are settings
-    of `TransformersVerifier`.
+    """The verifier that `spec` names: `[ENGINE/][FORMAT:]MODEL`, e.g. `nano-prm`. `args` are the
+    engine's own settings.
 
     Raises UserError on an unknown format, model or setting.
     """
-    from s1_eval.verifiers.transformers import TransformersVerifier
-
-    format, model = parse_verifier(spec)
+    engine, format, model = parse_verifier(spec)
     source = _folder() if model == NANO_PRM else resolve_model(model)
+    module, _, name = ENGINES[engine].partition(":")
+    cls = getattr(importlib.import_module(module), name)
     try:
-        return TransformersVerifier(source, format, name=model, **args)
+        opened: Verifier = cls(source, format, name=model, **args)
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
         raise UserError(f"--verifier {spec}: {error}") from error
+    return opened
 
 
-def parse_verifier(spec: str) -> tuple[str | None, str]:
-    """(format, model); the format is None where `spec` does not say one."""
-    format, colon, model = spec.partition(":")
+def parse_verifier(spec: str) -> tuple[str, str | None, str]:
+    """(engine, format, model); the format is None where `spec` does not say one."""
+    engine, slash, rest = spec.partition("/")
+    if not slash or engine not in ENGINES:
+        engine, rest = "s1_hf", spec
+    format, colon, model = rest.partition(":")
     if colon and format in FORMATS:
         if not model:
             raise UserError(f"--verifier {spec}: give a model after the colon")
-        return format, model
-    if not spec:
-        raise UserError("--verifier is empty: give a process reward model, e.g. nano-prm")
-    return None, spec
+        return engine, format, model
+    if not rest:
+        raise UserError(f"--verifier {spec}: give a process reward model, e.g. nano-prm")
+    return engine, None, rest
 
 
 def _folder() -> str:

@@ -8,9 +8,7 @@ chains begin with is read once.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import importlib.metadata
-import struct
 import threading
 import time
 from collections import OrderedDict
@@ -21,9 +19,10 @@ from itertools import pairwise
 from math import nan
 from typing import TYPE_CHECKING
 
-from s1_eval.engines.checkpoints import fingerprint, load_tokenizer
+from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.errors import UserError
-from s1_eval.verifiers.formats import FORMATS, Layout, detect
+from s1_eval.verifiers.checkpoints import read_format
+from s1_eval.verifiers.formats import Layout, beginnings
 from s1_eval.verifiers.protocol import Scored, VerifierInfo
 
 if TYPE_CHECKING:
@@ -58,31 +57,23 @@ class TransformersVerifier:
         Raises UserError on settings or a model that can't be used.
         """
         import torch
-        from transformers import AutoConfig
 
         for size in (max_batch_tokens, kept_tokens):
             if size < 1:
                 raise UserError(f"max_batch_tokens and kept_tokens are 1 or more, not {size}")
         if dtype is not None and dtype not in DTYPES:
             raise UserError(f"dtype={dtype!r}: choose from {', '.join(DTYPES)}")
-        if format is not None and format not in FORMATS:
-            raise UserError(f"unknown format {format!r}: choose from {', '.join(FORMATS)}")
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        tokenizer = load_tokenizer(model)
-        try:
-            config = AutoConfig.from_pretrained(model)
-        except (OSError, ValueError) as error:
-            raise UserError(f"the verifier {model} can't be loaded: {error}") from error
-        format = format or detect(name or model, config.architectures or [], tokenizer)
-        self._format = FORMATS[format](tokenizer)
+        self._format, _, config = read_format(model, format, name or model)
 
         from s1_eval.verifiers import heads
 
         kind = dtype or ("float32" if where.type == "cpu" else "auto")
         self._model = heads.load(model, self._format.head, kind, where)
         self._info = VerifierInfo(
+            engine="transformers",
             model=name or model,
-            format=format,
+            format=self._format.name,
             step_separator=self._format.step_separator,
             context_length=config.max_position_embeddings,
             dtype=str(self._model.model.dtype).removeprefix("torch."),
@@ -269,7 +260,7 @@ class _Chain:
         ends = [end for end in layout.ends if end <= context_length]
         self.bounds = [*opening, *ends] if ends else []
         self.ids = layout.ids[: max(ends, default=0)]
-        self.keys = _keys(self.ids, self.bounds)
+        self.keys = beginnings(self.ids, self.bounds)
         self.path: list[_Node] = []
         self.seconds = 0.0
         self.scored: Future[Scored] = Future()
@@ -295,15 +286,6 @@ class _Chain:
     def fail(self, error: Exception) -> None:
         if not self.scored.done() and self.scored.set_running_or_notify_cancel():
             self.scored.set_exception(error)
-
-
-def _keys(ids: Sequence[int], bounds: Sequence[int]) -> list[bytes]:
-    digest = hashlib.blake2b(digest_size=16)
-    keys = []
-    for start, end in pairwise([0, *bounds]):
-        digest.update(struct.pack(f"<{end - start}I", *ids[start:end]))
-        keys.append(digest.digest())
-    return keys
 
 
 def _batches(chains: list[_Chain], max_tokens: int) -> Iterator[list[_Chain]]:

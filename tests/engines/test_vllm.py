@@ -148,7 +148,7 @@ def test_a_cancelled_request_is_given_up_and_others_go_on(engine, prompt):
         return await engine.generate(prompt, max_tokens=5, stop=Stop(), sampling=Sampling())
 
     assert len(asyncio.run(run()).ids) == 5
-    assert engine._arrived.empty()
+    assert engine._thread._arrived.empty()
 
 
 def test_sampling_differs_between_requests(engine, prompt):

@@ -53,6 +53,12 @@ def test_a_vote_serves_every_width_and_a_search_its_own():
     assert found["beam_search"][4]["tokens"] == 91
 
 
+def test_a_method_without_samples_is_of_width_1():
+    found = by_name(curves([voted(EASY), runs.run(HARD, 5)], ESTIMATE, number=2))
+    assert list(found["budget_forcing"]) == [1]
+    assert list(found[OPTIMAL]) == [1]
+
+
 def test_the_choice_takes_the_search_for_hard_questions_and_pays_for_knowing():
     found = by_name(curves([voted(EASY), searched("beam_search", HARD, 4, 90)], ESTIMATE, number=2))
     best = found[OPTIMAL][4]
@@ -77,7 +83,7 @@ def test_a_verifiers_mean_score_is_an_easiness_too_and_its_tokens_are_charged():
         ([voted(EASY[:30])], "oracle", "different questions"),
         ([voted(EASY)], "oracle", "no width has two strategies"),
         ([voted(EASY), voted(EASY, seed=3)], "oracle", "two runs of majority_vote"),
-        ([runs.run(EASY, 5)], "oracle", "has no width"),
+        ([searched("beam_search", HARD, "4", 90)], "oracle", "samples='4': give a whole number"),
         ([voted(EASY)], "verifier", "no verifier's scores"),
     ],
 )

@@ -21,9 +21,12 @@ ROW = {
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
-    """A terminal that breaks no line; the command's own setting of the hub is undone."""
+    """A terminal that breaks no line; the command's own setting of the hub, which libraries that
+    an earlier test has imported do not see, holds here and is undone."""
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
 
 
 def shown(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:

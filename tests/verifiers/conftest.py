@@ -31,7 +31,7 @@ LLAMA_TEMPLATE = (
     "{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{%- endif %}"
 )
 SHAPE = {
-    "hidden_size": 32,
+    "hidden_size": 128,
     "intermediate_size": 48,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
@@ -94,7 +94,7 @@ def save(folder: Path, tokenizer: Any, config: Any, causal: Any, head: dict[str,
     model = causal(config)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.normal_(0, 0.3)
+            parameter.normal_(0, 0.2)
     folder.mkdir(parents=True)
     tokenizer.save_pretrained(folder)
     state = {k: v.clone().contiguous() for k, v in model.state_dict().items()}

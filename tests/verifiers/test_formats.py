@@ -173,13 +173,17 @@ def test_a_format_that_does_not_show_is_asked_for(checkpoints):
 
 
 def test_a_format_can_be_said_before_the_model():
-    assert parse_verifier("skywork:a/b") == ("skywork", "a/b")
-    assert parse_verifier("a/b") == (None, "a/b")
-    assert parse_verifier("nano-prm") == (None, "nano-prm")
+    assert parse_verifier("skywork:a/b") == ("s1_hf", "skywork", "a/b")
+    assert parse_verifier("a/b") == ("s1_hf", None, "a/b")
+    assert parse_verifier("nano-prm") == ("s1_hf", None, "nano-prm")
+    assert parse_verifier("s1_vllm/nano-prm") == ("s1_vllm", None, "nano-prm")
+    assert parse_verifier("s1_vllm/skywork:a/b") == ("s1_vllm", "skywork", "a/b")
     with pytest.raises(UserError, match="after the colon"):
         parse_verifier("skywork:")
     with pytest.raises(UserError, match="nano-prm"):
         parse_verifier("")
+    with pytest.raises(UserError, match="give a process reward model"):
+        parse_verifier("s1_vllm/")
 
 
 def test_a_model_without_the_head_of_its_format_is_refused(checkpoints):

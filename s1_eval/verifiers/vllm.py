@@ -1,0 +1,156 @@
+"""Process reward models as vLLM's pooling models: a score's logits come back for every token.
+
+vLLM batches whatever is in flight and keeps what it has read in its prefix cache, so a chain that
+grew by a step costs that step and the rest of a block. Models with a reward head load as they are;
+of causal language models vLLM makes classifiers over the two tokens that the format reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from math import nan
+from typing import Any
+
+from s1_eval.engines.checkpoints import fingerprint
+from s1_eval.engines.vllm_thread import VLLMThread, import_vllm, versions
+from s1_eval.errors import UserError
+from s1_eval.verifiers.checkpoints import read_format
+from s1_eval.verifiers.formats import Layout, beginnings
+from s1_eval.verifiers.protocol import Scored, VerifierInfo
+
+REMEMBERED = 1_000_000
+"""Scores of beginnings, about 100 bytes each."""
+
+
+class VLLMVerifier:
+    """A process reward model in vLLM, reading in a process of its own until `close`."""
+
+    def __init__(
+        self,
+        model: str,
+        format: str | None = None,
+        *,
+        name: str | None = None,
+        **engine_args: Any,
+    ) -> None:
+        """Load a model.
+
+        model: a folder or a name on the Hugging Face Hub; name: what records call it.
+        format: see `formats`; None is what the checkpoint shows.
+        engine_args: vLLM's engine arguments, e.g. `dtype`, `tensor_parallel_size`,
+            `gpu_memory_utilization` (its share and that of a policy on the same GPU).
+
+        Raises UserError on settings or a model that can't be used, or without vLLM.
+        """
+        import_vllm()
+        from vllm.config import PoolerConfig
+
+        name = name or model
+        self._format, tokenizer, _ = read_format(model, format, name)
+        head = self._format.head
+        settings: dict[str, Any] = {
+            "model": model,
+            "runner": "pooling",
+            "pooler_config": PoolerConfig(task="token_classify", tok_pooling_type="ALL"),
+        }
+        if head == "value":
+            raise UserError(
+                f"vLLM has no model with the value head of {name}: leave s1_vllm/ out of --verifier"
+            )
+        if head != "classes":
+            good, bad = tokenizer.convert_ids_to_tokens(list(head))
+            settings |= {
+                "convert": "classify",
+                "hf_overrides": {
+                    "method": "no_post_processing",
+                    "classifier_from_token": [bad, good],
+                },
+            }
+        self._thread = VLLMThread(name, settings | engine_args, own_process=True)
+        config = self._thread.model_config
+        self._info = VerifierInfo(
+            engine="vllm",
+            model=name,
+            format=self._format.name,
+            step_separator=self._format.step_separator,
+            context_length=config.max_model_len,
+            dtype=str(config.dtype).removeprefix("torch."),
+            fingerprint=fingerprint(model),
+            versions=versions(),
+        )
+        self._scores: dict[bytes, float] = {}
+        self._clock = _Clock()
+
+    @property
+    def info(self) -> VerifierInfo:
+        return self._info
+
+    async def score(self, question: str, chains: Sequence[Sequence[str]]) -> list[Scored]:
+        """See `Verifier.score`."""
+        layouts = [self._format.lay_out(question, steps) for steps in chains]
+        return await asyncio.gather(*map(self._score, layouts))
+
+    def close(self) -> None:
+        """Free the verifier. Calls in flight fail with RuntimeError."""
+        self._thread.close()
+
+    async def _score(self, layout: Layout) -> Scored:
+        ends = [end for end in layout.ends if end <= self._info.context_length]
+        keys = beginnings(layout.ids, ends)
+        known = {key: self._scores[key] for key in keys if key in self._scores}
+        seconds = 0.0
+        # What vLLM takes from its cache comes without logits: where a score of that part has been
+        # forgotten, or is only being read by another request, the chain is read once more.
+        for cached in (True, False):
+            if len(known) < len(keys):
+                began = self._clock.turn(1)
+                try:
+                    logits = await self._read(layout.ids[: ends[-1]], cached)
+                finally:
+                    seconds += self._clock.turn(-1) - began
+                first = ends[-1] - len(logits)
+                right = logits.float().softmax(-1)[:, 1].tolist()
+                known |= {
+                    key: right[end - 1 - first]
+                    for key, end in zip(keys, ends, strict=True)
+                    if end > first
+                }
+        if len(self._scores) > REMEMBERED:
+            self._scores.clear()
+        self._scores |= known
+        beyond = [nan] * (len(layout.ends) - len(ends))
+        scores = (*(known[key] for key in keys), *beyond)
+        return Scored(scores, layout.ends, layout.opening, seconds)
+
+    async def _read(self, ids: Sequence[int], cached: bool) -> Any:
+        """Logits of a wrong and a right step, [tokens, 2], of the last tokens that had to be
+        read."""
+        from vllm import PoolingParams
+
+        params = PoolingParams(
+            task="token_classify", use_activation=False, skip_reading_prefix_cache=not cached
+        )
+        return (await self._thread.run(ids, params)).outputs.data
+
+
+class _Clock:
+    """Shares time equally among the requests that are in flight."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = time.perf_counter()
+        self._in_flight = 0
+        self._each = 0.0
+
+    def turn(self, change: int) -> float:
+        """One request joins (1) or leaves (-1): the seconds that fell to each one until now."""
+        with self._lock:
+            now = time.perf_counter()
+            if self._in_flight:
+                self._each += (now - self._last) / self._in_flight
+            self._last = now
+            self._in_flight += change
+            return self._each
