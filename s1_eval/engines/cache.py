@@ -24,6 +24,8 @@ from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
+
 from s1_eval.engines.exact import banned_early, check_room, first_stop
 from s1_eval.engines.protocol import (
     Engine,
@@ -38,6 +40,9 @@ from s1_eval.engines.protocol import (
 from s1_eval.errors import UserError
 
 _LOGGER = logging.getLogger(__name__)
+_PATIENCE = 60
+"""Seconds that a process waits for another one's turn with the file."""
+
 _FORMAT = 1
 """Raised whenever a chain recorded earlier would no longer be what the same key means."""
 
@@ -209,10 +214,10 @@ class _Chains:
         self._number = max([number, *(int(name[1]) for name in names if name)])
         path = self._folder / f"chains-{self._number}.sqlite3"
         connection = sqlite3.connect(
-            path, timeout=60, isolation_level=None, check_same_thread=False
+            path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _log_ahead(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS chains "
@@ -238,9 +243,26 @@ class _Chains:
             )
 
 
+@retry(
+    retry=retry_if_exception(lambda error: _code(error) == sqlite3.SQLITE_BUSY),
+    wait=wait_random(0.01, 0.1),
+    stop=stop_after_delay(_PATIENCE),
+    reraise=True,
+)
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Readers and a writer don't wait for each other. SQLite itself does not wait here: a process
+    that finds another one doing the same to a new file is told at once that it is locked."""
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _code(error: BaseException) -> int:
+    """SQLite's primary result code, 0 for other errors."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def _is_damage(error: sqlite3.Error) -> bool:
     """Whether the file is broken or not ours, as opposed to busy, full or read-only."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+    return _code(error) in (
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_ERROR,

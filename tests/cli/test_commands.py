@@ -218,6 +218,7 @@ def test_compare_puts_two_methods_side_by_side(swept, capsys):
     assert "it holds budget_forcing, plain" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_at_k_reads_every_k_from_one_run(tmp_path, capsys):
     sweep = [*SWEEP[:5], "--method", "majority_vote", "--samples", "4", "--limit", "6"]
     assert main([*sweep, "--out", str(tmp_path)]) == 0
@@ -232,6 +233,7 @@ def test_at_k_reads_every_k_from_one_run(tmp_path, capsys):
     assert "choose k from 1 to 4" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_compute_optimal_draws_what_search_strategies_gain(tmp_path, capsys):
     def sweep(out, methods, seed):
         command = [*SWEEP[:5], "--methods", methods, "--samples", "2", "--limit", "8"]

@@ -1,6 +1,7 @@
 """What the cache's tests ask for; in a file of its own, so that another process can import it."""
 
 import asyncio
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from pseudo_model import PseudoEngine
@@ -24,3 +25,10 @@ def fill(folder: Path, caps: list[int]) -> None:
             want = ask(PseudoEngine(), (*PROMPT, last), max_tokens=cap)
             assert ask(cached, (*PROMPT, last), max_tokens=cap).ids == want.ids
     cached.close()
+
+
+def open_new(folder: Path, number: int, together: Barrier) -> None:
+    """Open so many new folders, each at the moment when others do."""
+    for n in range(number):
+        together.wait(60)
+        CachedEngine(PseudoEngine(), folder / str(n)).close()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cache_filling import NEVER, PROMPT, ask, fill
+from cache_filling import NEVER, PROMPT, ask, fill, open_new
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pseudo_model import INFO, PseudoEngine
@@ -268,6 +268,17 @@ def test_processes_share_a_folder(tmp_path):
     assert [p.name for p in tmp_path.glob("chains-*.sqlite3")] == ["chains-0.sqlite3"]
     again = CachedEngine(PseudoEngine(), tmp_path)
     assert all(ask(again, (*PROMPT, n), max_tokens=20).reused == 20 for n in range(2, 7))
+
+
+def test_processes_that_begin_together_do_not_lock_each_other_out(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    together = context.Barrier(4)
+    workers = [context.Process(target=open_new, args=(tmp_path, 100, together)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 4
 
 
 def test_closing_closes_the_engine(tmp_path):

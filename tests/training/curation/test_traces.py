@@ -57,6 +57,7 @@ def test_each_question_gets_thinking_and_an_answer(questions, tmp_path, capsys):
     assert told.index("at most") < told.index("traces ━")
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_asked_again_and_a_half_line_is(questions, tmp_path, capsys):
     out, whole = tmp_path / "traces.jsonl", tmp_path / "whole.jsonl"
     assert traces(questions, out, "--limit", "3", "--temperature", "1") == 0
@@ -101,6 +102,7 @@ def asked(engine, prompts, path, asking=NANO, **options):
         return left, answers.done
 
 
+@pytest.mark.slow
 def test_a_budget_is_never_passed_and_used_where_answers_are_short(nano, tmp_path):
     spent = []
 
@@ -150,6 +152,7 @@ class Failing:
         raise RuntimeError("the server is away")
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_its_question_for_the_next_time(nano, tmp_path):
     left, done = asked(Failing(nano, {1, 2, 4, 6}), PROMPTS, tmp_path / "a.jsonl", concurrency=1)
     assert (left.failed, left.unasked, left.first) == (2, 0, "the server is away")
