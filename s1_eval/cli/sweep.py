@@ -53,8 +53,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--verifier",
-        metavar="[FORMAT:]NAME",
-        help="process reward model for best_of_n and the searches, e.g. nano-prm",
+        metavar="[ENGINE/][FORMAT:]NAME",
+        help="process reward model for best_of_n and the searches, e.g. nano-prm; on vLLM "
+        "s1_vllm/NAME",
     )
     parser.add_argument(
         "-V",
