@@ -45,7 +45,7 @@ class VLLMThread:
     """One `LLMEngine` and the thread that owns it, until `close`.
 
     On a CPU the model runs in this process; elsewhere in vLLM's own, so that its death is an error
-    here. `VLLM_ENABLE_V1_MULTIPROCESSING` (0 or 1) overrules that.
+    here. `VLLM_ENABLE_V1_MULTIPROCESSING` (0 or 1) overrules that, but for `own_process`.
     """
 
     def __init__(self, name: str, args: Mapping[str, Any], own_process: bool = False) -> None:
@@ -75,7 +75,7 @@ class VLLMThread:
         self._thread.start()
         try:
             self.model_config: Any = loaded.result().vllm_config.model_config
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, OSError, RuntimeError) as error:
             raise UserError(f"vLLM can't load {name} so: {error}") from error
         atexit.register(self.close)
 
@@ -132,6 +132,8 @@ class VLLMThread:
 
     def _take(self, engine: LLMEngine, futures: dict[str, Future[Any]]) -> bool:
         """Add what has arrived, waiting for it while there is nothing to do; False at the end."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
         while not futures or not self._arrived.empty():
             arrival = self._arrived.get()
             if arrival is None:
@@ -142,14 +144,17 @@ class VLLMThread:
                 continue
             prompt, params, future = arrival
             name = next(self._names)
+            futures[name] = future  # before vLLM has it: it may have died while it was idle
             try:
                 ready = {"type": "token", "prompt_token_ids": list(prompt)}
                 engine.add_request(name, ready, params)
-            except ValueError as error:
+            except EngineDeadError:
+                raise
+            except Exception as error:  # whatever it refuses is this request's alone
+                del futures[name]
                 if future.set_running_or_notify_cancel():
                     future.set_exception(UserError(f"vLLM refuses the request: {error}"))
                 continue
-            futures[name] = future
             future.add_done_callback(functools.partial(self._abort, name))
         return True
 

@@ -36,7 +36,7 @@ def curves(
     strategies or more have.
     estimate: samples that no strategy is measured on, whose pass@1 (`oracle`) or mean score
     (`verifier`) is a question's easiness.
-    Raises UserError on runs of different questions or without a width, or an estimate that is
+    Raises UserError on runs of different questions or of no whole width, or an estimate that is
     one of them.
     """
     if estimate.id in {run.id for run in runs}:

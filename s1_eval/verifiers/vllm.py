@@ -21,8 +21,11 @@ from s1_eval.verifiers.checkpoints import read_format
 from s1_eval.verifiers.formats import Layout, beginnings
 from s1_eval.verifiers.protocol import Scored, VerifierInfo
 
+REWARD_MODEL = "Qwen2ForProcessRewardModel"
+"""The architecture with a head of two classes that vLLM has."""
+
 REMEMBERED = 1_000_000
-"""Scores of beginnings, about 100 bytes each."""
+"""Scores of beginnings, about 140 bytes each."""
 
 
 class VLLMVerifier:
@@ -34,31 +37,41 @@ class VLLMVerifier:
         format: str | None = None,
         *,
         name: str | None = None,
+        dtype: str | None = None,
         **engine_args: Any,
     ) -> None:
         """Load a model.
 
         model: a folder or a name on the Hugging Face Hub; name: what records call it.
         format: see `formats`; None is what the checkpoint shows.
-        engine_args: vLLM's engine arguments, e.g. `dtype`, `tensor_parallel_size`,
-            `gpu_memory_utilization` (its share and that of a policy on the same GPU).
+        dtype: None is `float32` on a CPU, elsewhere the checkpoint's.
+        engine_args: vLLM's engine arguments, e.g. `tensor_parallel_size`, or
+            `gpu_memory_utilization` where a policy has the same GPU.
 
         Raises UserError on settings or a model that can't be used, or without vLLM.
         """
-        import_vllm()
+        on_cpu = import_vllm()
         from vllm.config import PoolerConfig
 
+        if refused := sorted({"revision", "trust_remote_code"} & engine_args.keys()):
+            raise UserError(f"a verifier takes no {refused[0]}: give the folder of what you want")
         name = name or model
-        self._format, tokenizer, _ = read_format(model, format, name)
+        self._format, tokenizer, config = read_format(model, format, name)
         head = self._format.head
         settings: dict[str, Any] = {
             "model": model,
+            "dtype": dtype or ("float32" if on_cpu else _dtype(config.dtype)),
             "runner": "pooling",
             "pooler_config": PoolerConfig(task="token_classify", tok_pooling_type="ALL"),
         }
         if head == "value":
             raise UserError(
                 f"vLLM has no model with the value head of {name}: leave s1_vllm/ out of --verifier"
+            )
+        if (REWARD_MODEL in (config.architectures or [])) != (head == "classes"):
+            raise UserError(
+                f"the verifier {name} has no head that {self._format.name} reads: it is of another "
+                "format, say which as FORMAT:MODEL"
             )
         if head != "classes":
             good, bad = tokenizer.convert_ids_to_tokens(list(head))
@@ -70,14 +83,14 @@ class VLLMVerifier:
                 },
             }
         self._thread = VLLMThread(name, settings | engine_args, own_process=True)
-        config = self._thread.model_config
+        loaded = self._thread.model_config
         self._info = VerifierInfo(
             engine="vllm",
             model=name,
             format=self._format.name,
             step_separator=self._format.step_separator,
-            context_length=config.max_model_len,
-            dtype=str(config.dtype).removeprefix("torch."),
+            context_length=loaded.max_model_len,
+            dtype=_dtype(loaded.dtype),
             fingerprint=fingerprint(model),
             versions=versions(),
         )
@@ -100,40 +113,46 @@ class VLLMVerifier:
     async def _score(self, layout: Layout) -> Scored:
         ends = [end for end in layout.ends if end <= self._info.context_length]
         keys = beginnings(layout.ids, ends)
-        known = {key: self._scores[key] for key in keys if key in self._scores}
+        known: dict[bytes, float] = {}
         seconds = 0.0
-        # What vLLM takes from its cache comes without logits: where a score of that part has been
-        # forgotten, or is only being read by another request, the chain is read once more.
-        for cached in (True, False):
+        # What vLLM takes from its cache comes without logits. Another request has mostly scored
+        # that part by now; where not, or where it was forgotten, the chain is read as a whole.
+        for from_cache in (True, False):
+            known |= {k: score for k in keys if (score := self._scores.get(k)) is not None}
             if len(known) < len(keys):
                 began = self._clock.turn(1)
                 try:
-                    logits = await self._read(layout.ids[: ends[-1]], cached)
+                    logits = await self._read(layout.ids[: ends[-1]], from_cache)
                 finally:
                     seconds += self._clock.turn(-1) - began
-                first = ends[-1] - len(logits)
-                right = logits.float().softmax(-1)[:, 1].tolist()
-                known |= {
-                    key: right[end - 1 - first]
+                cached = ends[-1] - len(logits)
+                scores = logits.float().softmax(-1)[:, 1].tolist()
+                read = {
+                    key: scores[end - 1 - cached]
                     for key, end in zip(keys, ends, strict=True)
-                    if end > first
+                    if end > cached
                 }
-        if len(self._scores) > REMEMBERED:
-            self._scores.clear()
-        self._scores |= known
+                known |= read
+                if len(self._scores) > REMEMBERED:
+                    self._scores.clear()
+                self._scores |= read
         beyond = [nan] * (len(layout.ends) - len(ends))
-        scores = (*(known[key] for key in keys), *beyond)
-        return Scored(scores, layout.ends, layout.opening, seconds)
+        found = (*(known[key] for key in keys), *beyond)
+        return Scored(found, layout.ends, layout.opening, seconds)
 
-    async def _read(self, ids: Sequence[int], cached: bool) -> Any:
+    async def _read(self, ids: Sequence[int], from_cache: bool) -> Any:
         """Logits of a wrong and a right step, [tokens, 2], of the last tokens that had to be
         read."""
         from vllm import PoolingParams
 
         params = PoolingParams(
-            task="token_classify", use_activation=False, skip_reading_prefix_cache=not cached
+            task="token_classify", use_activation=False, skip_reading_prefix_cache=not from_cache
         )
         return (await self._thread.run(ids, params)).outputs.data
+
+
+def _dtype(dtype: Any) -> str:
+    return str(dtype or "auto").removeprefix("torch.")
 
 
 class _Clock:

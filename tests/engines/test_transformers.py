@@ -106,6 +106,7 @@ async def test_greedy_equals_the_librarys_own_generate(engine, prompts):
         assert [*prompt, *generation.ids, *generation.stop_ids] == expected[0].tolist()
 
 
+@pytest.mark.slow
 async def test_joining_and_leaving_at_any_step_changes_nothing(engine, alone, prompts):
     import torch
     from transformers import AutoModelForCausalLM
@@ -142,6 +143,7 @@ async def test_more_requests_than_a_batch_takes_wait_and_lose_nothing(alone, pro
     assert crowded == [await alone(p, **seeded(at)) for at, p in enumerate(prompts)]
 
 
+@pytest.mark.slow
 async def test_requests_that_outgrow_the_memory_are_set_back_and_lose_nothing(
     alone, prompts, passes
 ):
@@ -388,6 +390,7 @@ RECURRENT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "more"),
     [("mistral", {"sliding_window": 5}), ("qwen3_next", RECURRENT)],

@@ -151,6 +151,20 @@ def test_a_cancelled_request_is_given_up_and_others_go_on(engine, prompt):
     assert engine._thread._arrived.empty()
 
 
+def test_what_vllm_refuses_costs_that_request_alone(engine, prompt):
+    async def both():
+        calls = (
+            engine.generate(ids, max_tokens=30, stop=Stop(), sampling=Sampling())
+            for ids in ((*prompt, 1_000_000), prompt)
+        )
+        return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
+
+    refused, served = asyncio.run(both())
+    assert isinstance(refused, UserError)
+    assert "vLLM refuses the request" in str(refused)
+    assert len(served.ids) == 30
+
+
 def test_sampling_differs_between_requests(engine, prompt):
     async def many():
         return await asyncio.gather(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import multiprocessing
+import os
 import random
+import signal
+import time
 
 import pytest
 
@@ -67,6 +71,24 @@ def test_what_has_been_forgotten_is_read_again(both):
     assert scores(ours, asked) == near(scores(reference, asked))
 
 
+def test_what_chains_begin_with_is_not_read_for_each(both, monkeypatch):
+    ours, reference = both
+    read = []
+    as_it_is = ours._read
+
+    async def watched(ids, from_cache):
+        logits = await as_it_is(ids, from_cache)
+        read.append((from_cache, len(logits)))
+        return logits
+
+    monkeypatch.setattr(ours, "_read", watched)
+    asked = [["two", " ".join(WORDS * 5), f"{n} and {n}"] for n in range(16)]
+    assert scores(ours, asked) == near(scores(reference, asked))
+    assert {from_cache for from_cache, _ in read} == {True}
+    longest = max(tokens for _, tokens in read)
+    assert sum(tokens for _, tokens in read) < 0.7 * 16 * longest
+
+
 def test_a_step_beyond_the_context_has_no_score(both):
     ((*found,), (*expected,)) = (scores(v, [["two and two"] * 200])[0] for v in both)
     scored = sum(not math.isnan(score) for score in found)
@@ -115,6 +137,31 @@ def test_nano_prm_scores_real_chains_as_on_transformers():
     assert ask(ours) == near(expected)
     with pytest.raises(RuntimeError, match="closed"):
         scores(ours, [["two"]])
+
+
+def test_a_verifier_that_died_while_it_had_nothing_to_do_says_so(checkpoints):
+    others = multiprocessing.active_children()
+    verifier = open_verifier(f"s1_vllm/{checkpoints['rlhflow']}", **SETTINGS)
+    try:
+        (core,) = (child for child in multiprocessing.active_children() if child not in others)
+        os.kill(core.pid, signal.SIGKILL)
+        core.join(30)
+        time.sleep(1)
+        with pytest.raises(RuntimeError, match="has died"):
+            scores(verifier, [["two"]])
+    finally:
+        verifier.close()
+
+
+def test_settings_that_the_record_would_not_tell_are_refused():
+    with pytest.raises(UserError, match="takes no revision"):
+        open_verifier("s1_vllm/nano-prm", revision="main")
+
+
+@pytest.mark.parametrize("spec", ["qwen_math_prm:{rlhflow}", "rlhflow:{qwen_math_prm}"])
+def test_a_head_that_the_format_does_not_read_is_refused(checkpoints, spec):
+    with pytest.raises(UserError, match="it is of another format"):
+        open_verifier("s1_vllm/" + spec.format(**checkpoints))
 
 
 def test_a_value_head_is_sent_to_transformers(checkpoints):

@@ -47,6 +47,7 @@ def read(folder: Path, name: str) -> list[dict]:
     return pq.read_table(folder / f"{name}.parquet").to_pylist()
 
 
+@pytest.mark.slow
 def test_decontamination_drops_what_a_naive_search_drops(written, tmp_path):
     path = written()
     assert main(["curate", str(path), "--variant", "full"]) == 0
@@ -87,6 +88,7 @@ def recorded(questions, folder: Path) -> dict[str, dict]:
     return {"difficulty": {"recorded": str(grades)}, "domains": {"recorded": str(domains)}}
 
 
+@pytest.mark.slow
 def test_nano_stands_for_the_graders_and_its_answers_are_kept(written, tmp_path):
     data = yaml.safe_load(RECIPE.read_text())
     part = {name: settings | {"limit": 8} for name, settings in data["sources"].items()}
@@ -104,6 +106,7 @@ def test_nano_stands_for_the_graders_and_its_answers_are_kept(written, tmp_path)
     assert [path.read_bytes() for path in answers] == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["notebook", "paper"])
 def test_the_whole_pool_with_recorded_grades(written, tmp_path, sampler):
     questions = pool(written())
