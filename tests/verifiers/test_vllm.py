@@ -102,7 +102,15 @@ def test_no_steps_no_scores(both):
     none, one = asyncio.run(ours.score(QUESTION, [[], ["two"]]))
     assert none.scores == ()
     assert len(one.scores) == 1
-    assert one.seconds > 0
+
+
+def test_what_was_scored_before_takes_no_time(both):
+    ours, _ = both
+    steps = ["two", "and no other test has scored this"]
+    (read,), (remembered,) = (asyncio.run(ours.score(QUESTION, [steps])) for _ in range(2))
+    assert read.scores == remembered.scores
+    assert read.seconds > 0
+    assert remembered.seconds == 0
 
 
 def drafted(problem: Problem, wrong: int) -> list[str]:
