@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,8 +26,7 @@ def grader(name: str, /, **strictness: Any) -> Grader:
     """
     if name not in GRADERS:
         raise UserError(f"grader={name!r} is unknown: give one of {', '.join(GRADERS)}")
-    module, _, attribute = GRADERS[name].partition(":")
-    make = getattr(importlib.import_module(module), attribute)
+    make = pkgutil.resolve_name(GRADERS[name])
     try:
         made: Grader = make(**strictness)
     except TypeError as error:

@@ -3,7 +3,7 @@ line, Inspect's providers and lm-eval's models, so that `s1_hf/nano` means one t
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,12 +35,16 @@ def open_engine(engine: str, model: str, **args: Any) -> Engine:
     """
     if engine not in ENGINES:
         raise UserError(f"unknown engine {engine!r}: choose from {', '.join(ENGINES)}")
-    module, _, name = ENGINES[engine].partition(":")
-    cls = getattr(importlib.import_module(module), name)
+    opened: Engine = construct(ENGINES[engine], model, **args)
+    return opened
+
+
+def construct(path: str, *args: Any, **settings: Any) -> Any:
+    """What the class at `path`, a `module:Class`, makes. Raises UserError on a setting that it
+    does not have."""
     try:
-        opened: Engine = cls(model, **args)
+        return pkgutil.resolve_name(path)(*args, **settings)
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
-        raise UserError(f"{engine}: {error}; see the arguments of {ENGINES[engine]}") from error
-    return opened
+        raise UserError(f"{error}; see the arguments of {path}") from error

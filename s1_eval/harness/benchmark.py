@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import importlib
 import json
 import os
+import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -195,8 +195,7 @@ def benchmark(name: str) -> Benchmark:
         close = difflib.get_close_matches(name, BENCHMARKS, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise UserError(f"unknown task {name!r}: {hint}choose from {', '.join(BENCHMARKS)}")
-    module, _, attribute = BENCHMARKS[name].partition(":")
-    found: Benchmark = getattr(importlib.import_module(module), attribute)
+    found: Benchmark = pkgutil.resolve_name(BENCHMARKS[name])
     return found
 
 

@@ -4,12 +4,12 @@ it, and before all that the engine that reads it."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from s1_eval.engines.models import resolve_model
+from s1_eval.engines.table import construct
 from s1_eval.errors import UserError
 from s1_eval.verifiers.formats import FORMATS
 from s1_eval.verifiers.protocol import Verifier
@@ -30,14 +30,7 @@ def open_verifier(spec: str, **args: Any) -> Verifier:
     """
     engine, format, model = parse_verifier(spec)
     source = _folder() if model == NANO_PRM else resolve_model(model)
-    module, _, name = ENGINES[engine].partition(":")
-    cls = getattr(importlib.import_module(module), name)
-    try:
-        opened: Verifier = cls(source, format, name=model, **args)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        raise UserError(f"--verifier {spec}: {error}") from error
+    opened: Verifier = construct(ENGINES[engine], source, format, name=model, **args)
     return opened
 
 
