@@ -5,10 +5,11 @@ from typing import Any
 from inspect_ai.solver import Solver, solver
 
 from s1_eval.harness.inspect_solving import solve_with
+from s1_eval.verifiers.table import VerifierSpec
 
 
 @solver
-def best_of_n(samples: int, verifier: str, **search: Any) -> Solver:
+def best_of_n(samples: int, verifier: VerifierSpec, **search: Any) -> Solver:
     """samples: how many. verifier: a process reward model, e.g. nano-prm.
 
     search: the parameters of `s1_eval.methods.best_of_n`: `selection` (weighted, vanilla,

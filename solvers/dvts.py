@@ -5,10 +5,11 @@ from typing import Any
 from inspect_ai.solver import Solver, solver
 
 from s1_eval.harness.inspect_solving import solve_with
+from s1_eval.verifiers.table import VerifierSpec
 
 
 @solver
-def dvts(samples: int, verifier: str, beam_width: int = 4, **search: Any) -> Solver:
+def dvts(samples: int, verifier: VerifierSpec, beam_width: int = 4, **search: Any) -> Solver:
     """samples: the width N. verifier: a process reward model, e.g. nano-prm. beam_width: m, the
     candidates for each step of each of the N/m subtrees.
 

@@ -5,10 +5,13 @@ from typing import Any
 from inspect_ai.solver import Solver, solver
 
 from s1_eval.harness.inspect_solving import solve_with
+from s1_eval.verifiers.table import VerifierSpec
 
 
 @solver
-def rebase(samples: int, verifier: str, softmax_temperature: float = 0.2, **search: Any) -> Solver:
+def rebase(
+    samples: int, verifier: VerifierSpec, softmax_temperature: float = 0.2, **search: Any
+) -> Solver:
     """samples: the width. verifier: a process reward model, e.g. nano-prm. softmax_temperature:
     of the shares.
 

@@ -4,6 +4,7 @@ line, Inspect's providers and lm-eval's models, so that `s1_hf/nano` means one t
 from __future__ import annotations
 
 import pkgutil
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ def parse_model(spec: str) -> tuple[str, str]:
     return engine, model
 
 
-def open_engine(engine: str, model: str, **args: Any) -> Engine:
+def open_engine(engine: str, model: str, /, **args: Any) -> Engine:
     """The engine called `engine`, with `model` loaded. `args` are the engine's own settings.
 
     Raises UserError on an unknown engine, model or setting.
@@ -39,12 +40,12 @@ def open_engine(engine: str, model: str, **args: Any) -> Engine:
     return opened
 
 
-def construct(path: str, *args: Any, **settings: Any) -> Any:
-    """What the class at `path`, a `module:Class`, makes. Raises UserError on a setting that it
-    does not have."""
+def construct(path: str, model: str, /, **settings: Any) -> Any:
+    """What the class at `path`, a `module:Class`, makes of a model. Raises UserError on a setting
+    that it does not have."""
     try:
-        return pkgutil.resolve_name(path)(*args, **settings)
+        return pkgutil.resolve_name(path)(model, **settings)
     except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
+        if not re.search("unexpected keyword|multiple values", str(error)):
             raise
         raise UserError(f"{error}; see the arguments of {path}") from error

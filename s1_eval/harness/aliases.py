@@ -12,7 +12,7 @@ from typing import Any
 from s1_eval.engines.protocol import Sampling
 from s1_eval.errors import UserError
 from s1_eval.methods import settings
-from s1_eval.verifiers.table import parse_verifier
+from s1_eval.verifiers.table import VerifierSpec, parse_verifier
 
 ALIASES: Mapping[str, str] = {
     "max_tokens_thinking": "max_thinking_tokens",
@@ -37,7 +37,7 @@ class GenKwargs:
     settings: Any
     sampling: Sampling
     until: tuple[str, ...] = ()
-    verifier: str | None = None
+    verifier: VerifierSpec | None = None
 
 
 def read_gen_kwargs(gen_kwargs: Mapping[str, Any]) -> GenKwargs:

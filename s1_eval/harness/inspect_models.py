@@ -40,6 +40,7 @@ from s1_eval.methods.budget_forcing import answer_text
 from s1_eval.methods.plain import Plain, free_run
 from s1_eval.records.readers import KEY
 from s1_eval.thinking import Outcome
+from s1_eval.verifiers.table import VerifierSpec
 
 MAX_CONNECTIONS = 1024
 """Questions in flight. The engines batch by themselves, so Inspect's adaptive limit, which starts
@@ -73,7 +74,7 @@ class MethodCall:
     epoch: int
     target: str
     about: dict[str, Any]
-    verifier: str | None = None
+    verifier: VerifierSpec | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

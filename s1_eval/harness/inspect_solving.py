@@ -17,10 +17,12 @@ from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_models import MethodCall, S1ModelAPI
 from s1_eval.methods import settings
 from s1_eval.records.readers import KEY
-from s1_eval.verifiers.table import parse_verifier
+from s1_eval.verifiers.table import VerifierSpec, parse_verifier
 
 
-def solve_with(method: str, params: Mapping[str, Any], verifier: str | None = None) -> Solver:
+def solve_with(
+    method: str, params: Mapping[str, Any], verifier: VerifierSpec | None = None
+) -> Solver:
     """A solver that answers every question with `method`, on the model in use.
 
     verifier: the process reward model that the method searches by, see `open_verifier`.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import dataclasses
+import json
 import sys
 import threading
 import time
@@ -24,7 +25,7 @@ from s1_eval.records.run import run_record
 from s1_eval.records.sample import sample_row
 from s1_eval.thinking import Outcome
 from s1_eval.verifiers import Verifier
-from s1_eval.verifiers.table import open_verifier
+from s1_eval.verifiers.table import VerifierSpec, open_verifier
 
 PACKAGES = {"inspect": "inspect_ai", "lm-eval": "lm_eval"}
 """The package whose version a record names, by harness; a sweep of ours has none."""
@@ -153,16 +154,18 @@ _verifiers: dict[str, Verifier] = {}
 _opening = threading.Lock()
 
 
-def shared_verifier(spec: str | None) -> Verifier | None:
-    """The process's one verifier of that name, see `open_verifier`; blocks while it loads. It is
-    closed when the process ends: a harness does not say when the last question is done."""
+def shared_verifier(spec: VerifierSpec | None) -> Verifier | None:
+    """The process's one verifier of that name and settings, see `open_verifier`; blocks while it
+    loads. It is closed when the process ends: a harness does not say when the last question is
+    done."""
     if spec is None:
         return None
+    key = json.dumps(spec, sort_keys=True, default=repr)
     with _opening:
-        if spec not in _verifiers:
-            _verifiers[spec] = verifier = open_verifier(spec)
+        if key not in _verifiers:
+            _verifiers[key] = verifier = open_verifier(spec)
             atexit.register(verifier.close)
-        return _verifiers[spec]
+        return _verifiers[key]
 
 
 async def run_samples(

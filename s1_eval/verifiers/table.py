@@ -21,24 +21,32 @@ ENGINES: Mapping[str, str] = {
 }
 """Called as the engines for policies are."""
 
+VerifierSpec = str | Mapping[str, Any]
+"""A name, `[ENGINE/][FORMAT:]MODEL`, or a mapping with it as `model` beside the engine's settings,
+as solvers in Inspect and `--gen_kwargs` in lm-eval take it."""
 
-def open_verifier(spec: str, **args: Any) -> Verifier:
-    """The verifier that `spec` names: `[ENGINE/][FORMAT:]MODEL`, e.g. `nano-prm`. `args` are the
-    engine's own settings.
+
+def open_verifier(spec: VerifierSpec, /, **args: Any) -> Verifier:
+    """The verifier that `spec` names, e.g. `nano-prm`. `args` are the engine's own settings.
 
     Raises UserError on an unknown format, model or setting.
     """
     engine, format, model = parse_verifier(spec)
+    settings = {"format": format, "name": model} | _taken_apart(spec)[1] | args
     source = _folder() if model == NANO_PRM else resolve_model(model)
-    opened: Verifier = construct(ENGINES[engine], source, format, name=model, **args)
+    opened: Verifier = construct(ENGINES[engine], source, **settings)
     return opened
 
 
-def parse_verifier(spec: str) -> tuple[str, str | None, str]:
-    """(engine, format, model); the format is None where `spec` does not say one."""
-    engine, slash, rest = spec.partition("/")
+def parse_verifier(spec: VerifierSpec) -> tuple[str, str | None, str]:
+    """(engine, format, model); the format is None where `spec` does not say one.
+
+    Raises UserError where it names no model.
+    """
+    name = _taken_apart(spec)[0]
+    engine, slash, rest = name.partition("/")
     if not slash or engine not in ENGINES:
-        engine, rest = "s1_hf", spec
+        engine, rest = "s1_hf", name
     format, colon, model = rest.partition(":")
     if colon and format in FORMATS:
         if not model:
@@ -47,6 +55,17 @@ def parse_verifier(spec: str) -> tuple[str, str | None, str]:
     if not rest:
         raise UserError(f"--verifier {spec}: give a process reward model, e.g. nano-prm")
     return engine, None, rest
+
+
+def _taken_apart(spec: VerifierSpec) -> tuple[str, dict[str, Any]]:
+    """(name, settings)"""
+    if isinstance(spec, str):
+        return spec, {}
+    settings = dict(spec) if isinstance(spec, Mapping) else {}
+    name = settings.pop("model", None)
+    if not isinstance(name, str):
+        raise UserError(f"--verifier {spec}: give a name, or a mapping as {{model: nano-prm}}")
+    return name, settings
 
 
 def _folder() -> str:

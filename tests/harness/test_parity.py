@@ -15,8 +15,8 @@ from inspect_ai.model import get_model
 from s1_eval.engines import Sampling
 from s1_eval.engines.table import open_engine
 from s1_eval.harness.benchmark import benchmark
-from s1_eval.harness.run import open_run, run_samples
-from s1_eval.methods import settings
+from s1_eval.harness.run import open_run, run_samples, shared_verifier
+from s1_eval.methods import METHODS, settings
 from s1_eval.tasks import __file__ as tasks_file
 from s1_eval.tasks.nano import nano
 
@@ -35,12 +35,23 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("majority_vote", {"samples": 2, "max_thinking_tokens": 96}, SAMPLED),
     ("self_refine", {"rounds": 1, "max_thinking_tokens": 96}, {}),
     ("sets", {"samples": 2, "rounds": 1, "max_thinking_tokens": 96}, SAMPLED),
+    ("best_of_n", {"samples": 2, "max_thinking_tokens": 96}, SAMPLED),
+    ("beam_search", {"samples": 4, "beam_width": 2, "max_thinking_tokens": 96}, SAMPLED),
+    ("dvts", {"samples": 4, "beam_width": 2, "max_thinking_tokens": 96}, SAMPLED),
+    ("rebase", {"samples": 3, "max_thinking_tokens": 96}, SAMPLED),
 ]
 """Method, its settings, how it samples."""
 
-MAY_DIFFER = {"harness", "run_id", "seconds", "run", "reused_tokens"}
+VERIFIER = {"model": "nano-prm", "dtype": "bfloat16"}
+
+MAY_DIFFER = {"harness", "run_id", "seconds", "run", "reused_tokens", "verifier_seconds"}
 
 Rows = dict[tuple[str, int], dict[str, Any]]
+
+
+def verifier(name: str) -> dict[str, Any]:
+    """What a harness has to say besides a method's settings."""
+    return {"verifier": VERIFIER} if METHODS[name].verifier else {}
 
 
 def by_inspect(
@@ -50,7 +61,7 @@ def by_inspect(
     model = get_model("s1_hf/nano", memoize=False)
     log = run(
         nano(),
-        solver=solver(**params),
+        solver=solver(**params, **verifier(name)),
         model=model,
         limit=QUESTIONS,
         epochs=EPOCHS,
@@ -73,7 +84,13 @@ def by_lm_eval(folder: Path, name: str, params: dict[str, Any], sampled: dict[st
     results = simple_evaluate(
         model=model,
         tasks=[str(task)],
-        gen_kwargs={"method": name, **params, **sampled, "do_sample": bool(sampled)},
+        gen_kwargs={
+            "method": name,
+            **params,
+            **verifier(name),
+            **sampled,
+            "do_sample": bool(sampled),
+        },
         limit=QUESTIONS,
         bootstrap_iters=0,
         task_manager=TaskManager(include_defaults=False),
@@ -98,6 +115,7 @@ def by_sweep(name: str, params: dict[str, Any], sampled: dict[str, Any]) -> Rows
         method=name,
         settings=settings(name, params),
         sampling=Sampling(**sampled),
+        verifier=shared_verifier(verifier(name).get("verifier")),
     )
     rows: list[dict[str, Any]] = []
     todo = [(s, epoch + 1) for s in data.samples[:QUESTIONS] for epoch in range(EPOCHS)]

@@ -186,6 +186,17 @@ def test_a_format_can_be_said_before_the_model():
         parse_verifier("s1_vllm/")
 
 
+def test_settings_can_stand_beside_the_model():
+    spec = {"model": "s1_vllm/skywork:a/b", "dtype": "float16"}
+    assert parse_verifier(spec) == ("s1_vllm", "skywork", "a/b")
+    for wrong in ({"dtype": "float16"}, {"model": 3}, ["nano-prm"], 3):
+        with pytest.raises(UserError, match="give a name, or a mapping"):
+            parse_verifier(wrong)
+    verifier = open_verifier({"model": "nano-prm", "dtype": "bfloat16"})
+    verifier.close()
+    assert (verifier.info.model, verifier.info.dtype) == ("nano-prm", "bfloat16")
+
+
 def test_a_model_without_the_head_of_its_format_is_refused(checkpoints):
     with pytest.raises(UserError, match=r"lacks score\.0\.bias"):
         open_verifier(f"nano_prm:{checkpoints['skywork']}")
@@ -194,5 +205,9 @@ def test_a_model_without_the_head_of_its_format_is_refused(checkpoints):
 def test_unknown_settings_are_the_users_mistake(checkpoints):
     with pytest.raises(UserError, match="dtpye"):
         open_verifier(str(checkpoints["rlhflow"]), dtpye="float32")
+    with pytest.raises(UserError, match="dtpye"):
+        open_verifier({"model": str(checkpoints["rlhflow"]), "dtpye": "float32"})
+    with pytest.raises(UserError, match="multiple values"):
+        open_verifier(str(checkpoints["rlhflow"]), model="another")
     with pytest.raises(UserError, match="float16"):
         open_verifier(str(checkpoints["rlhflow"]), dtype="double")
