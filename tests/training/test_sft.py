@@ -158,7 +158,6 @@ def test_adapters_are_not_trained_sharded(monkeypatch):
 
 @pytest.mark.slow
 def test_adapters_are_merged_into_the_checkpoint(tmp_path):
-    pytest.importorskip("peft", reason="needs peft: pip install peft")
     from safetensors.torch import load_file
 
     sft.run(recipe_of(lora=Lora(8, 16)), tmp_path / "out")
