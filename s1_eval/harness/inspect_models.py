@@ -8,10 +8,8 @@ model event, its usage and its limits for each question, however many times the 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import json
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -34,7 +32,7 @@ from s1_eval.engines import Engine, Sampling
 from s1_eval.engines.table import open_engine
 from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import Sample
-from s1_eval.harness.run import Run, open_run, shared_verifier
+from s1_eval.harness.run import Run, open_run, shared, shared_verifier
 from s1_eval.methods import Policy, settings
 from s1_eval.methods.budget_forcing import answer_text
 from s1_eval.methods.plain import Plain, free_run
@@ -111,7 +109,7 @@ class S1ModelAPI(ModelAPI):
     async def engine(self) -> Engine:
         """The engine, shared with every other user of the same model and arguments."""
         return await asyncio.to_thread(
-            shared_engine, self.engine_name, self.model_name, self.model_args
+            shared, open_engine, self.engine_name, self.model_name, **self.model_args
         )
 
     async def generate(
@@ -239,21 +237,6 @@ class S1VLLM(S1ModelAPI):
 @modelapi(name="s1_api")
 class S1API(S1ModelAPI):
     engine_name = "s1_api"
-
-
-_engines: dict[str, Engine] = {}
-_opening = threading.Lock()
-
-
-def shared_engine(name: str, model: str, args: Mapping[str, Any]) -> Engine:
-    """The process's one engine for these arguments; blocks while it loads. It is closed when the
-    process ends: Inspect makes and drops models without saying when the last one is done."""
-    key = json.dumps([name, model, args], sort_keys=True, default=repr)
-    with _opening:
-        if key not in _engines:
-            _engines[key] = engine = open_engine(name, model, **args)
-            atexit.register(engine.close)
-        return _engines[key]
 
 
 def _sampling(config: GenerateConfig) -> Sampling:

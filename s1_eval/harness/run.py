@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from s1_eval.answers import Grader
 from s1_eval.engines import Engine, Sampling
@@ -150,22 +150,27 @@ def graded(row: Mapping[str, Any], grader: Grader, options: Sequence[str] = ()) 
     }
 
 
-_verifiers: dict[str, Verifier] = {}
+T = TypeVar("T", Engine, Verifier)
+
+_opened: dict[str, Any] = {}
 _opening = threading.Lock()
 
 
-def shared_verifier(spec: VerifierSpec | None) -> Verifier | None:
-    """The process's one verifier of that name and settings, see `open_verifier`; blocks while it
-    loads. It is closed when the process ends: a harness does not say when the last question is
-    done."""
-    if spec is None:
-        return None
-    key = json.dumps(spec, sort_keys=True, default=repr)
+def shared(open: Callable[..., T], /, *what: Any, **args: Any) -> T:
+    """The process's one `open(*what, **args)`; blocks while it loads. It is closed when the process
+    ends: a harness does not say when the last question is done."""
+    key = json.dumps([open.__qualname__, what, args], sort_keys=True, default=repr)
     with _opening:
-        if key not in _verifiers:
-            _verifiers[key] = verifier = open_verifier(spec)
-            atexit.register(verifier.close)
-        return _verifiers[key]
+        if key not in _opened:
+            _opened[key] = opened = open(*what, **args)
+            atexit.register(opened.close)
+        found: T = _opened[key]
+        return found
+
+
+def shared_verifier(spec: VerifierSpec | None) -> Verifier | None:
+    """The process's one verifier of that name and settings, see `shared` and `open_verifier`."""
+    return None if spec is None else shared(open_verifier, spec)
 
 
 async def run_samples(

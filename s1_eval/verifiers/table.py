@@ -31,8 +31,9 @@ def open_verifier(spec: VerifierSpec, /, **args: Any) -> Verifier:
 
     Raises UserError on an unknown format, model or setting.
     """
-    engine, format, model = parse_verifier(spec)
-    settings = {"format": format, "name": model} | _taken_apart(spec)[1] | args
+    named, settings = _taken_apart(spec)
+    engine, format, model = parse_verifier(named)
+    settings = {"format": format, "name": model} | settings | args
     source = _folder() if model == NANO_PRM else resolve_model(model)
     opened: Verifier = construct(ENGINES[engine], source, **settings)
     return opened

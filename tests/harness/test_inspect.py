@@ -22,8 +22,9 @@ from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import Benchmark
 from s1_eval.harness.benchmark import Sample as OurSample
 from s1_eval.harness.inspect_errors import InspectUserError
-from s1_eval.harness.inspect_models import MAX_CONNECTIONS, shared_engine
+from s1_eval.harness.inspect_models import MAX_CONNECTIONS
 from s1_eval.harness.inspect_tasks import inspect_task
+from s1_eval.harness.run import shared
 from s1_eval.methods import METHODS
 from s1_eval.records.readers import KEY, read_runs
 from s1_eval.records.schema import validate_run, validate_sample
@@ -178,16 +179,16 @@ def test_the_connection_limit_is_ours_unless_the_user_sets_one(
 def test_an_engine_is_opened_once_for_the_same_model_and_arguments(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from s1_eval.harness import inspect_models
-
     opened = []
-    monkeypatch.setattr(inspect_models, "_engines", {})
-    monkeypatch.setattr(
-        inspect_models, "open_engine", lambda *a, **k: opened.append((a, k)) or ScriptedEngine("x")
-    )
-    one = shared_engine("s1_hf", "m", {"dtype": "float32"})
-    assert shared_engine("s1_hf", "m", {"dtype": "float32"}) is one
-    assert shared_engine("s1_hf", "m", {"dtype": "float16"}) is not one
+    monkeypatch.setattr("s1_eval.harness.run._opened", {})
+
+    def open_engine(*a: Any, **k: Any) -> ScriptedEngine:
+        opened.append((a, k))
+        return ScriptedEngine("x")
+
+    one = shared(open_engine, "s1_hf", "m", dtype="float32")
+    assert shared(open_engine, "s1_hf", "m", dtype="float32") is one
+    assert shared(open_engine, "s1_hf", "m", dtype="float16") is not one
     assert len(opened) == 2
 
 
