@@ -33,9 +33,13 @@ def open_verifier(spec: VerifierSpec, /, **args: Any) -> Verifier:
     """
     named, settings = _taken_apart(spec)
     engine, format, model = parse_verifier(named)
-    settings = {"format": format, "name": model} | settings | args
+    settings |= args
+    if said := sorted({"format", "name"} & settings.keys()):
+        raise UserError(
+            f"--verifier {named}: {said[0]} is no setting, write [ENGINE/][FORMAT:]MODEL"
+        )
     source = _folder() if model == NANO_PRM else resolve_model(model)
-    opened: Verifier = construct(ENGINES[engine], source, **settings)
+    opened: Verifier = construct(ENGINES[engine], source, format=format, name=model, **settings)
     return opened
 
 

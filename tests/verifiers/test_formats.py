@@ -207,6 +207,9 @@ def test_unknown_settings_are_the_users_mistake(checkpoints):
         open_verifier(str(checkpoints["rlhflow"]), dtpye="float32")
     with pytest.raises(UserError, match="dtpye"):
         open_verifier({"model": str(checkpoints["rlhflow"]), "dtpye": "float32"})
+    for setting in ("format", "name"):
+        with pytest.raises(UserError, match=f"{setting} is no setting"):
+            open_verifier({"model": "nano-prm", setting: "skywork"})
     with pytest.raises(UserError, match="multiple values"):
         open_verifier(str(checkpoints["rlhflow"]), model="another")
     with pytest.raises(UserError, match="float16"):
