@@ -129,7 +129,7 @@ class ScriptedEngine:
         early = stop.ids.union(firsts)
         ids: list[int] = []
         while len(ids) < max_tokens:
-            banned = early if len(ids) < stop.min_tokens else frozenset[int]()
+            banned = sampling.banned | (early if len(ids) < stop.min_tokens else frozenset[int]())
             ids.append(self._next((*prompt, *ids), banned, sampling))
             if found := split_at_stop(ids, stop, self.tokenizer):
                 return found

@@ -51,7 +51,7 @@ class CachedEngine:
     """`engine`, asked only for what `folder` does not know yet.
 
     Keys hold everything that changes a result: the weights' fingerprint, engine, versions and
-    dtype, the sampling and its seed, the ids suppressed by `min_tokens`, and the prompt. A
+    dtype, the sampling, its seed and bans, the ids suppressed by `min_tokens`, and the prompt. A
     server is known by its model's name alone, so give each set of weights a folder of its own.
 
     Any number of processes may share the folder, on a local disk. Requests for one chain wait
@@ -137,6 +137,8 @@ class CachedEngine:
             # An engine may draw anew after a suspected stop string, so these are part of it.
             how = [sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed]
             how += sorted(stop.strings)
+        if sampling.banned:
+            how.append({"banned": sorted(sampling.banned)})
         suppressed: list[int] = []
         if stop.min_tokens:
             suppressed = [stop.min_tokens, *sorted(banned_early(stop, self.tokenizer))]

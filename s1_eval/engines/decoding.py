@@ -116,8 +116,11 @@ class Chooser:
         banned = [
             (at, id)
             for at, row in enumerate(rows)
-            if row and row.sampled < row.stop.min_tokens
-            for id in row.banned
+            if row
+            for id in (
+                *row.sampling.banned,
+                *(row.banned if row.sampled < row.stop.min_tokens else ()),
+            )
         ]
         if banned:
             lines, columns = torch.tensor(banned, device=logits.device).T

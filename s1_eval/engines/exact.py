@@ -100,7 +100,7 @@ async def continue_exactly(
     Raises RuntimeError when the server ignores a limit or a stop.
     """
     ids: tuple[int, ...] = ()
-    banned: frozenset[int] = frozenset()
+    banned = sampling.banned
     while True:
         room, early = max_tokens - len(ids), max(stop.min_tokens - len(ids), 0)
         if early and stop.strings:

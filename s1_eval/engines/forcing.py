@@ -55,7 +55,7 @@ _KIND, _AT, _USED, _IGNORES, _JUST_IGNORED, _CLOSED = range(6)
 """Columns of the state: what is forced and how far, thinking tokens, ends ignored so far, whether
 the last thing was an ignore, whether thinking is closed."""
 
-_CAP, _LEAST, _NUM_IGNORES, _SEED, _ROOM = range(5)
+_CAP, _LEAST, _NUM_IGNORES, _SEED, _ROOM, _NUDGE_EOS = range(6)
 """Columns of the limits; room is what the context leaves for the start and the thinking."""
 
 
@@ -68,6 +68,7 @@ class Settings:
     num_ignores: int = 0
     ignore_string: str = "Wait"
     final_answer_nudge: str = "Final Answer:"
+    nudge_after_eos: int = 1
 
 
 def read_settings(extra: Mapping[str, Any] | None) -> Settings | None:
@@ -130,13 +131,14 @@ class Machine:
         size = max(tokenizer.get_vocab().values()) + 1
         texts = tokenizer.batch_decode([[id] for id in range(size)])
         self._newline = self._tensor([text.endswith("\n") for text in texts])
-        stops = self._delimiters.stop_ids | eos_ids(model, tokenizer)
-        self._stops = self._tensor(sorted(stops))
+        ends = eos_ids(model, tokenizer)
+        self._stops = self._tensor(sorted(self._delimiters.stop_ids | ends))
+        self._eos = self._tensor(sorted(ends))
         self._start = self._tensor(list(self._delimiters.start))
         longest = sum(map(len, (self._delimiters.newline, self._delimiters.end)))
         slots = _KEPT * requests
         self._state = torch.zeros(slots, _HISTORY, 6, dtype=torch.long, device=device)
-        self._limits = torch.zeros(slots, 5, dtype=torch.long, device=device)
+        self._limits = torch.zeros(slots, 6, dtype=torch.long, device=device)
         self._heat = torch.zeros(slots, device=device)
         self._queues = torch.zeros(
             slots,
@@ -192,14 +194,15 @@ class Machine:
         kind, at, used, ignores, just_ignored, closed = self._state[
             slots, sampled % _HISTORY
         ].unbind(-1)
-        cap, least, num_ignores, seed, _ = self._limits[slots].unbind(-1)
+        cap, least, num_ignores, seed, _, nudge_eos = self._limits[slots].unbind(-1)
         lengths = self._lengths[slots]
         heat = self._heat[slots]
 
         thinking = (kind == _FREE) & (closed == 0)
         full = thinking & (used >= cap)
         early = thinking & ~full & ((just_ignored > 0) | (used < least))
-        ends = thinking & ~full & ~early & self._ends(logits, heat, seed, sampled)
+        ends, by_eos = self._ends(logits, heat, seed, sampled)
+        ends = thinking & ~full & ~early & ends
         final = ends & (ignores >= num_ignores)
         tight = ends & ~final & (used + lengths[:, _IGNORE] >= cap)
         ignored = ends & ~final & ~tight
@@ -209,7 +212,7 @@ class Machine:
         said = ignored & (lengths[:, _IGNORE] > 0)
         kind = torch.where(said, _IGNORE, kind)
         kind = torch.where(final, _NATURAL, kind)
-        kind = torch.where(full | tight, cut, kind)
+        kind = torch.where(full | tight | (final & by_eos & (nudge_eos > 0)), cut, kind)
         forced = kind >= 0
         queue = kind.clamp(min=0)
         id = self._queues[slots, queue, at]
@@ -233,12 +236,23 @@ class Machine:
         )
         self._state[slots, (sampled + 1) % _HISTORY] = after
 
-    def _ends(self, logits: Tensor, heat: Tensor, seed: Tensor, sampled: Tensor) -> Tensor:
-        """[rows], whether the model ends its thinking here: greedily, or as a draw falls."""
-        greedy = torch.isin(logits.argmax(-1), self._stops)
+    def _ends(
+        self, logits: Tensor, heat: Tensor, seed: Tensor, sampled: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """[rows] each: whether the model ends its thinking here, greedily or as a draw falls, and
+        whether by end-of-sequence, whose share comes first of what a draw may fall in."""
+        best = logits.argmax(-1)
         scaled = logits.float() / torch.where(heat > 0, heat, 1.0)[:, None]
-        share = (scaled[:, self._stops].logsumexp(-1) - scaled.logsumexp(-1)).exp()
-        return torch.where(heat > 0, _uniform(seed, sampled) < share, greedy)
+        whole, drawn = scaled.logsumexp(-1), _uniform(seed, sampled)
+        found = [
+            torch.where(
+                heat > 0,
+                drawn < (scaled[:, ids].logsumexp(-1) - whole).exp(),
+                torch.isin(best, ids),
+            )
+            for ids in (self._stops, self._eos)
+        ]
+        return found[0], found[1]
 
     def _suppress(self, logits: Tensor, rows: Tensor) -> None:
         logits[:, self._stops] = torch.where(rows[:, None], -torch.inf, logits[:, self._stops])
@@ -259,7 +273,9 @@ class Machine:
         room = self._context - prompt_length - len(newline + end + nudge) - ANSWER_RESERVE
         seed = params.seed if params.seed is not None else int.from_bytes(os.urandom(4))
         cap, least = settings.max_thinking_tokens or room, settings.min_thinking_tokens
-        self._limits[slot] = self._tensor([cap, least, settings.num_ignores, seed, room])
+        self._limits[slot] = self._tensor(
+            [cap, least, settings.num_ignores, seed, room, settings.nudge_after_eos]
+        )
         self._heat[slot] = params.temperature
         queues = (
             list(self._delimiters.start),

@@ -45,8 +45,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to choose the next token. `temperature` 0 is greedy and ignores the rest.
+    """How to choose the next token. `temperature` 0 is greedy and ignores top_p, top_k and
+    seed.
 
+    banned: ids that can't be sampled at all.
     seed: makes one request reproducible whatever else is in its batch; None leaves it to the
         engine. Greedy sampling has none.
     """
@@ -55,6 +57,7 @@ class Sampling:
     top_p: float = 1.0
     top_k: int = 0
     seed: int | None = None
+    banned: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):

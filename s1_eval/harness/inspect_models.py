@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from inspect_ai.model import (
     ModelAPI,
     ModelOutput,
     ModelUsage,
+    StopReason,
     modelapi,
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
@@ -39,6 +40,9 @@ from s1_eval.methods.plain import Plain, free_run
 from s1_eval.records.readers import KEY
 from s1_eval.thinking import Outcome
 from s1_eval.verifiers.table import VerifierSpec
+
+STOP_REASONS: Mapping[str | None, StopReason] = {"budget": "max_tokens", "context": "model_length"}
+"""Inspect's word for why an answer was cut."""
 
 MAX_CONNECTIONS = 1024
 """Questions in flight. The engines batch by themselves, so Inspect's adaptive limit, which starts
@@ -180,9 +184,9 @@ class S1ModelAPI(ModelAPI):
     def _output(
         self, policy: Policy, outcome: Outcome, metadata: dict[str, Any] | None = None
     ) -> ModelOutput:
-        """The outcome as Inspect shows it. Where several chains were chosen, the thinking is the
-        first one's. Every id that was not sampled counts as input."""
-        shown = outcome.traces[outcome.chosen[0]] if outcome.chosen else None
+        """The outcome as Inspect shows it. Where several chains were chosen, the thinking is
+        that of the one whose answer was given. Every id that was not sampled counts as input."""
+        shown = outcome.shown
         content: list[Content] = []
         if shown and shown.thinking_tokens:
             content.append(ContentReasoning(reasoning=shown.text(policy.decode, "thinking")))
@@ -195,7 +199,7 @@ class S1ModelAPI(ModelAPI):
                     message=ChatMessageAssistant(
                         content=content, model=self.model_name, source="generate"
                     ),
-                    stop_reason="max_tokens" if shown and shown.answer_cut else "stop",
+                    stop_reason=STOP_REASONS.get(outcome.answer_exit, "stop"),
                 )
             ],
             usage=ModelUsage(

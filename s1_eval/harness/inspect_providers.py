@@ -18,6 +18,7 @@ from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelOutput, ge
 
 from s1_eval.errors import UserError
 from s1_eval.harness.inspect_models import MethodCall
+from s1_eval.harness.inspect_scoring import ANSWER_EXITS
 from s1_eval.methods.class_conditional import ClassConditional
 from s1_eval.methods.plain import Plain
 from s1_eval.methods.token_conditional import TokenConditional
@@ -128,6 +129,7 @@ async def solve_by_dials(
         "generated_tokens": usage.output_tokens,
         "verifier_tokens": 0,
         "exit_reason": EXITS.get(output.stop_reason, "natural"),
+        "answer_exit": ANSWER_EXITS.get(output.stop_reason),
         "num_ignores_used": 0,
         "seconds": time.perf_counter() - began,
         "seed": model.config.seed,

@@ -5,7 +5,7 @@ do, and leaves the sample record in the score's metadata.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from inspect_ai.scorer import (
     CORRECT,
@@ -26,8 +26,16 @@ from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import open_grader
 from s1_eval.harness.run import graded
 from s1_eval.records.readers import KEY
+from s1_eval.thinking import AnswerExit
 
 ANSWERED = "answered"
+
+ANSWER_EXITS: Mapping[str | None, AnswerExit] = {
+    "stop": "eos",
+    "max_tokens": "budget",
+    "model_length": "context",
+}
+"""Why an answer ended, by Inspect's stop reason; for others it is not known."""
 
 
 @metric(scores="unreduced")
@@ -75,7 +83,11 @@ def grade() -> Scorer:
             raise UserError("s1_eval/grade scores the tasks of s1_eval: this sample has no grader")
         grader, options = open_grader(about["grader"]), about["options"]
         record = (state.output.metadata or {}).get(KEY)
-        ungraded = record or {"response": state.output.completion, "target": target.text}
+        ungraded = record or {
+            "response": state.output.completion,
+            "target": target.text,
+            "answer_exit": ANSWER_EXITS.get(state.output.stop_reason),
+        }
         row = await asyncio.to_thread(graded, ungraded, grader, options)
         return Score(
             value=CORRECT if row["correct"] else INCORRECT,

@@ -221,8 +221,9 @@ async def _generate(run: Run, asked: Asked, epoch: int) -> Generated:
     _, row = await run.solve(asked.sample, epoch, asked.system)
     response: str = row["response"]
     cuts = [at for text in asked.given.until if text and (at := response.find(text)) >= 0]
-    answer = response[: min(cuts, default=None)]
-    return Generated(answer, {**row, "response": answer, "run": dict(run.record)})
+    if cuts:
+        row |= {"response": response[: min(cuts)], "answer_exit": "stop"}
+    return Generated(row["response"], {**row, "run": dict(run.record)})
 
 
 def _gather(jobs: Sequence[Coroutine[Any, Any, T]], quiet: bool) -> list[T]:

@@ -16,14 +16,16 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-from s1_eval.answers import Grader
+from s1_eval.answers import Grader, Verdict
+from s1_eval.answers.cut import grade_ended
 from s1_eval.engines import Engine, Sampling
 from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import Sample, open_grader
 from s1_eval.methods import METHODS, Policy, Question
+from s1_eval.methods.spill import answer_counts
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import sample_row
-from s1_eval.thinking import Outcome
+from s1_eval.thinking import CUT, Outcome
 from s1_eval.verifiers import Verifier
 from s1_eval.verifiers.table import VerifierSpec, open_verifier
 
@@ -71,7 +73,9 @@ class Run:
             with_traces=True,
             decode=policy.decode,
         )
-        return outcome, {**row, "response": outcome.answer}
+        nudged = getattr(self.settings, "nudge_after_eos", False)
+        counts = answer_counts(policy, outcome, nudged)
+        return outcome, {**row, **counts, "response": outcome.answer}
 
 
 def open_run(
@@ -136,17 +140,24 @@ def open_run(
 
 def graded(row: Mapping[str, Any], grader: Grader, options: Sequence[str] = ()) -> dict[str, Any]:
     """The row of `Run.solve` with the verdict on its `response`, and where a method chose among
-    samples whether each of them is correct. May take long: not for an event loop."""
-    verdict = grader.grade(row["response"], row["target"], options)
+    samples whether each of them is correct. An answer that its `answer_exit` says was cut counts
+    as `grade_ended` says. May take long: not for an event loop."""
+
+    def verdict_on(text: str, exit: str | None) -> Verdict:
+        return grade_ended(grader, text, row["target"], options, cut=exit in CUT)
+
+    verdict = verdict_on(row["response"], row.get("answer_exit"))
     samples: Sequence[str] = row.get("sample_answers", ())
-    right = {text: grader.grade(text, row["target"], options).correct for text in {*samples}}
+    exits = row.get("sample_answer_exits") or [None] * len(samples)
+    each = list(zip(samples, exits, strict=True))
+    right = {sample: verdict_on(*sample).correct for sample in {*each}}
     return {
         **row,
         "answer": verdict.answer,
         "correct": verdict.correct,
         "answered": verdict.answered,
         "rule": verdict.rule,
-        **({"sample_correct": [right[text] for text in samples]} if samples else {}),
+        **({"sample_correct": [right[sample] for sample in each]} if samples else {}),
     }
 
 

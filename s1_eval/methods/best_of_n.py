@@ -22,5 +22,5 @@ async def best_of_n(policy: Policy, question: Question, params: BestOfN) -> Outc
     scorer = Scorer(policy, question, params.step_separator)
     traces = await sample(policy, question, params, params.samples)
     scores = await scorer.score(traces)
-    answer, chosen, extra = await choose(policy, question, traces, scores, params)
-    return verified(answer, traces, chosen, extra, scorer)
+    answer, chosen, winner, extra = await choose(policy, question, traces, scores, params)
+    return verified(answer, traces, chosen, winner, extra, scorer)

@@ -11,10 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from s1_eval.engines.protocol import Stop, forcing_engine
+from s1_eval.engines.protocol import Generation, Stop, forcing_engine
 from s1_eval.errors import UserError
 from s1_eval.methods.policy import Policy, Question
-from s1_eval.thinking import ExitReason, Outcome, Segment, Trace, encode_exactly, parse_format
+from s1_eval.thinking import (
+    AnswerExit,
+    ExitReason,
+    Outcome,
+    Segment,
+    Trace,
+    encode_exactly,
+    parse_format,
+)
 from s1_eval.thinking.in_engine import Strings, read_forced
 
 ANSWER_RESERVE = 100
@@ -32,6 +40,9 @@ class BudgetForcing:
     ignore_string: forced after the thinking at each ignore; empty for "no string".
     final_answer_nudge: opens the answer, on a line of its own, only after a forced end.
     max_answer_tokens: limit of the answer; None is the rest of the context.
+    nudge_after_eos: thinking that ends by end-of-sequence is ended by force too, so the nudge
+        follows; False puts the end delimiter there alone, as after the model's own (reference).
+    ban_delimiters: after a forced end the answer can't open or close thinking again.
     thinking_format: see `s1_eval.thinking.parse_format`.
     until_thinking: further texts that end the thinking.
     temperature_thinking: temperature of the thinking where it differs from the answer's.
@@ -45,6 +56,8 @@ class BudgetForcing:
     ignore_string: str = "Wait"
     final_answer_nudge: str = "Final Answer:"
     max_answer_tokens: int | None = None
+    nudge_after_eos: bool = True
+    ban_delimiters: bool = False
     thinking_format: str | Mapping[str, str] = "auto"
     until_thinking: tuple[str, ...] = ()
     temperature_thinking: float | None = None
@@ -72,6 +85,8 @@ class BudgetForcing:
         for name in ("ignore_string", "final_answer_nudge"):
             if not isinstance(getattr(self, name), str):
                 raise UserError(f"{name}={getattr(self, name)!r}: give a text")
+        for name in ("nudge_after_eos", "ban_delimiters"):
+            check_flag(name, getattr(self, name))
         temperature = self.temperature_thinking
         if temperature is not None and not 0 <= temperature < float("inf"):
             raise UserError(f"temperature_thinking={temperature}: give 0 (greedy) or more")
@@ -87,6 +102,7 @@ class BudgetForcing:
             ("thinking_format", "auto"),
             ("until_thinking", ()),
             ("temperature_thinking", None),
+            ("ban_delimiters", False),
         ):
             if getattr(self, name) != usual:
                 raise UserError(f"{name} can't be had with forcing=engine: leave one of them out")
@@ -94,6 +110,12 @@ class BudgetForcing:
             raise UserError(
                 "forcing=engine needs an ignore_string, or it can't be told what it did"
             )
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raises UserError unless `value` is true or false."""
+    if not isinstance(value, bool):
+        raise UserError(f"{name}={value!r}: give true or false")
 
 
 def _is_int(value: Any) -> bool:
@@ -137,6 +159,7 @@ async def _in_engine(policy: Policy, prompt: tuple[int, ...], params: BudgetForc
             "num_ignores": params.num_ignores,
             "ignore_string": params.ignore_string,
             "final_answer_nudge": params.final_answer_nudge,
+            "nudge_after_eos": int(params.nudge_after_eos),
         },
         sampling=policy.sampling,
     )
@@ -153,6 +176,7 @@ async def _in_engine(policy: Policy, prompt: tuple[int, ...], params: BudgetForc
         ),
         cap=cap,
         num_ignores=params.num_ignores,
+        nudge_after_eos=params.nudge_after_eos,
         cut=cut,
     )
     # The request has one limit: what lies beyond the answer's own was paid for all the same.
@@ -161,8 +185,11 @@ async def _in_engine(policy: Policy, prompt: tuple[int, ...], params: BudgetForc
     if over:
         last = replace(trace.segments[-1], ids=answered[:-over])
         trace = replace(trace, segments=(*trace.segments[:-1], last))
+    exit: AnswerExit = "eos" if generation.ended else "context"
     return replace(
-        trace, stripped=over + int(generation.ended), answer_cut=bool(over) or not generation.ended
+        trace,
+        stripped=over + int(generation.ended),
+        answer_exit="budget" if over else exit,
     )
 
 
@@ -179,6 +206,8 @@ def begin_thinking(
     policy: Policy, prompt: tuple[int, ...], params: BudgetForcing
 ) -> tuple[Trace, bool]:
     """(trace, ended): the start delimiter; ended where the context leaves no room to think."""
+    if params.ban_delimiters:
+        delimiter_ids(policy)  # refuses before time is spent
     start = policy.delimiters.start
     cap, limited_by = _cap(policy, prompt, params)
     opening = (Segment("delimiter", "forced", start),) if start else ()
@@ -267,7 +296,10 @@ async def answer(policy: Policy, thinking: Trace, params: BudgetForcing) -> Trac
     limit = room if params.max_answer_tokens is None else min(room, params.max_answer_tokens)
     segments = [*thinking.segments, *closing]
     if limit < 1:
-        return replace(thinking, segments=tuple(segments), answer_cut=True)
+        return replace(thinking, segments=tuple(segments), answer_exit="context")
+    if params.ban_delimiters and ends_by_force(thinking.exit_reason, params.nudge_after_eos):
+        sampling = replace(policy.sampling, banned=delimiter_ids(policy))
+        policy = replace(policy, sampling=sampling)
     generation = await policy.generate(sequence, max_tokens=limit, stop=Stop(info.eos_ids))
     _append(segments, Segment("answer", "sampled", generation.ids))
     return replace(
@@ -275,18 +307,33 @@ async def answer(policy: Policy, thinking: Trace, params: BudgetForcing) -> Trac
         segments=tuple(segments),
         stripped=thinking.stripped + len(generation.stop_ids),
         reused=thinking.reused + generation.reused,
-        answer_cut=generation.reason == "length",
+        answer_exit=answer_exit(policy, generation, limit, room),
     )
+
+
+def answer_exit(policy: Policy, generation: Generation, limit: int, room: int) -> AnswerExit:
+    """Why an answer ended that was given `limit` tokens of the `room` that the context left."""
+    if generation.stop_ids:
+        return "eos" if generation.stop_ids[0] in policy.engine.info.eos_ids else "stop"
+    return "budget" if limit < room else "context"
 
 
 def _all_answer(trace: Trace) -> Trace:
     segments = tuple(replace(segment, role="answer") for segment in trace.segments)
-    return replace(trace, segments=segments, answer_cut=trace.exit_reason in ("budget", "context"))
+    exits: Mapping[ExitReason, AnswerExit] = {
+        "natural": "stop",
+        "eos": "eos",
+        "budget": "budget",
+        "context": "context",
+    }
+    return replace(trace, segments=segments, answer_exit=exits[trace.exit_reason])
 
 
 def answer_text(policy: Policy, trace: Trace) -> str:
     """What a grader reads: the nudge, where one was forced, and the answer after it."""
-    return policy.decode_plain((*trace.ids("nudge"), *trace.ids("answer"))).strip()
+    text = policy.decode_plain((*trace.ids("nudge"), *trace.ids("answer")))
+    # Where it was cut, a newline at its end says that the line before it is whole.
+    return text.lstrip() if trace.answer_cut else text.strip()
 
 
 def nudge_ids(policy: Policy, params: BudgetForcing) -> tuple[int, ...]:
@@ -299,13 +346,39 @@ def nudge_ids(policy: Policy, params: BudgetForcing) -> tuple[int, ...]:
 
 def _closing(policy: Policy, thinking: Trace, params: BudgetForcing) -> list[Segment]:
     end = Segment("delimiter", "forced", policy.delimiters.end)
-    if thinking.exit_reason in ("natural", "eos"):
+    if not ends_by_force(thinking.exit_reason, params.nudge_after_eos):
         return [end]
     tail: Sequence[int] = thinking.ids("thinking")[-1:]
     if not policy.decode(tail).endswith("\n"):
         end = Segment("delimiter", "forced", policy.delimiters.newline + policy.delimiters.end)
     nudge = nudge_ids(policy, params)
     return [end, Segment("nudge", "forced", nudge)] if nudge else [end]
+
+
+def ends_by_force(exit_reason: ExitReason, nudge_after_eos: bool) -> bool:
+    """Whether thinking that ended so is closed by force, with newline and nudge."""
+    return exit_reason != "natural" and (exit_reason != "eos" or nudge_after_eos)
+
+
+def delimiter_ids(policy: Policy) -> frozenset[int]:
+    """The ids without which an answer can't open or close thinking: a delimiter that is one
+    token, or the special token that it begins with.
+
+    Raises UserError where banning would take ordinary text or the end of sequence with it.
+    """
+    tokenizer, info = policy.engine.tokenizer, policy.engine.info
+    found = set()
+    for text in (policy.delimiters.format.start.strip(), policy.delimiters.format.end.strip()):
+        ids = encode_exactly(tokenizer, text, info.model)
+        if not ids:
+            continue
+        if (len(ids) > 1 and not policy.hides(ids[0])) or ids[0] in info.eos_ids:
+            raise UserError(
+                f"ban_delimiters: {info.model} writes {text!r} as {len(ids)} tokens, the first of "
+                "which is needed for other things too: leave it out"
+            )
+        found.add(ids[0])
+    return frozenset(found)
 
 
 def _closing_tokens(policy: Policy, params: BudgetForcing) -> int:

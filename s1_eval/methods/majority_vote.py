@@ -10,6 +10,7 @@ from math import fsum
 from statistics import fmean
 from typing import Any
 
+from s1_eval.answers.cut import grade_ended
 from s1_eval.answers.grading import Grader
 from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
@@ -36,13 +37,14 @@ async def majority_vote(policy: Policy, question: Question, params: MajorityVote
     """Sample, group by equality, take the largest group."""
     traces = await sample(policy, question, params, params.samples)
     answers = [answer_text(policy, trace) for trace in traces]
-    groups = await asyncio.to_thread(group_answers, question.grader, answers)
+    groups = await asyncio.to_thread(group_answers, question.grader, answers, cuts(traces))
     winner = heaviest(groups, [1.0] * len(traces), traces, answers)
     return Outcome(
         answer=answers[winner[0]] if winner else "",
         traces=traces,
         chosen=tuple(range(len(traces))),
         extra={**sample_extra(traces, answers, groups), "votes": [len(g) for g in groups]},
+        winner=next(iter(winner), None),
     )
 
 
@@ -66,10 +68,20 @@ def need_temperature(policy: Policy, n: int) -> None:
         )
 
 
-def group_answers(grader: Grader, answers: list[str]) -> list[list[int]]:
+def cuts(traces: Sequence[Trace]) -> list[bool]:
+    """Which answers a limit cut."""
+    return [trace.answer_cut for trace in traces]
+
+
+def group_answers(
+    grader: Grader, answers: Sequence[str], cut: Sequence[bool] = ()
+) -> list[list[int]]:
     """Indices of equal answers together, in order of first appearance. Unreadable answers are
-    in no group: they have no vote."""
-    read = [grader.grade(answer, target="").answer for answer in answers]
+    in no group, and those that were cut before they came to one: they have no vote."""
+    read = [
+        grade_ended(grader, answer, "", cut=was_cut).answer
+        for answer, was_cut in zip(answers, cut or [False] * len(answers), strict=True)
+    ]
     groups: list[list[int]] = []
     for i, answer in enumerate(answers):
         if not read[i]:
@@ -108,10 +120,11 @@ def sample_extra(
     traces: Sequence[Trace], answers: Sequence[str], groups: Sequence[Sequence[int]]
 ) -> dict[str, Any]:
     """What a record says about each sample: its answer, the number of its group of equal answers
-    (-1 where it can't be read), its thinking tokens and what it cost."""
+    (-1 where it can't be read), why it ended, its thinking tokens and what it cost."""
     return {
         "sample_answers": list(answers),
         "sample_groups": numbers(groups, len(answers)),
+        "sample_answer_exits": [trace.answer_exit for trace in traces],
         "sample_thinking_tokens": [trace.thinking_tokens for trace in traces],
         "sample_generated_tokens": [trace.generated_tokens for trace in traces],
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from s1_eval.engines.protocol import Stop, split_at_stop
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import answer_text
+from s1_eval.methods.budget_forcing import answer_exit, answer_text
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import ExitReason, Outcome, Segment, Trace, parse_format
 
@@ -46,13 +46,13 @@ async def free_run(policy: Policy, prompt: tuple[int, ...], params: Plain) -> Tr
     room = info.context_length - len(prompt) - len(start)
     limit = room if params.max_tokens is None else min(room, params.max_tokens)
     if limit < 1:
-        return Trace(prompt, opening, "context", answer_cut=True)
+        return Trace(prompt, opening, "context", answer_exit="context")
     generation = await policy.generate((*prompt, *start), max_tokens=limit, stop=Stop(info.eos_ids))
     cut = generation.reason == "length"
     thinking, delimiter, answer = split(policy, generation.ids)
     exit_reason: ExitReason = "natural"
     if not delimiter:
-        exit_reason = "eos" if not cut else "context" if limit == room else "budget"
+        exit_reason = "eos" if not cut else "budget" if limit < room else "context"
     parts = (
         Segment("thinking", "sampled", thinking),
         Segment("delimiter", "sampled", delimiter),
@@ -63,7 +63,7 @@ async def free_run(policy: Policy, prompt: tuple[int, ...], params: Plain) -> Tr
         (*opening, *(s for s in parts if s.ids)),
         exit_reason,
         stripped=len(generation.stop_ids),
-        answer_cut=cut,
+        answer_exit=answer_exit(policy, generation, limit, room),
         reused=generation.reused,
     )
 

@@ -98,6 +98,10 @@ class Policy:
     def decode(self, ids: Sequence[int]) -> str:
         return self.engine.tokenizer.decode(list(ids), skip_special_tokens=False)
 
+    def hides(self, id: int) -> bool:
+        """Whether `decode_plain` leaves the id out: a special token."""
+        return self.decode((id,)) != self.decode_plain((id,))
+
     def decode_plain(self, ids: Sequence[int]) -> str:
         """Without special tokens: an answer as a grader reads it."""
         return self.engine.tokenizer.decode(list(ids), skip_special_tokens=True)

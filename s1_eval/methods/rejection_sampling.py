@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import BudgetForcing, answer, answer_text, think
+from s1_eval.methods.budget_forcing import BudgetForcing, answer, answer_text, check_flag, think
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome, Trace, parse_format
 
@@ -19,12 +19,14 @@ class RejectionSampling:
     max_thinking_tokens: thinking of more tokens than that is thrown away.
     max_tries: samples per question; what none of them fits stays unanswered. The published
         caps needed up to 655.
-    max_answer_tokens, thinking_format: as in budget forcing.
+    max_answer_tokens, nudge_after_eos, ban_delimiters, thinking_format: as in budget forcing.
     """
 
     max_thinking_tokens: int
     max_tries: int = 64
     max_answer_tokens: int | None = None
+    nudge_after_eos: bool = True
+    ban_delimiters: bool = False
     thinking_format: str | Mapping[str, str] = "auto"
 
     def __post_init__(self) -> None:
@@ -32,6 +34,8 @@ class RejectionSampling:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise UserError(f"{name}={value!r}: give a whole number of 1 or more")
+        for name in ("nudge_after_eos", "ban_delimiters"):
+            check_flag(name, getattr(self, name))
         parse_format(self.thinking_format)
 
 
@@ -48,7 +52,10 @@ async def rejection_sampling(
     budget = params.max_thinking_tokens
     # One more than the budget: the stop that shows a thinking of exactly that length is a token.
     shape = BudgetForcing(
-        max_thinking_tokens=budget + 1, max_answer_tokens=params.max_answer_tokens
+        max_thinking_tokens=budget + 1,
+        max_answer_tokens=params.max_answer_tokens,
+        nudge_after_eos=params.nudge_after_eos,
+        ban_delimiters=params.ban_delimiters,
     )
     tries: list[Trace] = []
     for attempt in range(params.max_tries):

@@ -13,6 +13,7 @@ from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import answer_text
 from s1_eval.methods.majority_vote import (
     MajorityVote,
+    cuts,
     group_answers,
     heaviest,
     sample_extra,
@@ -110,11 +111,11 @@ async def choose(
     traces: Sequence[Trace],
     scores: Sequence[Scores],
     params: VerifierGuided,
-) -> tuple[str, tuple[int, ...], dict[str, Any]]:
-    """(answer, chosen, extra): the answer, the indices of the traces that it rests on, and what
-    a record needs to choose again from fewer of them."""
+) -> tuple[str, tuple[int, ...], int | None, dict[str, Any]]:
+    """(answer, chosen, winner, extra): the answer, the indices of the traces that it rests on and
+    of the one that gave it, and what a record needs to choose again from fewer of them."""
     answers = [answer_text(policy, trace) for trace in traces]
-    groups = await asyncio.to_thread(group_answers, question.grader, answers)
+    groups = await asyncio.to_thread(group_answers, question.grader, answers, cuts(traces))
     totals = [reduced(each, params.reduce) for each in scores]
     extra = {**sample_extra(traces, answers, groups), "sample_scores": totals}
     if params.selection == "vanilla":
@@ -122,16 +123,20 @@ async def choose(
             range(len(traces)),
             key=lambda i: (-totals[i], traces[i].thinking_tokens, answers[i]),
         )
-        return answers[best], (best,), extra
+        return answers[best], (best,), best, extra
     weights = totals if params.selection == "weighted" else [1.0] * len(traces)
     winner = heaviest(groups, weights, traces, answers)
-    return answers[winner[0]] if winner else "", tuple(range(len(traces))), extra
+    everyone = tuple(range(len(traces)))
+    if not winner:
+        return "", everyone, None, extra
+    return answers[winner[0]], everyone, winner[0], extra
 
 
 def verified(
     answer: str,
     traces: Sequence[Trace],
     chosen: tuple[int, ...],
+    winner: int | None,
     extra: Mapping[str, Any],
     scorer: Scorer,
 ) -> Outcome:
@@ -146,4 +151,5 @@ def verified(
             "verifier_seconds": scorer.seconds,
             "unscored_steps": scorer.unscored,
         },
+        winner=winner,
     )

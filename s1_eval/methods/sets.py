@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from s1_eval.methods.budget_forcing import answer_text, force
 from s1_eval.methods.majority_vote import (
     MajorityVote,
+    cuts,
     group_answers,
     heaviest,
     need_temperature,
@@ -59,7 +60,7 @@ async def sets(policy: Policy, question: Question, params: Sets) -> Outcome:
     )
     finals = [final for final, _ in chains]
     answers = [answer_text(policy, trace) for trace in finals]
-    groups = await asyncio.to_thread(group_answers, question.grader, answers)
+    groups = await asyncio.to_thread(group_answers, question.grader, answers, cuts(finals))
     winner = heaviest(groups, [1.0] * len(finals), finals, answers)
     others = [trace for _, paid in chains for trace in paid]
     return Outcome(
@@ -70,6 +71,7 @@ async def sets(policy: Policy, question: Question, params: Sets) -> Outcome:
             **sample_extra(finals, answers, groups),
             "verifications": [len(paid) // 2 + len(paid) % 2 for _, paid in chains],
         },
+        winner=next(iter(winner), None),
     )
 
 

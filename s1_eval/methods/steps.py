@@ -129,11 +129,11 @@ class Search:
         scored = await self._scored(answered)
         finals = [beam.trace for beam in scored]
         scores = [beam.scores for beam in scored]
-        text, chosen, extra = await choose(
+        text, chosen, winner, extra = await choose(
             self._policy, self._question, finals, scores, self._params
         )
         given_up = [replace(beam.trace, exit_reason="pruned") for beam in pruned]
-        return verified(text, (*finals, *given_up), chosen, extra, self._scorer)
+        return verified(text, (*finals, *given_up), chosen, winner, extra, self._scorer)
 
     async def _scored(self, beams: Sequence[Beam]) -> list[Beam]:
         scores = await self._scorer.score([beam.trace for beam in beams])

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from s1_eval.records import Run
+from s1_eval.thinking import CUT
 
 EXIT_REASONS = ("natural", "budget", "context", "eos")
 
@@ -20,6 +21,10 @@ class Audit:
     generated, verified: tokens sampled by the policy (discarded samples included) and read by a
         verifier.
     exit_reasons: number of samples by the reason their thinking ended, all four reasons there.
+    answers: how many there are, those that a method chose among one by one; cut: of them, by what
+        cut them, `budget` or `context`. An answer whose end is not known counts as whole.
+    special_tokens, leaked: see the sample record. thought_to_eos: samples that thought, and whose
+        thinking ended by end-of-sequence.
     """
 
     samples: int
@@ -32,6 +37,11 @@ class Audit:
     answered: int
     answered_correct: int
     exit_reasons: dict[str, int]
+    answers: int
+    cut: dict[str, int]
+    special_tokens: int
+    leaked: int
+    thought_to_eos: int
 
 
 def audit(run: Run) -> Audit:
@@ -40,6 +50,9 @@ def audit(run: Run) -> Audit:
     forced = [row.get("forced_thinking_tokens") for row in run.rows]
     reasons = Counter(row["exit_reason"] for row in run.rows)
     budget = run.budget
+    ends = [
+        e for row in run.rows for e in row.get("sample_answer_exits", (row.get("answer_exit"),))
+    ]
     return Audit(
         samples=len(run.rows),
         over_budget=None if budget is None else sum(tokens > budget for tokens in thinking),
@@ -51,4 +64,11 @@ def audit(run: Run) -> Audit:
         answered=sum(row["answered"] for row in run.rows),
         answered_correct=sum(row["answered"] and row["correct"] for row in run.rows),
         exit_reasons={reason: reasons[reason] for reason in EXIT_REASONS},
+        answers=len(ends),
+        cut={exit: ends.count(exit) for exit in sorted(CUT)},
+        special_tokens=sum(row.get("answer_special_tokens", 0) for row in run.rows),
+        leaked=sum(row.get("leaked", 0) for row in run.rows),
+        thought_to_eos=sum(
+            row["exit_reason"] == "eos" and row["thinking_tokens"] > 0 for row in run.rows
+        ),
     )

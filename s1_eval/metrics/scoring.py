@@ -11,6 +11,7 @@ from s1_eval.metrics import bootstrap, points
 from s1_eval.metrics.audit import Audit, audit
 from s1_eval.metrics.bootstrap import Draws, Interval
 from s1_eval.metrics.points import Tally, Value, tally
+from s1_eval.metrics.remarks import remarks
 from s1_eval.metrics.series import Series, dial, series
 from s1_eval.records import Run
 
@@ -35,6 +36,7 @@ def score(
     Beyond these: `varied` and `held` (see `Series`), `questions`, `mean_thinking_tokens`,
     `generated_tokens` and `verifier_tokens` (means per sample over the series' runs),
     `accuracy_answered` (percent of the answered samples), `unanswered` (percent of all),
+    `remarks` (sentences by column, see `s1_eval.metrics.remarks`),
     `scaling.unstable`, `performance.cross_fitted`, `points` (one object per run), and
     `bootstrap` (seed, resamples, level).
     """
@@ -187,6 +189,7 @@ def _entry(
         "generated_tokens": _mean([a.generated / a.samples for a in of_series]),
         "verifier_tokens": _mean([a.verified / a.samples for a in of_series]),
         **_answers(of_series),
+        "remarks": remarks(one, of_series),
         "points": [
             _point(one, run, tallies[run.id], draws, audits[run.id]) for run in _members(one)
         ],

@@ -54,9 +54,9 @@ def sample_row(
     epoch: from 1. seconds: wall time of the method, None where it was not taken.
     with_traces: adds `traces`, every chain that was paid for; with `decode` they carry text.
 
-    Beyond `SAMPLE_FIELDS`: `forced_thinking_tokens` (the ignore strings, which count as thinking
-    too), `reused_tokens` (sampled ids that a continuation cache supplied), and what the method
-    itself adds. Raises ValueError if that would overwrite a field.
+    Beyond `SAMPLE_FIELDS`: `answer_exit` (why the answer ended), `forced_thinking_tokens` (the
+    ignore strings, which count as thinking too), `reused_tokens` (sampled ids that a continuation
+    cache supplied), and what the method itself adds. Raises ValueError if that would overwrite a field.
     """
     chosen = [outcome.traces[i] for i in outcome.chosen]
     row: dict[str, Any] = {
@@ -77,6 +77,7 @@ def sample_row(
         "num_ignores_used": outcome.num_ignores_used,
         "seconds": seconds,
         "seed": seed,
+        "answer_exit": outcome.answer_exit,
         "forced_thinking_tokens": sum(len(t.ids("thinking", "forced")) for t in chosen),
         "reused_tokens": sum(t.reused for t in outcome.traces),
     }

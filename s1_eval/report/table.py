@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -153,8 +153,7 @@ def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
     notes: dict[str, int] = {}
 
     def cell(metric: Mapping[str, Any], digits: int = 1) -> Cell:
-        note = metric["note"]
-        mark = raised(notes.setdefault(note, len(notes) + 1)) if note else ""
+        mark = marks(notes, filter(None, [metric["note"]]))
         return Cell(fixed(metric["value"], digits), span(metric, digits), mark)
 
     rows = [
@@ -167,13 +166,20 @@ def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
             cell(entry["performance"]),
             Cell(fixed(entry["performance"]["cross_fitted"])),
             Cell(
-                fixed(entry["mean_thinking_tokens"], 0), f"of {fixed(entry['generated_tokens'], 0)}"
+                fixed(entry["mean_thinking_tokens"], 0),
+                f"of {fixed(entry['generated_tokens'], 0)}",
+                marks(notes, entry["remarks"]["thinking_tokens"]),
             ),
-            Cell(fixed(entry["unanswered"])),
+            Cell(fixed(entry["unanswered"]), mark=marks(notes, entry["remarks"]["unanswered"])),
         )
         for entry in entries
     ]
     return Table(title, tuple(rows), tuple(notes))
+
+
+def marks(notes: dict[str, int], said: Iterable[str]) -> str:
+    """The raised numbers of what is said, which is added to the notes where it is new."""
+    return ",".join(raised(notes.setdefault(note, len(notes) + 1)) for note in said)
 
 
 def raised(number: int) -> str:

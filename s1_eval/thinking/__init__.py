@@ -9,10 +9,21 @@ from s1_eval.thinking.formats import (
     encode_exactly,
     parse_format,
 )
-from s1_eval.thinking.trace import ExitReason, Origin, Outcome, Role, Segment, Trace
+from s1_eval.thinking.trace import (
+    CUT,
+    AnswerExit,
+    ExitReason,
+    Origin,
+    Outcome,
+    Role,
+    Segment,
+    Trace,
+)
 
 __all__ = [
+    "CUT",
     "FORMATS",
+    "AnswerExit",
     "Delimiters",
     "ExitReason",
     "Origin",

@@ -29,12 +29,15 @@ def read_forced(
     *,
     cap: int,
     num_ignores: int,
+    nudge_after_eos: bool,
     cut: ExitReason,
 ) -> Trace:
-    """The trace of `ids`, of which those were forced that `forced` says. cap, num_ignores: what was
-    asked for. cut: why a thinking that was ended by force had to end.
+    """The trace of `ids`, of which those were forced that `forced` says. cap, num_ignores,
+    nudge_after_eos: what was asked for. cut: why thinking that reached a limit had to end.
 
-    Which stop the model would have sampled at its own end is not known: it counts as `natural`.
+    Which stop the model would have sampled at its own end shows by what was forced there. Where
+    both are closed alike (without `nudge_after_eos`; with an empty nudge after a newline), that
+    is not known: it counts as `natural`.
     Raises RuntimeError where the ids are no forced chain.
     """
     at = len(strings.start)
@@ -61,12 +64,10 @@ def read_forced(
             if _stands([id for s in closing for id in s.ids], at, ids, forced):
                 answer = [Segment("answer", "sampled", tuple(ids[end:]))] if ids[end:] else []
                 trace = Trace(prompt, (*segments, *closing, *answer), cut)
-                own = (
-                    closing == natural
-                    and trace.num_ignores_used == num_ignores
-                    and trace.thinking_tokens < cap
-                )
-                return replace(trace, exit_reason="natural") if own else trace
+                if trace.num_ignores_used < num_ignores or trace.thinking_tokens >= cap:
+                    return trace
+                by_eos = nudge_after_eos and closing != natural
+                return replace(trace, exit_reason="eos" if by_eos else "natural")
         if not _stands(strings.ignore, at, ids, forced):
             raise RuntimeError(f"the engine forced ids that nobody asked for, at {at}")
         segments.append(Segment("thinking", "forced", strings.ignore))

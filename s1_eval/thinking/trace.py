@@ -11,6 +11,10 @@ from typing import Any, Literal, get_args
 Role = Literal["thinking", "delimiter", "answer", "nudge"]
 Origin = Literal["sampled", "forced"]
 ExitReason = Literal["natural", "budget", "context", "eos", "pruned"]
+AnswerExit = Literal["eos", "stop", "budget", "context"]
+CUT: frozenset[str] = frozenset({"budget", "context"})
+"""Why an answer ended, where it was a limit that ended it and not the model."""
+
 Decode = Callable[[Sequence[int]], str]
 
 
@@ -38,7 +42,9 @@ class Trace:
         `context`: the context window left no more room. `pruned`: a search gave the chain up.
     stripped: sampled stop tokens that were taken out of the sequence. They were paid for, so
         they count as generated, and nowhere else.
-    answer_cut: the answer was ended by its length limit, not by the model.
+    answer_exit: why the answer ended. `eos`: the model wrote end-of-sequence. `stop`: another
+        stop. `budget`: the limit on its tokens was reached. `context`: the context window left no
+        more room, or none to begin in. None: not known, or no answer was asked for.
     reused: sampled ids that a continuation cache supplied instead of the engine.
     shared: how much of what was sampled, stripped tokens included, another trace of the same
         outcome counts: where a search forks a chain, one branch pays for the trunk.
@@ -48,7 +54,7 @@ class Trace:
     segments: tuple[Segment, ...]
     exit_reason: ExitReason
     stripped: int = 0
-    answer_cut: bool = False
+    answer_exit: AnswerExit | None = None
     reused: int = 0
     shared: int = 0
 
@@ -82,6 +88,11 @@ class Trace:
         return len(self.ids(origin="sampled")) + self.stripped - self.shared
 
     @property
+    def answer_cut(self) -> bool:
+        """Whether a limit ended the answer, and not the model."""
+        return self.answer_exit in CUT
+
+    @property
     def num_ignores_used(self) -> int:
         """How many times an attempt to end thinking was ignored."""
         return sum(s.role == "thinking" and s.origin == "forced" for s in self.segments)
@@ -107,7 +118,7 @@ class Trace:
             "segments": segments,
             "exit_reason": self.exit_reason,
             "stripped": self.stripped,
-            "answer_cut": self.answer_cut,
+            "answer_exit": self.answer_exit,
             "reused": self.reused,
             "shared": self.shared,
         }
@@ -116,6 +127,7 @@ class Trace:
     def from_dict(cls, data: dict[str, Any]) -> Trace:
         """Inverse of `to_dict`. Raises ValueError on anything that is not a trace."""
         try:
+            exit = data.get("answer_exit")
             segments = tuple(
                 Segment(
                     _one_of(Role, row["role"]), _one_of(Origin, row["origin"]), tuple(row["ids"])
@@ -127,7 +139,7 @@ class Trace:
                 segments=segments,
                 exit_reason=_one_of(ExitReason, data["exit_reason"]),
                 stripped=int(data.get("stripped", 0)),
-                answer_cut=bool(data.get("answer_cut", False)),
+                answer_exit=_one_of(AnswerExit, exit) if exit is not None else None,
                 reused=int(data.get("reused", 0)),
                 shared=int(data.get("shared", 0)),
             )
@@ -149,6 +161,7 @@ class Outcome:
     traces: every chain that was paid for, discarded ones included.
     chosen: indices of the traces that the answer rests on: one for a single chain, all of a
         vote, none where nothing fitted.
+    winner: index of the trace whose answer `answer` is, where several were chosen.
     verifier_tokens: tokens that a verifier read, 0 without one.
     budget: the limit on thinking tokens that `Control` holds the run against: the cap, or what
         a conditional method was told. None without a limit.
@@ -161,6 +174,7 @@ class Outcome:
     verifier_tokens: int = 0
     budget: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    winner: int | None = None
 
     def _counted(self) -> Iterator[Trace]:
         return (self.traces[i] for i in self.chosen)
@@ -194,3 +208,20 @@ class Outcome:
         reasons = [t.exit_reason for t in (tuple(self._counted()) or self.traces)]
         others: list[ExitReason] = sorted(r for r in reasons if r != "natural")
         return max(others, key=others.count) if others else "natural"
+
+    @property
+    def shown(self) -> Trace | None:
+        """The trace whose answer was given; the first of the chosen where none was."""
+        if self.winner is not None:
+            return self.traces[self.winner]
+        return next(self._counted(), None)
+
+    @property
+    def answer_exit(self) -> AnswerExit | None:
+        """Of the trace whose answer was given. Where none of several was, a limit that cut one of
+        them, the most frequent; None where nothing was chosen."""
+        exits = [t.answer_exit for t in self._counted()]
+        if self.winner is not None:
+            return self.traces[self.winner].answer_exit
+        cuts: list[AnswerExit] = sorted(e for e in exits if e in CUT)
+        return max(cuts, key=cuts.count) if cuts else next(iter(exits), None)

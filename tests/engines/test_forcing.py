@@ -78,6 +78,7 @@ SETTINGS = [
     {"max_thinking_tokens": 30, "min_thinking_tokens": 12, "num_ignores": 1},
     {"max_thinking_tokens": 25, "min_thinking_tokens": 25, "final_answer_nudge": ""},
     {"num_ignores": 4},
+    {"max_thinking_tokens": 40, "num_ignores": 1, "nudge_after_eos": False},
     {"max_thinking_tokens": 10_000, "num_ignores": 1000},
 ]
 CASES = [(settings, n) for settings in SETTINGS for n in range(12)]

@@ -71,7 +71,7 @@ def test_every_chain_keeps_the_invariants(
         assert trace.num_ignores_used == ignores
         assert (trace.exit_reason == "eos") == (stops[-1][0] == EOS)
         assert trace.thinking_tokens >= minimum
-        assert not trace.ids("nudge")
+        assert bool(trace.ids("nudge")) == (trace.exit_reason == "eos")
     else:
         ended_by_length = last is None or last.reason == "length"
         no_room_to_ignore = (
@@ -186,10 +186,55 @@ def test_a_minimum_keeps_the_end_from_being_sampled(solve):
     assert (trace.exit_reason, trace.num_ignores_used) == ("natural", 0)
 
 
-def test_end_of_sequence_ends_thinking_like_the_delimiter(solve):
+def test_thinking_that_ends_by_end_of_sequence_is_ended_by_force(solve):
     engine = ScriptedEngine("a<|im_end|>4<|im_end|>")
     (trace,) = solve(engine, "budget_forcing").traces
-    assert (trace.exit_reason, text(trace, "answer")) == ("eos", "4")
+    assert text(trace) == "<|im_start|>thinka\n<|im_start|>answer\nFinal Answer:4"
+    assert (trace.exit_reason, trace.answer_exit) == ("eos", "eos")
+
+
+def test_end_of_sequence_ends_thinking_like_the_delimiter_where_asked(solve):
+    engine = ScriptedEngine("a<|im_end|>4<|im_end|>")
+    (trace,) = solve(engine, "budget_forcing", nudge_after_eos=False).traces
+    assert text(trace) == "<|im_start|>thinka<|im_start|>answer4"
+    assert trace.exit_reason == "eos"
+
+
+@pytest.mark.parametrize(
+    ("script", "params", "room", "exit", "answer"),
+    [
+        ("a<|im_start|>45<|im_end|>", {}, 400, "eos", "45"),
+        ("a<|im_start|>45 \n", {"max_answer_tokens": 4}, 400, "budget", "45 \n"),
+        ("a<|im_start|>45", {"max_thinking_tokens": 9}, 14, "context", None),
+        ("ab4<|im_end|>", {"thinking_format": "none"}, 400, "eos", "ab4"),
+        ("ab4<|im_end|>", {"thinking_format": "none", "until_thinking": ("4",)}, 400, "stop", "ab"),
+        ("ab4", {"thinking_format": "none", "max_thinking_tokens": 2}, 400, "budget", "ab"),
+    ],
+)
+def test_the_record_says_why_the_answer_ended(solve, script, params, room, exit, answer):
+    engine = ScriptedEngine(script, context_length=PROMPT + room, cyclic=exit == "context")
+    outcome = solve(engine, "budget_forcing", **params)
+    assert outcome.answer_exit == outcome.traces[0].answer_exit == exit
+    assert answer is None or outcome.answer == answer
+
+
+def test_a_ban_keeps_thinking_from_going_on_after_a_forced_end(solve):
+    spilling = "ab<|im_start|>think5<|im_end|>"
+    (trace,) = solve(ScriptedEngine(spilling), "budget_forcing", max_thinking_tokens=2).traces
+    assert text(trace, "answer") == "<|im_start|>think5"
+    banned = {"max_thinking_tokens": 2, "ban_delimiters": True}
+    (trace,) = solve(ScriptedEngine(spilling), "budget_forcing", **banned).traces
+    assert text(trace, "answer") == "think5"
+    natural = ScriptedEngine("a<|im_start|>4<|im_start|>5<|im_end|>")
+    (trace,) = solve(natural, "budget_forcing", ban_delimiters=True).traces
+    assert text(trace, "answer") == "4<|im_start|>5"
+
+
+def test_a_delimiter_of_ordinary_tokens_is_not_banned_but_refused(solve):
+    engine = ScriptedEngine("a")
+    with pytest.raises(UserError, match="ban_delimiters: scripted writes '<think>' as 3 tokens"):
+        solve(engine, "budget_forcing", ban_delimiters=True, thinking_format="think_tags")
+    assert engine.calls == []
 
 
 def test_a_multi_token_delimiter_is_found_and_stripped_whole(solve):

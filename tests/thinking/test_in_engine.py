@@ -9,11 +9,20 @@ START, WAIT, NEWLINE, END, NUDGE = (1, 2), (8,), (0,), (1, 3), (4, 5)
 STRINGS = Strings(START, WAIT, NEWLINE, END, NUDGE)
 
 
-def read(*pieces, strings=STRINGS, cap=100, num_ignores=1):
+def read(*pieces, strings=STRINGS, cap=100, num_ignores=1, nudge_after_eos=True):
     """pieces: tuples are forced, lists sampled."""
     ids = [id for piece in pieces for id in piece]
     forced = [isinstance(piece, tuple) for piece in pieces for _ in piece]
-    return read_forced((7,), ids, forced, strings, cap=cap, num_ignores=num_ignores, cut="budget")
+    return read_forced(
+        (7,),
+        ids,
+        forced,
+        strings,
+        cap=cap,
+        num_ignores=num_ignores,
+        nudge_after_eos=nudge_after_eos,
+        cut="budget",
+    )
 
 
 def test_an_ignored_end_and_the_models_own():

@@ -219,13 +219,12 @@ def _facts(entry: Mapping[str, Any]) -> dict[str, str]:
 def _cells(entry: Mapping[str, Any], notes: dict[str, int]) -> list[Cell]:
     """The row of a series under `_HEADINGS`. notes: grows by what its metrics have to say."""
 
-    def number(value: float | None, digits: int = 1) -> Cell:
-        return Cell(table.fixed(value, digits), value)
+    def number(value: float | None, digits: int = 1, said: Iterable[str] = ()) -> Cell:
+        return Cell(table.fixed(value, digits) + table.marks(notes, said), value)
 
     def metric(name: str, digits: int = 1) -> Cell:
         found = entry[name]
-        note = found["note"]
-        mark = table.raised(notes.setdefault(note, len(notes) + 1)) if note else ""
+        mark = table.marks(notes, filter(None, [found["note"]]))
         shown = table.fixed(found["value"], digits) + mark
         return Cell(shown, found["value"], table.span(found, digits))
 
@@ -239,8 +238,8 @@ def _cells(entry: Mapping[str, Any], notes: dict[str, int]) -> list[Cell]:
         metric("scaling"),
         metric("performance"),
         number(entry["performance"]["cross_fitted"]),
-        number(entry["mean_thinking_tokens"], 0),
-        number(entry["unanswered"]),
+        number(entry["mean_thinking_tokens"], 0, entry["remarks"]["thinking_tokens"]),
+        number(entry["unanswered"], said=entry["remarks"]["unanswered"]),
     ]
 
 

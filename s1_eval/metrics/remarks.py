@@ -1,0 +1,53 @@
+"""What a table has to say about a series besides its metrics: answers that were cut, thinking that
+ended by end-of-sequence or went on after its end, special tokens in answers; and what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from s1_eval.metrics.audit import Audit
+from s1_eval.metrics.series import CAP, Series
+from s1_eval.records import Run
+
+LONGER_CONTEXT = "load the model with a longer context, or lower max_thinking_tokens"
+
+
+def remarks(one: Series, audits: Sequence[Audit]) -> dict[str, list[str]]:
+    """Sentences by the column that they belong to. audits: of the series' runs, in order."""
+    answers = sum(a.answers for a in audits)
+    about_answers = []
+    if cut := sum(a.cut["budget"] for a in audits):
+        settings = sorted({_limit(run) for run in one.runs})
+        about_answers.append(
+            f"{cut} of {answers} answers were cut at their limit: raise {' or '.join(settings)}"
+        )
+    if cut := sum(a.cut["context"] for a in audits):
+        about_answers.append(
+            f"{cut} of {answers} answers were cut by the end of the context: {LONGER_CONTEXT}"
+        )
+    if special := sum(a.special_tokens for a in audits):
+        about_answers.append(
+            f"special tokens in answers, left out before grading: {special}; "
+            "`s1-eval doctor` names end tokens that do not stop the model"
+        )
+    about_thinking = [
+        f"{one.label(run)}: {a.exit_reasons['eos']} of {a.samples} thoughts ended by "
+        "end-of-sequence, not by the end of thinking: is the thinking format the model's own?"
+        for run, a in zip(one.runs, audits, strict=True)
+        if 2 * a.thought_to_eos > a.samples
+    ]
+    if leaked := sum(a.leaked for a in audits):
+        about_thinking.append(
+            f"thinking went on in {leaked} of {answers} answers, after it had been ended by force: "
+            "ban_delimiters=true prevents it"
+        )
+    return {"unanswered": about_answers, "thinking_tokens": about_thinking}
+
+
+def _limit(run: Run) -> str:
+    """The setting that limits a run's answers, with its value."""
+    name = "max_tokens" if run.method == "plain" else "max_answer_tokens"
+    if run.record.get("delimiters", {}).get("end") == "" and CAP in run.params:
+        name = CAP  # without thinking, the cap on it is the answer's
+    value = run.params.get(name)
+    return name if value is None else f"{name}={value}"
