@@ -5,13 +5,17 @@ final answer that was stated as one, and wholly, counts: the rule for every harn
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
 
-from s1_eval.answers.extract import after_marker, leading_number, prose
+from s1_eval.answers.extract import leading_number, prose
 from s1_eval.answers.grading import Grader, Verdict
 
 _GOES_ON = "7"
 """What might have followed the cut: it changes a number or a word that ran right up to it."""
+
+_MARKER = re.compile(r"answer\b[*_\s]{0,4}(?::|is\b\s?:?)|####", re.IGNORECASE)
+"""What announces a final answer; which one counts is the extractor's business."""
 
 _CLOSED = re.compile(
     r"(?:[*_]{1,2}\s)?\s*(?:\$\$?[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|\*\*[^*\n]+\*\*|\(?[A-Z]\))",
@@ -50,7 +54,8 @@ def _explicit(grader: Grader, answer: str, options: Sequence[str], verdict: Verd
         return False
     if grader.grade(answer + _GOES_ON, "", options).answer != verdict.answer:
         return False
-    return rule == "boxed" or _states(after_marker(answer) or "", verdict.answer)
+    announced = deque(_MARKER.finditer(answer), maxlen=1)
+    return rule == "boxed" or any(_states(answer[m.end() :], verdict.answer) for m in announced)
 
 
 def _states(text: str, value: str) -> bool:

@@ -85,12 +85,6 @@ def leading_number(text: str) -> str:
     return number.group() if number else ""
 
 
-def after_marker(text: str) -> str | None:
-    """What follows the last "Final Answer:" or the like; None without one."""
-    marker = _last(_MARKER, text)
-    return None if marker is None else text[marker.end() :]
-
-
 def prose(text: str) -> list[str]:
     """The words of a text that are part of no formula. Two letters are a product more often than
     a word."""
@@ -160,10 +154,10 @@ def _closing_braces(text: str) -> dict[int, int]:
 
 
 def _announced(text: str) -> Extraction | None:
-    rest = after_marker(text)
-    if rest is None:
+    marker = _last(_MARKER, text)
+    if marker is None:
         return None
-    rest = rest.lstrip(" \t\r\n*_:")
+    rest = text[marker.end() :].lstrip(" \t\r\n*_:")
     formulas = _formulas(rest, 2_000)
     if formulas and not rest[: formulas[0][0]].strip():
         return Extraction(_row(rest, formulas)[0], "after the marker")

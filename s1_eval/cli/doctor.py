@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from s1_eval.engines.checkpoints import load_tokenizer
+    from s1_eval.engines.checkpoints import eos_ids, load_tokenizer, unstopped_ends
 
     params = BudgetForcing(
         max_thinking_tokens=args.max_thinking_tokens,
@@ -41,9 +41,17 @@ def run(args: argparse.Namespace) -> int:
         thinking_format=args.thinking_format,
     )
     _, model = parse_model(args.model)
-    tokenizer: Tokenizer = load_tokenizer(resolve_model(model))
+    source = resolve_model(model)
+    tokenizer: Tokenizer = load_tokenizer(source)
     console = Console()
     console.print(_report(tokenizer, model, params, args.question))
+    for token in unstopped_ends(tokenizer, eos_ids(source, tokenizer)):
+        Console(stderr=True).print(
+            f"{token} closes the assistant's turn in the chat template, but does not stop the "
+            "model: add it to eos_token_id in generation_config.json",
+            markup=False,
+            soft_wrap=True,
+        )
     return 0
 
 

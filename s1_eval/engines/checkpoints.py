@@ -41,6 +41,28 @@ def eos_ids(source: str, tokenizer: Any, revision: str | None = None) -> frozens
     return frozenset(int(id) for id in (*ids, tokenizer.eos_token_id) if id is not None)
 
 
+def unstopped_ends(tokenizer: Any, stops: frozenset[int]) -> list[str]:
+    """The special tokens by which the chat template closes an assistant's turn, if none of them
+    is among `stops`: a model that learned to end so would not be stopped. Empty where the template
+    closes a turn with none, or can't be rendered."""
+    said = "The result is 4711."
+    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": said}]
+    try:
+        text = str(tokenizer.apply_chat_template(turns, tokenize=False))
+    except Exception:  # whatever a template makes Jinja raise
+        return []
+    closing = tokenizer.encode(text.rpartition(said)[2], add_special_tokens=False)
+    special = [
+        id
+        for id in closing
+        if tokenizer.decode([id], skip_special_tokens=False)
+        != tokenizer.decode([id], skip_special_tokens=True)
+    ]
+    if stops.intersection(special):
+        return []
+    return [tokenizer.decode([id], skip_special_tokens=False) for id in special[:1]]
+
+
 def fingerprint(source: str, revision: str | None = None) -> str:
     """SHA-256 over the names and contents of the configuration and the weights."""
     from transformers.utils import cached_file
