@@ -13,6 +13,8 @@ def rejection_sampling(
     max_thinking_tokens: int,
     max_tries: int = 64,
     max_answer_tokens: int | None = None,
+    nudge_after_eos: bool = True,
+    ban_delimiters: bool = False,
     thinking_format: str | Mapping[str, str] = "auto",
     **misspelled: Any,
 ) -> Solver:
@@ -23,6 +25,8 @@ def rejection_sampling(
             "max_thinking_tokens": max_thinking_tokens,
             "max_tries": max_tries,
             "max_answer_tokens": max_answer_tokens,
+            "nudge_after_eos": nudge_after_eos,
+            "ban_delimiters": ban_delimiters,
             "thinking_format": thinking_format,
             **misspelled,
         },

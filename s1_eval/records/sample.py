@@ -56,7 +56,8 @@ def sample_row(
 
     Beyond `SAMPLE_FIELDS`: `answer_exit` (why the answer ended), `forced_thinking_tokens` (the
     ignore strings, which count as thinking too), `reused_tokens` (sampled ids that a continuation
-    cache supplied), and what the method itself adds. Raises ValueError if that would overwrite a field.
+    cache supplied), and what the method itself adds. Raises ValueError if that would overwrite a
+    field.
     """
     chosen = [outcome.traces[i] for i in outcome.chosen]
     row: dict[str, Any] = {

@@ -223,5 +223,7 @@ class Outcome:
         exits = [t.answer_exit for t in self._counted()]
         if self.winner is not None:
             return self.traces[self.winner].answer_exit
-        cuts: list[AnswerExit] = sorted(e for e in exits if e in CUT)
-        return max(cuts, key=cuts.count) if cuts else next(iter(exits), None)
+        cuts: list[AnswerExit] = sorted(e for e in exits if e is not None and e in CUT)
+        if cuts:
+            return max(cuts, key=cuts.count)
+        return next(iter(exits), None)
