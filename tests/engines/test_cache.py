@@ -131,6 +131,7 @@ def test_another_model_engine_version_or_dtype_knows_nothing(tmp_path, other):
         Sampling(1.0, top_p=0.9, seed=1),
         Sampling(1.0, top_k=5, seed=1),
         Sampling(1.0, seed=2),
+        Sampling(1.0, seed=1, banned=frozenset({3})),
     ],
 )
 def test_every_sampling_setting_has_chains_of_its_own(tmp_path, changed):

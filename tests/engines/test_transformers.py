@@ -201,6 +201,14 @@ async def test_no_stop_comes_before_min_tokens(engine, prompts):
     assert not {newline, *stop.ids}.intersection(late.ids[:30])
 
 
+async def test_a_banned_id_is_never_sampled(engine, prompts):
+    free = await generate(engine, prompts[0])
+    banned = frozenset(free.ids[:1])
+    found = await generate(engine, prompts[0], banned=banned)
+    assert not banned.intersection(found.ids)
+    assert (await generate(engine, prompts[0])).ids == free.ids
+
+
 async def test_what_a_prompt_continues_is_not_read_again(prompts, alone, passes):
     fresh = TransformersEngine("nano")
     try:
