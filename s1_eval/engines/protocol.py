@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
+
+from annotated_types import Ge, Gt, Le
 
 from s1_eval.errors import UserError
+from s1_eval.typed import Says, Settings, Temperature
 
 
 class Tokenizer(Hashable, Protocol):
@@ -44,7 +47,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(Settings):
     """How to choose the next token. `temperature` 0 is greedy and ignores top_p, top_k and
     seed.
 
@@ -53,19 +56,11 @@ class Sampling:
         engine. Greedy sampling has none.
     """
 
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
+    temperature: Temperature = 0.0
+    top_p: Annotated[float, Gt(0), Le(1), Says("a number above 0 and up to 1")] = 1.0
+    top_k: Annotated[int, Ge(0), Says("a whole number, 0 (off) or more")] = 0
     seed: int | None = None
     banned: frozenset[int] = frozenset()
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
-            raise UserError(f"temperature={self.temperature}: give 0 (greedy) or more, e.g. 1.0")
-        if not 0 < self.top_p <= 1:
-            raise UserError(f"top_p={self.top_p}: give a number above 0 and up to 1")
-        if self.top_k < 0:
-            raise UserError(f"top_k={self.top_k}: give 0 (off) or more")
 
     def fork(self, *branch: object) -> Sampling:
         """The same sampling with a seed of its own for one branch of the computation.

@@ -10,6 +10,7 @@ from typing import Any
 
 from s1_eval.engines.protocol import Engine
 from s1_eval.errors import UserError
+from s1_eval.typed import check_types
 
 ENGINES: Mapping[str, str] = {
     "s1_hf": "s1_eval.engines.transformers:TransformersEngine",
@@ -42,9 +43,11 @@ def open_engine(engine: str, model: str, /, **args: Any) -> Engine:
 
 def construct(path: str, model: str, /, **settings: Any) -> Any:
     """What the class at `path`, a `module:Class`, makes of a model. Raises UserError on a setting
-    that it does not have."""
+    that it does not have, or a value of another type."""
+    made = pkgutil.resolve_name(path)
+    check_types(made, settings)
     try:
-        return pkgutil.resolve_name(path)(model, **settings)
+        return made(model, **settings)
     except TypeError as error:
         if not re.search("unexpected keyword|multiple values", str(error)):
             raise

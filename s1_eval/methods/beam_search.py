@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from s1_eval.methods.policy import Policy, Question
-from s1_eval.methods.steps import Beam, Search, StepSearch, whole_number
+from s1_eval.methods.steps import Beam, Search, StepSearch
 from s1_eval.thinking import Outcome
+from s1_eval.typed import Positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +22,7 @@ class BeamSearch(StepSearch):
     """beam_width: m, in how many ways each kept chain goes on. With 1 nothing is ever pruned:
     `samples` independent chains; with `samples` one chain is kept, which is greedy."""
 
-    beam_width: int = 4
-
-    def __post_init__(self) -> None:
-        StepSearch.__post_init__(self)
-        whole_number("beam_width", self.beam_width)
+    beam_width: Positive = 4
 
 
 async def beam_search(policy: Policy, question: Question, params: BeamSearch) -> Outcome:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from s1_eval.engines.protocol import Generation, Stop, forcing_engine
 from s1_eval.errors import UserError
@@ -24,13 +24,14 @@ from s1_eval.thinking import (
     parse_format,
 )
 from s1_eval.thinking.in_engine import Strings, read_forced
+from s1_eval.typed import Count, Positive, Settings, Temperature
 
 ANSWER_RESERVE = 100
 """Tokens of the context that `auto` and uncapped thinking leave for the answer (reference)."""
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetForcing:
+class BudgetForcing(Settings):
     """Settings of budget forcing; they check themselves.
 
     max_thinking_tokens: the cap on thinking tokens, forced ones included; `auto` is the room
@@ -50,52 +51,31 @@ class BudgetForcing:
         force inside a single request: the same greedy tokens, without the ends that it ignored.
     """
 
-    max_thinking_tokens: int | Literal["auto"] | None = None
-    min_thinking_tokens: int = 0
-    num_ignores: int = 0
+    max_thinking_tokens: Positive | Literal["auto"] | None = None
+    min_thinking_tokens: Count = 0
+    num_ignores: Count = 0
     ignore_string: str = "Wait"
     final_answer_nudge: str = "Final Answer:"
-    max_answer_tokens: int | None = None
+    max_answer_tokens: Positive | None = None
     nudge_after_eos: bool = True
     ban_delimiters: bool = False
     thinking_format: str | Mapping[str, str] = "auto"
     until_thinking: tuple[str, ...] = ()
-    temperature_thinking: float | None = None
+    temperature_thinking: Temperature | None = None
     forcing: Literal["continue", "engine"] = "continue"
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises UserError on settings that contradict each other, and on an unknown format."""
         cap = self.max_thinking_tokens
-        if cap is not None and cap != "auto" and not (_is_int(cap) and cap > 0):
-            raise UserError(
-                f"max_thinking_tokens={cap!r}: give a whole number of 1 or more, "
-                "`auto` for what the context leaves, or leave it out for no cap"
-            )
-        for name in ("min_thinking_tokens", "num_ignores"):
-            value = getattr(self, name)
-            if not (_is_int(value) and value >= 0):
-                raise UserError(f"{name}={value!r}: give a whole number of 0 or more")
-        limit = self.max_answer_tokens
-        if limit is not None and not (_is_int(limit) and limit > 0):
-            raise UserError(f"max_answer_tokens={limit!r}: give a whole number of 1 or more")
         if isinstance(cap, int) and self.min_thinking_tokens > cap:
             raise UserError(
                 f"min_thinking_tokens={self.min_thinking_tokens} is over "
                 f"max_thinking_tokens={cap}: lower the minimum or raise the cap"
             )
-        for name in ("ignore_string", "final_answer_nudge"):
-            if not isinstance(getattr(self, name), str):
-                raise UserError(f"{name}={getattr(self, name)!r}: give a text")
-        for name in ("nudge_after_eos", "ban_delimiters"):
-            check_flag(name, getattr(self, name))
-        temperature = self.temperature_thinking
-        if temperature is not None and not 0 <= temperature < float("inf"):
-            raise UserError(f"temperature_thinking={temperature}: give 0 (greedy) or more")
         parse_format(self.thinking_format)
         self._check_forcing()
 
     def _check_forcing(self) -> None:
-        if self.forcing not in ("continue", "engine"):
-            raise UserError(f"forcing={self.forcing!r}: give `continue` or `engine`")
         if self.forcing == "continue":
             return
         for name, usual in (
@@ -110,16 +90,6 @@ class BudgetForcing:
             raise UserError(
                 "forcing=engine needs an ignore_string, or it can't be told what it did"
             )
-
-
-def check_flag(name: str, value: object) -> None:
-    """Raises UserError unless `value` is true or false."""
-    if not isinstance(value, bool):
-        raise UserError(f"{name}={value!r}: give true or false")
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 async def budget_forcing(policy: Policy, question: Question, params: BudgetForcing) -> Outcome:

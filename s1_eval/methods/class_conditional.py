@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
@@ -34,11 +33,6 @@ class ClassConditional(BudgetForcing):
     """
 
     length: Literal["short", "default", "long"]
-
-    def __post_init__(self) -> None:
-        BudgetForcing.__post_init__(self)
-        if self.length not in PROMPTS:
-            raise UserError(f"length={self.length!r}: choose from {', '.join(PROMPTS)}")
 
 
 async def class_conditional(

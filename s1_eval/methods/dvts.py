@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from s1_eval.errors import UserError
 from s1_eval.methods.policy import Policy, Question
-from s1_eval.methods.steps import Beam, Search, StepSearch, whole_number
+from s1_eval.methods.steps import Beam, Search, StepSearch
 from s1_eval.thinking import Outcome
+from s1_eval.typed import Positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +19,10 @@ class DVTS(StepSearch):
     """beam_width: m, the candidates for each step of a subtree; all `samples` where they are
     fewer."""
 
-    beam_width: int = 4
+    beam_width: Positive = 4
 
-    def __post_init__(self) -> None:
-        StepSearch.__post_init__(self)
-        whole_number("beam_width", self.beam_width)
+    def check(self) -> None:
+        """Raises UserError where the width can't be parted into subtrees."""
         if self.samples > self.beam_width and self.samples % self.beam_width:
             raise UserError(
                 f"samples={self.samples} can't be parted into subtrees of "

@@ -16,6 +16,7 @@ from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome, Trace
+from s1_eval.typed import Positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +26,7 @@ class MajorityVote(BudgetForcing):
     samples: number of samples. The first k of n samples are the samples of a run with k.
     """
 
-    samples: int
-
-    def __post_init__(self) -> None:
-        BudgetForcing.__post_init__(self)
-        if isinstance(self.samples, bool) or not isinstance(self.samples, int) or self.samples < 1:
-            raise UserError(f"samples={self.samples!r}: give a whole number of 1 or more")
+    samples: Positive
 
 
 async def majority_vote(policy: Policy, question: Question, params: MajorityVote) -> Outcome:

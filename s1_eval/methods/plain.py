@@ -8,27 +8,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from s1_eval.engines.protocol import Stop, split_at_stop
-from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import answer_exit, answer_text
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import ExitReason, Outcome, Segment, Trace, parse_format
+from s1_eval.typed import Positive, Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(Settings):
     """Settings of the unforced run.
 
     max_tokens: limit on thinking and answer together; None is the rest of the context.
     thinking_format: see `s1_eval.thinking.parse_format`.
     """
 
-    max_tokens: int | None = None
+    max_tokens: Positive | None = None
     thinking_format: str | Mapping[str, str] = "auto"
 
-    def __post_init__(self) -> None:
-        limit = self.max_tokens
-        if limit is not None and (isinstance(limit, bool) or limit != int(limit) or limit < 1):
-            raise UserError(f"max_tokens={limit!r}: give a whole number of 1 or more")
+    def check(self) -> None:
+        """Raises UserError on an unknown format."""
         parse_format(self.thinking_format)
 
 

@@ -8,24 +8,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, exp
 
-from s1_eval.errors import UserError
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.methods.steps import Beam, Search, StepSearch
 from s1_eval.thinking import Outcome
+from s1_eval.typed import PositiveFloat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebase(StepSearch):
     """softmax_temperature: of the shares; the lower, the more goes to the best nodes."""
 
-    softmax_temperature: float = 0.2
-
-    def __post_init__(self) -> None:
-        StepSearch.__post_init__(self)
-        if not 0 < self.softmax_temperature < float("inf"):
-            raise UserError(
-                f"softmax_temperature={self.softmax_temperature}: give a number above 0"
-            )
+    softmax_temperature: PositiveFloat = 0.2
 
 
 async def rebase(policy: Policy, question: Question, params: Rebase) -> Outcome:

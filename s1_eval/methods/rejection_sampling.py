@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import BudgetForcing, answer, answer_text, check_flag, think
+from s1_eval.methods.budget_forcing import BudgetForcing, answer, answer_text, think
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome, Trace, parse_format
+from s1_eval.typed import Positive, Settings
 
 
 @dataclass(frozen=True, slots=True)
-class RejectionSampling:
+class RejectionSampling(Settings):
     """Settings of rejection sampling.
 
     max_thinking_tokens: thinking of more tokens than that is thrown away.
@@ -22,20 +23,15 @@ class RejectionSampling:
     max_answer_tokens, nudge_after_eos, ban_delimiters, thinking_format: as in budget forcing.
     """
 
-    max_thinking_tokens: int
-    max_tries: int = 64
-    max_answer_tokens: int | None = None
+    max_thinking_tokens: Positive
+    max_tries: Positive = 64
+    max_answer_tokens: Positive | None = None
     nudge_after_eos: bool = True
     ban_delimiters: bool = False
     thinking_format: str | Mapping[str, str] = "auto"
 
-    def __post_init__(self) -> None:
-        for name in ("max_thinking_tokens", "max_tries"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UserError(f"{name}={value!r}: give a whole number of 1 or more")
-        for name in ("nudge_after_eos", "ban_delimiters"):
-            check_flag(name, getattr(self, name))
+    def check(self) -> None:
+        """Raises UserError on an unknown format."""
         parse_format(self.thinking_format)
 
 

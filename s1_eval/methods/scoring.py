@@ -22,8 +22,6 @@ from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome, Trace
 from s1_eval.verifiers import Verifier
 
-REDUCTIONS = ("last", "min", "prod")
-SELECTIONS = ("weighted", "vanilla", "majority")
 Scores = tuple[float, ...]
 
 
@@ -41,13 +39,10 @@ class VerifierGuided(MajorityVote):
     reduce: Literal["last", "min", "prod"] = "last"
     selection: Literal["weighted", "vanilla", "majority"] = "weighted"
 
-    def __post_init__(self) -> None:
-        MajorityVote.__post_init__(self)
+    def check(self) -> None:
+        """Raises UserError on an empty separator, which parts nothing."""
         if self.step_separator == "":
             raise UserError("step_separator is empty: give the text between steps, e.g. a newline")
-        for name, options in (("reduce", REDUCTIONS), ("selection", SELECTIONS)):
-            if getattr(self, name) not in options:
-                raise UserError(f"{name}={getattr(self, name)!r}: choose from {', '.join(options)}")
 
 
 class Scorer:

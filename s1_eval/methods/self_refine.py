@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome, Trace
+from s1_eval.typed import Count
 
 FEEDBACK = "Review your previous answer and find problems with your answer."
 REFINE = "Based on the problems you found, improve your answer."
@@ -22,17 +22,7 @@ class SelfRefine(BudgetForcing):
     rounds: of feedback and refinement; 0 is budget forcing.
     """
 
-    rounds: int = 1
-
-    def __post_init__(self) -> None:
-        BudgetForcing.__post_init__(self)
-        check_rounds(self.rounds)
-
-
-def check_rounds(rounds: object) -> None:
-    """Raises UserError unless `rounds` is a whole number of 0 or more."""
-    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 0:
-        raise UserError(f"rounds={rounds!r}: give a whole number of 0 or more")
+    rounds: Count = 1
 
 
 async def self_refine(policy: Policy, question: Question, params: SelfRefine) -> Outcome:

@@ -17,8 +17,9 @@ from s1_eval.methods.majority_vote import (
     sample_extra,
 )
 from s1_eval.methods.policy import Policy, Question
-from s1_eval.methods.self_refine import check_rounds, turns
+from s1_eval.methods.self_refine import turns
 from s1_eval.thinking import Outcome, Trace
+from s1_eval.typed import Count
 
 VERIFY = (
     "Verify your answer: identify the conditions that the question sets and check step by step "
@@ -42,11 +43,7 @@ class Sets(MajorityVote):
     rounds: of verification and correction per sample; 0 is majority vote.
     """
 
-    rounds: int = 1
-
-    def __post_init__(self) -> None:
-        MajorityVote.__post_init__(self)
-        check_rounds(self.rounds)
+    rounds: Count = 1
 
 
 async def sets(policy: Policy, question: Question, params: Sets) -> Outcome:

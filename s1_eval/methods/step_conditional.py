@@ -11,6 +11,7 @@ from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
+from s1_eval.typed import Positive
 
 STEPS_INSTRUCTION = "Think for up to {} steps."
 """What follows the question, after a blank line; training data says the same."""
@@ -30,13 +31,11 @@ class StepConditional(BudgetForcing):
         this marker followed by 0.
     """
 
-    steps: int
+    steps: Positive
     step_marker: str = "<|im_start|>"
 
-    def __post_init__(self) -> None:
-        BudgetForcing.__post_init__(self)
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
-            raise UserError(f"steps={self.steps!r}: give a whole number of 1 or more")
+    def check(self) -> None:
+        """Raises UserError with forcing inside the engine."""
         if self.forcing == "engine":
             raise UserError("forcing=engine knows no headers of steps: leave it out")
 

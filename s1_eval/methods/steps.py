@@ -20,6 +20,7 @@ from s1_eval.methods.majority_vote import need_temperature
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.methods.scoring import Scorer, Scores, VerifierGuided, choose, reduced, verified
 from s1_eval.thinking import Outcome, Trace
+from s1_eval.typed import Positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +32,11 @@ class StepSearch(VerifierGuided):
     max_step_tokens: a longer step is cut there and goes on as the next.
     """
 
-    max_steps: int = 40
-    max_step_tokens: int = 2048
+    max_steps: Positive = 40
+    max_step_tokens: Positive = 2048
 
-    def __post_init__(self) -> None:
-        VerifierGuided.__post_init__(self)
-        for name in ("max_steps", "max_step_tokens"):
-            whole_number(name, getattr(self, name))
+    def check(self) -> None:
+        """Raises UserError on what only an unbroken chain can have."""
         if self.min_thinking_tokens:
             raise UserError(
                 f"min_thinking_tokens={self.min_thinking_tokens}: a search stops at every step, "
@@ -45,12 +44,6 @@ class StepSearch(VerifierGuided):
             )
         if self.forcing == "engine":
             raise UserError("forcing=engine: a search stops at every step; leave it out")
-
-
-def whole_number(name: str, value: object) -> None:
-    """Raises UserError unless `value` is a whole number of 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UserError(f"{name}={value!r}: give a whole number of 1 or more")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
+from s1_eval.typed import Positive
 
 TOKENS_INSTRUCTION = "Think for up to {} tokens."
 """What follows the question, after a blank line; training data says the same."""
@@ -21,14 +22,12 @@ class TokenConditional(BudgetForcing):
     tokens: the number of thinking tokens that the prompt names; left out, it is the cap.
     """
 
-    tokens: int | None = None
+    tokens: Positive | None = None
 
-    def __post_init__(self) -> None:
-        BudgetForcing.__post_init__(self)
+    def check(self) -> None:
+        """Raises UserError without a number to ask for."""
         if self.tokens is None and not isinstance(self.max_thinking_tokens, int):
             raise UserError("token_conditional needs the number to ask for, e.g. tokens=1024")
-        if self.tokens is not None and not (isinstance(self.tokens, int) and self.tokens > 0):
-            raise UserError(f"tokens={self.tokens!r}: give a whole number of 1 or more")
 
     @property
     def instructed(self) -> int:
