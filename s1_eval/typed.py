@@ -71,7 +71,7 @@ def _adapters(of: Callable[..., Any]) -> dict[str, tuple[Any, str]]:
     from pydantic import TypeAdapter
 
     plain = inspect.isclass(of) and not hasattr(of, "__dataclass_fields__")
-    hints = get_type_hints(of.__init__ if plain else of, include_extras=True)  # type: ignore[misc]
+    hints = get_type_hints(of.__init__ if plain else of, include_extras=True)
     hints = {name: hint for name, hint in hints.items() if name != "return"}
     return {name: (TypeAdapter(hint), _said(hint)) for name, hint in hints.items()}
 

@@ -33,8 +33,8 @@ def _add_build(actions: Any) -> None:
         "--traces",
         choices=("open", "all", "none"),
         default="open",
-        help="whose traces to publish: `open` leaves out benchmarks whose authors ask that their "
-        "questions stay off the web (GPQA)",
+        help="whose traces to publish: `open`, where records say that the questions are; `all`, "
+        "also where they don't say; never those of benchmarks that must stay off the web (GPQA)",
     )
     parser.add_argument("--common-questions", action="store_true", help="as in `s1-eval score`")
     add_resampling(parser)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -47,7 +51,17 @@ class PlannedRun:
 
     @property
     def slug(self) -> str:
-        """The run's folder: the method and the parameters that tell it from its neighbours."""
+        """The run's folder: what tells it from its neighbours, in plain letters and not too long
+        for any file system, and a hash of the method and all its settings."""
+        varied = [f"{k}={v}" for k, v in self.params.items() if isinstance(v, int | str | None)]
+        told = "_".join([self.method, *varied]).lower()
+        readable = re.sub(r"[^a-z0-9=_-]+", "-", told)[:80].rstrip("-_=")
+        identity = json.dumps([self.method, dataclasses.asdict(self.settings)], sort_keys=True)
+        return f"{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
+
+    @property
+    def old_slug(self) -> str:
+        """What the folder was called before it had a hash: two runs may have the same."""
         varied = [f"{k}={v}" for k, v in self.params.items() if isinstance(v, int | str | None)]
         safe = "_".join([self.method, *varied])
         return "".join(c if c.isalnum() or c in "=_-." else "-" for c in safe)[:120]
@@ -57,7 +71,8 @@ def plan(methods: Sequence[str], axes: Axes) -> list[PlannedRun]:
     """The runs of a sweep in the order they are started: the longest thinking first, so that the
     continuation cache can answer the shorter ones from it.
 
-    A parameter of `axes.params` reaches the methods that have it.
+    A parameter of `axes.params` reaches the methods that have it; what is asked for twice is one
+    run.
     Raises UserError on an unknown method, a parameter that none of them has, a setting out of
     range, or a list that a method needs and did not get.
     """
@@ -65,15 +80,16 @@ def plan(methods: Sequence[str], axes: Axes) -> list[PlannedRun]:
     for key, value in axes.params.items():
         if methods and not any(key in names for names in known.values()):
             settings(methods[0], {key: value})
-    runs = []
+    runs: dict[str, PlannedRun] = {}
     for name in methods:
         given = {key: value for key, value in axes.params.items() if key in known[name]}
         for varied in _SERIES.get(name, _default)(axes):
             params = {**given, **varied}
-            runs.append(PlannedRun(name, params, settings(name, params)))
+            run = PlannedRun(name, params, settings(name, params))
+            runs.setdefault(run.slug, run)
     if not runs:
         raise UserError("no runs: give --methods, e.g. --methods plain,budget_forcing")
-    return runs
+    return list(runs.values())
 
 
 def _budget_forcing(axes: Axes) -> list[dict[str, Any]]:

@@ -179,7 +179,7 @@ def _record(
     )
 
     from s1_eval.harness.run import open_run, run_samples
-    from s1_eval.records import RunWriter
+    from s1_eval.records.store import RUN, RunWriter, recorded
 
     asked = [(sample, epoch + 1) for sample in samples for epoch in range(args.epochs)]
     console = Console(stderr=True)
@@ -194,6 +194,8 @@ def _record(
     with ExitStack() as stack:
         jobs = []
         for each, sampling in zip(planned, samplings, strict=True):
+            folder = args.out / each.slug
+            there = recorded(folder) or recorded(args.out / each.old_slug)
             opened = open_run(
                 engine,
                 harness="s1-eval",
@@ -204,8 +206,11 @@ def _record(
                 verifier=verifier,
                 command=["s1-eval", *sys.argv[1:]],
                 planned_samples=len(asked),
+                template_date=((there or {}).get("prompting") or {}).get("template_date"),
             )
-            writer = stack.enter_context(RunWriter(args.out / each.slug, opened.record))
+            if there and not (folder / RUN).exists():
+                folder = args.out / each.old_slug
+            writer = stack.enter_context(RunWriter(folder, opened.record))
             if writer.recovered:
                 console.print(f"{each.slug}: {writer.recovered}", markup=False)
             todo = [(s, epoch) for s, epoch in asked if (s.id, epoch) not in writer.done]

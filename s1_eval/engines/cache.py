@@ -50,9 +50,10 @@ _FORMAT = 1
 class CachedEngine:
     """`engine`, asked only for what `folder` does not know yet.
 
-    Keys hold everything that changes a result: the weights' fingerprint, engine, versions and
-    dtype, the sampling, its seed and bans, the ids suppressed by `min_tokens`, and the prompt. A
-    server is known by its model's name alone, so give each set of weights a folder of its own.
+    Keys hold everything that changes a result: the weights' fingerprint, engine, versions,
+    settings and dtype, the sampling, its seed and bans, the ids suppressed by `min_tokens`, and
+    the prompt. A server is known by its address and its model's name alone, so give each set of
+    weights a folder of its own.
 
     Any number of processes may share the folder, on a local disk. Requests for one chain wait
     for each other, so what two of them need is decoded once.
@@ -67,6 +68,7 @@ class CachedEngine:
             info.fingerprint,
             info.dtype,
             sorted(info.versions.items()),
+            sorted(info.settings.items()),
         ]
         self._chains = _Chains(Path(folder))
         self._locks: WeakValueDictionary[tuple[int, bytes], asyncio.Lock] = WeakValueDictionary()

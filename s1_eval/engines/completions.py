@@ -19,7 +19,7 @@ import s1_eval
 from s1_eval.engines.checkpoints import eos_ids, load_tokenizer
 from s1_eval.engines.exact import Request, check_room, continue_exactly
 from s1_eval.engines.models import resolve_model
-from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer
+from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
 from s1_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class CompletionsEngine:
         backoff: float = 1.0,
         context_length: int | None = None,
         seeding: Literal["request", "engine"] = "request",
+        server_name: str | None = None,
     ) -> None:
         """Find the model on every server that is up, and check that it speaks token ids.
 
@@ -71,6 +72,8 @@ class CompletionsEngine:
         context_length: where the server doesn't say it.
         seeding: `engine` sends no seeds. vLLM on a CPU needs that: a seeded request whose prompt
             it reads in parts ends it.
+        server_name: what records call the servers; None is their addresses. For one whose port is
+            whatever was free.
 
         Raises UserError when no server is up, or one does not have the model or can't speak ids.
         """
@@ -121,6 +124,9 @@ class CompletionsEngine:
             fingerprint=hashlib.sha256(f"{model}\n{root}".encode()).hexdigest(),
             seeding=seeding,
             versions={"s1_eval": s1_eval.__version__, "server": server},
+            settings=settings_of(
+                base_url=[server_name] if server_name else sorted(self._urls), tokenizer=tokenizer
+            ),
         )
         self._thread = _LoopThread("s1-completions")
         self._client = httpx.AsyncClient(

@@ -7,6 +7,7 @@ cache and reorder as it likes; it may not change, re-tokenize or drop an id.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
@@ -101,6 +102,7 @@ class EngineInfo:
     fingerprint: a hash of the weights, or of what stands for them (a server's model name).
     seeding: `request` if `Sampling.seed` is honoured, else `engine` (one seed for all, results
         depend on the batch) or `none`.
+    settings: its arguments by name, but for those that can't change a result; see `settings_of`.
     """
 
     engine: str
@@ -111,6 +113,20 @@ class EngineInfo:
     fingerprint: str
     seeding: Literal["request", "engine", "none"]
     versions: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def settings_of(**arguments: Any) -> dict[str, Any]:
+    """An engine's arguments as `EngineInfo.settings` has them: plain data, none left out by the user."""
+    given = {name: value for name, value in sorted(arguments.items()) if value is not None}
+    plain: dict[str, Any] = json.loads(json.dumps(given, sort_keys=True, default=_named))
+    return plain
+
+
+def _named(value: object) -> str:
+    """A class or function by its name: its `repr` may hold an address, new in each process."""
+    name = getattr(value, "__qualname__", None)
+    return f"{getattr(value, '__module__', '')}.{name}" if name else str(value)
 
 
 class Engine(Protocol):

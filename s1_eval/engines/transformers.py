@@ -20,7 +20,7 @@ import s1_eval
 from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.exact import banned_early, check_room
 from s1_eval.engines.models import resolve_model
-from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer
+from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
 from s1_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -88,6 +88,9 @@ class TransformersEngine:
             seeding="request",
             versions={"s1_eval": s1_eval.__version__}
             | {n: importlib.metadata.version(n) for n in ("tokenizers", "torch", "transformers")},
+            settings=settings_of(
+                device=where.type, revision=revision, trust_remote_code=trust_remote_code or None
+            ),
         )
         self._lock = threading.Lock()
         self._wake = threading.Event()

@@ -20,6 +20,7 @@ from s1_eval.engines.protocol import (
     Sampling,
     Stop,
     Tokenizer,
+    settings_of,
 )
 from s1_eval.engines.vllm_thread import VLLMThread, import_vllm, versions
 from s1_eval.errors import UserError
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 COOLEST = 0.01
 """vLLM raises temperatures between 0 and this one to it."""
+
+NEUTRAL = frozenset(
+    ("gpu_memory_utilization", "disable_log_stats", "download_dir", "load_format", "swap_space")
+)
+"""Arguments that change where things lie and what is said, never a token."""
 
 _NO_ALTERNATIVE = -1e6
 """Log-probability. No id that could have been sampled has one as low."""
@@ -71,6 +77,7 @@ class VLLMEngine:
         source = resolve_model(model)
         on_cpu = import_vllm()
         tokenizer = load_tokenizer(source, revision, trust_remote_code)
+        given = dict(engine_args)
         if forcing:
             engine_args["logits_processors"] = [_processor(on_cpu)]
             engine_args["logprobs_mode"] = "processed_logprobs"
@@ -98,6 +105,11 @@ class VLLMEngine:
             fingerprint=fingerprint(source, revision),
             seeding="engine" if on_cpu else "request",
             versions=versions(),
+            settings=settings_of(
+                **{n: v for n, v in settings.items() if n not in {"model", *NEUTRAL}},
+                **{n: v for n, v in given.items() if n not in NEUTRAL},
+                forcing=forcing,
+            ),
         )
 
     @property

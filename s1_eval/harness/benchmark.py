@@ -4,6 +4,7 @@ harness runs one stands in the adapters beside this file.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import hashlib
 import json
@@ -112,7 +113,7 @@ class Benchmark:
     file: its name under FOLDER/benchmarks, and `read`: the rows of that file.
     hub: where the rows come from by default; without it, `generate` makes them.
     secret: its authors ask that no question ever stands on the web in plain text, so training
-        never writes one.
+        never writes one, and nothing that publishes shows one.
     """
 
     name: str
@@ -146,6 +147,7 @@ class Benchmark:
             "task": self.name,
             "dataset": dataset,
             "grader": {"name": self.grader, **self.strictness},
+            "secret": self.secret,
         }
 
     def _path(self, data: str | None) -> Path | None:
@@ -202,7 +204,7 @@ def benchmark(name: str) -> Benchmark:
 def about_other(task: str) -> dict[str, Any]:
     """`Benchmark.about` for a task of somebody else's, which grades by its own means."""
     dataset = dict.fromkeys(("id", "revision", "fingerprint"))
-    return {"task": task, "dataset": dataset, "grader": None}
+    return {"task": task, "dataset": dataset, "grader": None, "secret": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +224,17 @@ class SameText:
 
 def open_grader(spec: Mapping[str, Any] | None) -> Grader:
     """The grader that `about` describes: its name and its strictness."""
-    if spec is None:
+    if spec is None or spec["name"] == SameText.name:
         return SameText()
     return grader(spec["name"], **{k: v for k, v in spec.items() if k != "name"})
+
+
+def grader_data(opened: Grader) -> dict[str, Any]:
+    """The grader as `open_grader` takes it, with every setting, those left at their default too:
+    the one spelling in records."""
+    settings: Any = getattr(opened, "strictness", opened)
+    given = settings.to_dict() if hasattr(settings, "to_dict") else dataclasses.asdict(settings)
+    return {"name": opened.name, **given}
 
 
 def hub_rows(hub: Hub, name: str) -> Iterable[Row]:

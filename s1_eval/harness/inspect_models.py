@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from inspect_ai.model import (
@@ -68,6 +68,9 @@ class MethodCall:
     """What a solver of ours asks of a provider of ours: run this method on the conversation.
 
     Plain data, so that Inspect can log it and use it in the keys of its response cache.
+
+    question, own_system: the user and system message of the data itself, before any solver.
+    model_args: the engine's, which Inspect's cache would not tell apart.
     """
 
     method: str
@@ -77,6 +80,9 @@ class MethodCall:
     target: str
     about: dict[str, Any]
     verifier: VerifierSpec | None = None
+    question: str = ""
+    own_system: str | None = None
+    model_args: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -156,14 +162,14 @@ class S1ModelAPI(ModelAPI):
     ) -> ModelOutput:
         """What a solver of ours gets: the method's answer, and its record in the metadata."""
         system, prompt = _question(input)
-        run = await self._run(call, sampling)
+        run = await self._run(call, sampling, framing_of(call, input))
         sample = Sample(call.sample_id, prompt, call.target)
         outcome, row = await run.solve(sample, call.epoch, system)
         return self._output(run.policy, outcome, {KEY: {**row, "run": run.record}})
 
-    async def _run(self, call: MethodCall, sampling: Sampling) -> Run:
+    async def _run(self, call: MethodCall, sampling: Sampling, framing: dict[str, Any]) -> Run:
         """The run that the call belongs to; one object for all its questions."""
-        what = [call.method, call.params, call.about, call.verifier, repr(sampling)]
+        what = [call.method, call.params, call.about, call.verifier, repr(sampling), framing]
         key = json.dumps(what, sort_keys=True)
         if key in self._runs:
             return self._runs[key]
@@ -178,6 +184,7 @@ class S1ModelAPI(ModelAPI):
                 settings=settings(call.method, call.params),
                 sampling=sampling,
                 verifier=verifier,
+                prompting=framing,
             )
         return self._runs[key]
 
@@ -251,6 +258,18 @@ def _sampling(config: GenerateConfig) -> Sampling:
         top_k=config.top_k or 0,
         seed=config.seed,
     )
+
+
+def framing_of(call: MethodCall, input: Sequence[ChatMessage]) -> dict[str, Any]:
+    """What solvers before ours have put around the question: part of the run's identity. What the
+    data itself says, which may differ from question to question, is the data's."""
+    system = next((message.text for message in input if message.role == "system"), None)
+    prompt = input[-1].text if input else ""
+    around = prompt.split(call.question) if call.question else []
+    return {
+        **({"system": system} if system != call.own_system else {}),
+        **({"around": around} if any(around) else {}),
+    }
 
 
 def _question(input: Sequence[ChatMessage]) -> tuple[str | None, str]:

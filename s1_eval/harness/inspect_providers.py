@@ -11,13 +11,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelOutput, get_model
+from inspect_ai.model._generate_config import active_generate_config
 
+from s1_eval.engines.protocol import settings_of
 from s1_eval.errors import UserError
-from s1_eval.harness.inspect_models import MethodCall
+from s1_eval.harness.benchmark import grader_data, open_grader
+from s1_eval.harness.inspect_models import MethodCall, framing_of
 from s1_eval.harness.inspect_scoring import ANSWER_EXITS
 from s1_eval.methods.class_conditional import ClassConditional
 from s1_eval.methods.plain import Plain
@@ -41,6 +45,14 @@ NO_DELIMITERS = Delimiters(
     ThinkingFormat("reported by the provider", "", "", ()), (), (), frozenset(), (), ()
 )
 
+_NEUTRAL = frozenset(
+    (
+        *("max_connections", "adaptive_connections", "max_retries", "timeout", "attempt_timeout"),
+        *("stream_idle_timeout", "batch", "cache", "seed", "fail_on_refusal"),
+    )
+)
+"""Inspect's options that say how a service is asked, not what; the seed has a field of its own."""
+
 EXITS: Mapping[str, ExitReason] = {"max_tokens": "budget", "model_length": "context"}
 
 
@@ -57,6 +69,8 @@ async def same_server(model: Model) -> Model | None:
         config=model.config,
         base_url=api.base_url,
         api_key=api.api_key,
+        # The port of a server that Inspect has started is whatever was free.
+        **({"server_name": f"started by {provider(model)}"} if start is not None else {}),
     )
 
 
@@ -112,7 +126,7 @@ async def solve_by_dials(
             f"{model} reports no reasoning tokens, so {call.method} can't be measured on it: "
             "choose a model or service that reports them in its usage"
         )
-    record = _run_record(model, call)
+    record = _run_record(model, call, framing_of(call, messages))
     thinking = usage.reasoning_tokens
     row = {
         **{field: record[field] for field in SHARED_FIELDS},
@@ -139,8 +153,9 @@ async def solve_by_dials(
     return output
 
 
-def _run_record(model: Model, call: MethodCall) -> dict[str, Any]:
-    config = model.config
+def _run_record(model: Model, call: MethodCall, framing: dict[str, Any]) -> dict[str, Any]:
+    config = model.config.merge(active_generate_config())
+    told = config.model_dump(mode="json", exclude_none=True)
     return run_record(
         harness="inspect",
         engine=provider(model),
@@ -148,19 +163,23 @@ def _run_record(model: Model, call: MethodCall) -> dict[str, Any]:
         task=call.about["task"],
         method=call.method,
         method_params=call.params,
-        sampling={
-            name: getattr(config, name)
-            for name in ("temperature", "top_p", "top_k", "max_tokens")
-            if getattr(config, name) is not None
-        },
+        sampling={name: value for name, value in told.items() if name not in _NEUTRAL},
         seed=config.seed,
         dtype="unknown",
         weights_fingerprint="unknown",
         context_length=None,
         seeding="none",
         dataset=call.about["dataset"],
-        checker=str(call.about["grader"]),
+        grader=grader_data(open_grader(call.about["grader"])),
         delimiters=NO_DELIMITERS,
         versions={"inspect_ai": version("inspect_ai")},
         command=sys.argv,
+        prompting=framing,
+        engine_settings=settings_of(
+            base_url=getattr(model.api, "base_url", None),
+            **{k: v for k, v in model.model_args.items() if k not in ("api_key", "base_url")},
+        ),
+        secret=call.about.get("secret"),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        hardware=None,
     )

@@ -83,6 +83,11 @@ def grade() -> Scorer:
             raise UserError("s1_eval/grade scores the tasks of s1_eval: this sample has no grader")
         grader, options = open_grader(about["grader"]), about["options"]
         record = (state.output.metadata or {}).get(KEY)
+        if record and record["sample_id"] != str(state.sample_id):
+            raise UserError(
+                f"the sample {state.sample_id} was given the answer to {record['sample_id']}: "
+                "leave out what answers from a cache"
+            )
         ungraded = record or {
             "response": state.output.completion,
             "target": target.text,

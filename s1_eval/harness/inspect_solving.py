@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from inspect_ai.model import GenerateConfig, get_model
+from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from s1_eval.harness import inspect_providers
@@ -46,6 +46,9 @@ def solve_with(
             target=state.target.text,
             about=state.metadata.get(KEY) or about_other("inspect_task"),
             verifier=verifier,
+            question=state.input_text,
+            own_system=_system(state),
+            model_args=_told(model),
         )
         if isinstance(model.api, S1ModelAPI):
             config = GenerateConfig(extra_body={KEY: call.to_dict()})
@@ -58,6 +61,18 @@ def solve_with(
         return state
 
     return solve
+
+
+def _system(state: TaskState) -> str | None:
+    """The system message that the data itself has."""
+    messages = [] if isinstance(state.input, str) else state.input
+    return next((message.text for message in messages if message.role == "system"), None)
+
+
+def _told(model: Model) -> dict[str, Any]:
+    """The engine's arguments, as far as a log may show them."""
+    args = getattr(model.api, "model_args", {})
+    return {name: value for name, value in args.items() if name != "api_key"}
 
 
 @solver

@@ -8,6 +8,7 @@ file and `lm_eval_tasks` are all that knows lm-eval.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
@@ -20,11 +21,13 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM, CacheHook
 
 from s1_eval.engines import Engine
+from s1_eval.engines.checkpoints import fingerprint
+from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import open_engine
 from s1_eval.errors import UserError
 from s1_eval.harness.aliases import GenKwargs, read_gen_kwargs
 from s1_eval.harness.benchmark import Sample, about_other
-from s1_eval.harness.lm_eval_tasks import Generated
+from s1_eval.harness.lm_eval_tasks import Generated, asks, stale
 from s1_eval.harness.run import Run, open_run, shared_verifier
 
 T = TypeVar("T")
@@ -74,6 +77,11 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         Raises UserError on unknown or contradictory --gen_kwargs before the model is loaded.
         """
         asked = [_read(request) for request in requests]
+        if any(_ours(request.doc) and stale(request.doc) for request in requests):
+            # From lm-eval's request cache. The scoring knows which question it is paired with, and
+            # refuses; nothing is generated for that.
+            return [Generated("", _asked_row(each)) for each in asked]
+        framing = _framings(asked)
         runs: dict[tuple[str, str], Run] = {}
         for each in asked:
             if each.run not in runs:
@@ -85,6 +93,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                     settings=each.given.settings,
                     sampling=each.given.sampling,
                     verifier=shared_verifier(each.given.verifier),
+                    prompting={"until": each.given.until, **framing[each.run]},
                 )
         epochs: Counter[object] = Counter()
         jobs = []
@@ -130,13 +139,21 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         super().set_cache_hook(cache_hook)
         if cache_hook.dbdict is None:
             return
-        identity = json.dumps([self.engine_name, self.pretrained, self.engine_args], default=repr)
+        weights = self._weights()
+        identity = json.dumps(
+            [self.engine_name, self.pretrained, self.engine_args, weights], default=repr
+        )
         owner = cache_hook.dbdict.setdefault(CACHE_OWNER, identity)
         if owner != identity:
             raise UserError(
                 f"the response cache belongs to {owner} and would answer for {identity}: "
                 "give another --use_cache"
             )
+
+    def _weights(self) -> str | None:
+        """What tells these weights from others of the same name; None where a server has them."""
+        source = resolve_model(self.pretrained)
+        return fingerprint(source, self.engine_args.get("revision"))
 
     def get_model_info(self) -> dict[str, Any]:
         """What a results file says about the model; the weights' part once they are loaded."""
@@ -175,20 +192,30 @@ class VLLMModel(S1Model):
 class APIModel(S1Model):
     engine_name = "s1_api"
 
+    def _weights(self) -> str | None:
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, read: the question, its benchmark (see `Benchmark.about`), and how to answer."""
+    """A request, read: the question, its benchmark (see `Benchmark.about`), and how to answer.
+
+    around: what stands in the prompt besides the question, few-shot examples for one.
+    asks: see `s1_eval.harness.lm_eval_tasks.asks`; None for a task that is not ours.
+    """
 
     sample: Sample
     system: str | None
     about: Mapping[str, Any]
     given: GenKwargs
+    task: str
+    around: tuple[str, ...]
+    asks: str | None
 
     @property
-    def run(self) -> tuple[str, str]:
+    def run(self) -> tuple[str, ...]:
         """What requests of one run have in common."""
-        return json.dumps(self.about), repr(self.given)
+        return self.task, json.dumps(self.about), repr(self.given), str(self.system)
 
 
 def _read(request: Instance) -> Asked:
@@ -196,11 +223,45 @@ def _read(request: Instance) -> Asked:
     given = read_gen_kwargs(request.args[1])
     system, prompt = _messages(request.args[0])
     doc = request.doc
-    if "about" not in doc or "target" not in doc:
+    chat = "chat" if isinstance(request.args[0], Chat) else "text"
+    task = str(request.task_name)
+    if not _ours(doc):
         sample = Sample(str(request.doc_id), prompt, target="")
-        return Asked(sample, system, about_other(request.task_name), given)
+        around = (chat, prompt)
+        return Asked(sample, system, about_other(task), given, task, around, None)
     sample = Sample(doc["id"], prompt, doc["target"], tuple(doc["options"]))
-    return Asked(sample, system, json.loads(doc["about"]), given)
+    around = (chat, *prompt.split(doc["prompt"]))
+    return Asked(sample, system, json.loads(doc["about"]), given, task, around, asks(doc))
+
+
+def _ours(doc: Mapping[str, Any]) -> bool:
+    return "about" in doc and "target" in doc
+
+
+def _framings(asked: Sequence[Asked]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """What surrounds the questions of each run, for its identity: the system text, and a hash of
+    the rest, which may differ from question to question."""
+    found: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}
+    for each in asked:
+        found.setdefault(each.run, {}).setdefault(each.around, each.sample.id)
+    systems = {each.run: each.system for each in asked}
+    return {
+        run: {
+            "system": systems[run],
+            "around_sha256": _hash(
+                [*around] if len(around) == 1 else sorted([*a, id] for a, id in around.items())
+            ),
+        }
+        for run, around in found.items()
+    }
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def _asked_row(asked: Asked) -> dict[str, Any]:
+    return {"sample_id": asked.sample.id, **({"asks": asked.asks} if asked.asks else {})}
 
 
 def _messages(context: str) -> tuple[str | None, str]:
@@ -223,6 +284,7 @@ async def _generate(run: Run, asked: Asked, epoch: int) -> Generated:
     cuts = [at for text in asked.given.until if text and (at := response.find(text)) >= 0]
     if cuts:
         row |= {"response": response[: min(cuts)], "answer_exit": "stop"}
+    row |= _asked_row(asked)
     return Generated(row["response"], {**row, "run": dict(run.record)})
 
 

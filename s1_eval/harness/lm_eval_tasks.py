@@ -4,10 +4,12 @@ scores add up. The functions are called by lm-eval alone, and it calls the ones 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import ItemsView, Iterable, Mapping, Sequence
 from typing import Any
 
+from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import Benchmark, open_grader
 from s1_eval.harness.run import graded
 from s1_eval.records.readers import OTHER_EPOCHS
@@ -66,6 +68,7 @@ def process_results(doc: Mapping[str, Any], results: Sequence[Sequence[str]]) ->
     rows = []
     for response in responses:
         row = response.row if isinstance(response, Generated) else {}
+        _check_question(doc, row)
         ungraded = {**row, "response": str(response), "target": doc["target"]}
         rows.append(graded(ungraded, grader, doc["options"]))
     answered = [row["correct"] for row in rows if row["answered"]]
@@ -78,6 +81,45 @@ def process_results(doc: Mapping[str, Any], results: Sequence[Sequence[str]]) ->
         scores["thinking_tokens"] = _mean([row["thinking_tokens"] for row in rows])
     first, *others = rows
     return SampleLine({**first, **({OTHER_EPOCHS: others} if others else {})}, scores)
+
+
+def asks(doc: Mapping[str, Any]) -> str:
+    """A hash of what `doc` asks and how it is graded, to be held against what was answered."""
+    asked = [doc[name] for name in ("prompt", "target", "options", "about")]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def _check_question(doc: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    """Raises UserError where lm-eval pairs this question with the answer to another one, or with
+    a request of an earlier command."""
+    if row.get("asks", asks(doc)) != asks(doc):
+        raise UserError(
+            f"the question {doc['id']} was given the answer to {row.get('sample_id')}, or to an "
+            "earlier wording of it: lm-eval's caches know neither --samples nor the data; leave "
+            "out --cache_requests and give another --use_cache"
+        )
+    if doc["id"] not in _worded:
+        raise UserError(
+            f"the question {doc['id']} was put by an earlier command and comes from lm-eval's "
+            "request cache, which knows neither --samples nor --gen_kwargs: leave out "
+            "--cache_requests"
+        )
+
+
+_worded: set[str] = set()
+"""Ids of the questions that lm-eval has put in this process: others' requests are from a cache."""
+
+
+def word(doc: Mapping[str, Any]) -> str:
+    """The prompt of a question, as lm-eval asks for it where it builds the request itself."""
+    _worded.add(doc["id"])
+    prompt: str = doc["prompt"]
+    return prompt
+
+
+def stale(doc: Mapping[str, Any]) -> bool:
+    """Whether a question of ours was not put in this process."""
+    return doc["id"] not in _worded
 
 
 class SampleLine(dict[str, Any]):

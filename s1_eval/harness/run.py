@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -20,9 +21,10 @@ from s1_eval.answers import Grader, Verdict
 from s1_eval.answers.cut import grade_ended
 from s1_eval.engines import Engine, Sampling
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import Sample, open_grader
+from s1_eval.harness.benchmark import Sample, grader_data, open_grader
 from s1_eval.methods import METHODS, Policy, Question
 from s1_eval.methods.spill import answer_counts
+from s1_eval.records.hardware import hardware
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import sample_row
 from s1_eval.thinking import CUT, Outcome
@@ -89,10 +91,14 @@ def open_run(
     verifier: Verifier | None = None,
     command: Sequence[str] | None = None,
     planned_samples: int | None = None,
+    prompting: Mapping[str, Any] | None = None,
+    template_date: str | None = None,
 ) -> Run:
     """Bind a method to an engine and write down what the run holds fixed.
 
     about: task, dataset and grader, see `Benchmark.about`. command: `sys.argv` by default.
+    prompting: what the harness adds to prompts or takes from answers, part of the run's identity.
+    template_date: what a chat template that prints the date is to show; None is today.
     Raises UserError where the engine's tokenizer can't write the thinking format, and where the
     method needs a verifier and there is none.
     """
@@ -107,7 +113,7 @@ def open_run(
         sampling,
         getattr(settings, "until_thinking", ()),
         verifier if METHODS[method].verifier else None,
-    )
+    ).dated(template_date)
     grader = open_grader(about["grader"])
     package = PACKAGES.get(harness)
     record = run_record(
@@ -128,12 +134,17 @@ def open_run(
         context_length=info.context_length,
         seeding=info.seeding,
         dataset=about["dataset"],
-        checker=repr(grader),
+        grader=grader_data(grader),
+        prompting={**policy.prompting(), **(prompting or {})},
+        engine_settings=info.settings,
         delimiters=policy.delimiters,
         versions={**info.versions, **({package: version(package)} if package else {})},
         command=sys.argv if command is None else command,
         planned_samples=planned_samples,
         verifier=None if policy.verifier is None else dataclasses.asdict(policy.verifier.info),
+        secret=about.get("secret"),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        hardware=None if info.engine == "completions" else [hardware()],
     )
     return Run(policy, method, settings, grader, record)
 

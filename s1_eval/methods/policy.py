@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from s1_eval.answers.grading import Grader
 from s1_eval.engines.protocol import Engine, Generation, Sampling, Stop
 from s1_eval.errors import UserError
-from s1_eval.thinking import Delimiters, bind
+from s1_eval.thinking import Delimiters, bind, dates
 from s1_eval.verifiers import Verifier
 
 
@@ -41,12 +44,14 @@ class Policy:
     """A model that thinks: an engine, its delimiters, and how to sample from it.
 
     verifier: scores steps for the methods that search by it.
+    template_date: the date that the chat template prints, see `s1_eval.thinking.dates`.
     """
 
     engine: Engine
     delimiters: Delimiters
     sampling: Sampling
     verifier: Verifier | None = None
+    template_date: str | None = None
 
     @classmethod
     def bind(
@@ -78,8 +83,29 @@ class Policy:
                 f"{self.engine.info.model} has no chat template, so its prompt can't be built: "
                 "use an instruction-tuned model, or add a chat_template.jinja to its folder"
             )
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        text = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **dates.on(self.template_date)
+        )
         return tuple(tokenizer.encode(str(text), add_special_tokens=False))
+
+    def dated(self, day: str | None = None) -> Policy:
+        """The same policy with its template's date pinned to `day`, today where it is None. Without
+        effect where the template prints none."""
+        tokenizer = self.engine.tokenizer
+
+        def render(variables: Mapping[str, Any]) -> str:
+            asked = [{"role": "user", "content": "?"}]
+            return str(tokenizer.apply_chat_template(asked, tokenize=False, **variables))
+
+        return replace(self, template_date=dates.pinned(tokenizer.chat_template, render, day))
+
+    def prompting(self) -> dict[str, Any]:
+        """What a run record says about how prompts are made."""
+        template = json.dumps(self.engine.tokenizer.chat_template, sort_keys=True)
+        return {
+            "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest(),
+            **({"template_date": self.template_date} if self.template_date else {}),
+        }
 
     def fork(self, *branch: object) -> Policy:
         """The same policy with a seed of its own, see `Sampling.fork`."""

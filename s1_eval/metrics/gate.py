@@ -29,7 +29,7 @@ from s1_eval.metrics.paired import (
 from s1_eval.metrics.points import Tally, tally
 from s1_eval.metrics.scoring import restricted
 from s1_eval.metrics.series import describe, method_label
-from s1_eval.records import Run, differences
+from s1_eval.records import Run, differences, recorded_grader
 
 ALLOWANCES = {
     "runs": "baseline runs without a new one, which are left out",
@@ -39,7 +39,7 @@ ALLOWANCES = {
 }
 """What two sides may differ in if the user says so."""
 
-_UNSAID = {"method", "method_params", "dataset", "checker"}
+_UNSAID = {"method", "method_params", "dataset", "grader"}
 """Left out of a comparison's list of differences: equal by construction, or asked about."""
 
 
@@ -318,7 +318,10 @@ def same_questions(
     """Both tallies over the same questions. Raises UserError where what makes results comparable
     differs and is not allowed to. where, sides: what the message calls the pair and its runs."""
     for what, field in (("data", "dataset"), ("checker", "checker")):
-        before, after = old.record.get(field), fresh.record.get(field)
+        before, after = (
+            recorded_grader(run.record) if what == "checker" else run.record.get(field)
+            for run in (old, fresh)
+        )
         if what in allow:
             continue
         if before is None or after is None:

@@ -1,7 +1,7 @@
 """One row per question, epoch and run; one run record per run; writing and reading them."""
 
 from s1_eval.records.readers import READERS, Located, Reader, Run, collect, read_rows, read_runs
-from s1_eval.records.run import IDENTITY, differences, flatten, run_id, run_record
+from s1_eval.records.run import IDENTITY, differences, flatten, recorded_grader, run_id, run_record
 from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS, sample_row
 from s1_eval.records.schema import validate_run, validate_sample
 from s1_eval.records.store import RunWriter
@@ -20,6 +20,7 @@ __all__ = [
     "flatten",
     "read_rows",
     "read_runs",
+    "recorded_grader",
     "run_id",
     "run_record",
     "sample_row",

@@ -24,9 +24,11 @@ IDENTITY = (
     "dtype",
     "weights_fingerprint",
     "context_length",
+    "engine_settings",
     "seeding",
     "dataset",
-    "checker",
+    "grader",
+    "prompting",
     "delimiters",
     "versions",
     "verifier",
@@ -50,11 +52,13 @@ def run_record(
     context_length: int | None,
     seeding: str,
     dataset: Mapping[str, str | None],
-    checker: str,
+    grader: Mapping[str, Any],
     delimiters: Delimiters,
     versions: Mapping[str, str],
     command: Sequence[str],
     planned_samples: int | None = None,
+    prompting: Mapping[str, Any] | None = None,
+    engine_settings: Mapping[str, Any] | None = None,
     verifier: Mapping[str, Any] | None = None,
     **extra: Any,
 ) -> dict[str, Any]:
@@ -62,6 +66,10 @@ def run_record(
 
     dataset: `id`, `revision` and `fingerprint`; a local file has no revision.
     seeding: whether the engine honours a seed per request, see `EngineInfo.seeding`.
+    grader: its name and every one of its settings, so that it can be opened again.
+    prompting: what makes prompts of questions and answers of what follows: system text, few-shot
+        examples, chat template and its arguments, texts that cut the answer.
+    engine_settings: the engine's arguments, but for those that can't change a result.
     versions: of the engine, the harness and the checker; Python and s1_eval are filled in.
     command: the exact argument list. Not part of the id: the same run can be spelled twice.
     planned_samples: questions times epochs; a reader refuses a run that has fewer.
@@ -80,9 +88,11 @@ def run_record(
         "dtype": dtype,
         "weights_fingerprint": weights_fingerprint,
         "context_length": context_length,
+        "engine_settings": dict(engine_settings or {}),
         "seeding": seeding,
         "dataset": {key: dataset.get(key) for key in ("id", "revision", "fingerprint")},
-        "checker": checker,
+        "grader": dict(grader),
+        "prompting": dict(prompting or {}),
         "delimiters": delimiters.to_dict(),
         "versions": {
             "python": platform.python_version(),
@@ -95,6 +105,12 @@ def run_record(
     if planned_samples is not None:
         plain["planned_samples"] = planned_samples
     return {"run_id": run_id(plain), **plain}
+
+
+def recorded_grader(record: Mapping[str, Any]) -> Any:
+    """The grader that a record names; older ones have it as a text, under `checker`. None where a
+    log does not say."""
+    return record.get("grader") or record.get("checker")
 
 
 def run_id(record: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ class RunWriter:
             ) from error
         try:
             self._lock()
-            self._refuse_another_run(run)
+            run = self._joined(run)
             self.recovered = self._repair()
             self.done = self._done()
             _write_atomically(self.folder / RUN, run)
@@ -74,12 +74,17 @@ class RunWriter:
     ) -> None:
         self.close()
 
-    def _refuse_another_run(self, run: Mapping[str, Any]) -> None:
-        path = self.folder / RUN
-        if not path.exists():
-            return
-        there = parse(path.read_bytes(), str(path))
-        validate_run(there, str(path))
+    def _joined(self, run: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`run` as the folder has it: begun when it was begun, on one machine more perhaps."""
+        there = recorded(self.folder)
+        if there is None:
+            return run
+        if "grader" not in there:
+            raise UserError(
+                f"{self.folder} was recorded by s1_eval {there['versions']['s1_eval']}, whose "
+                "records do not hold all that a run depends on, so it can be scored but not gone "
+                "on with: choose another --out"
+            )
         if there["run_id"] != run["run_id"]:
             changed = "; ".join(
                 f"{name} is {json.dumps(old)} there and {json.dumps(new)} now"
@@ -89,6 +94,11 @@ class RunWriter:
                 f"{self.folder} holds another run ({changed[:1000]}): choose another --out, "
                 "or repeat the command that made it"
             )
+        machines = [*(there.get("hardware") or ()), *(run.get("hardware") or ())]
+        kept = {key: there[key] for key in ("started",) if key in there}
+        if machines:
+            kept["hardware"] = [m for i, m in enumerate(machines) if m not in machines[:i]]
+        return {**run, **kept}
 
     def _lock(self) -> None:
         if sys.platform == "win32":
@@ -132,6 +142,16 @@ class RunWriter:
                 validate_sample(row, f"{path} line {number}")
             done.add((row["sample_id"], row["epoch"]))
         return done
+
+
+def recorded(folder: str | Path) -> dict[str, Any] | None:
+    """The run record in `folder`, None without one. Raises UserError where it is damaged."""
+    path = Path(folder) / RUN
+    if not path.exists():
+        return None
+    there: dict[str, Any] = parse(path.read_bytes(), str(path))
+    validate_run(there, str(path))
+    return there
 
 
 def _start_of_last_line(file: IO[bytes], size: int) -> int:

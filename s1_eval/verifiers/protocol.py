@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class VerifierInfo:
     step_separator: what parted the steps in its training; methods split there by default.
     context_length: question, steps and the format's own tokens together.
     fingerprint: a hash of the weights.
+    settings: its engine's arguments, as `EngineInfo.settings`.
     """
 
     engine: str
@@ -30,6 +31,7 @@ class VerifierInfo:
     dtype: str
     fingerprint: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

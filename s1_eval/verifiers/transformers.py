@@ -20,6 +20,7 @@ from math import nan
 from typing import TYPE_CHECKING
 
 from s1_eval.engines.checkpoints import fingerprint
+from s1_eval.engines.protocol import settings_of
 from s1_eval.errors import UserError
 from s1_eval.verifiers.checkpoints import read_format
 from s1_eval.verifiers.formats import Layout, beginnings
@@ -79,6 +80,7 @@ class TransformersVerifier:
             dtype=str(self._model.model.dtype).removeprefix("torch."),
             fingerprint=fingerprint(model),
             versions={n: importlib.metadata.version(n) for n in ("torch", "transformers")},
+            settings=settings_of(device=where.type),
         )
         self._max_batch_tokens = max_batch_tokens
         self._tree = _Tree(kept_tokens)

@@ -15,6 +15,8 @@ from math import nan
 from typing import Any
 
 from s1_eval.engines.checkpoints import fingerprint
+from s1_eval.engines.protocol import settings_of
+from s1_eval.engines.vllm import NEUTRAL
 from s1_eval.engines.vllm_thread import VLLMThread, import_vllm, versions
 from s1_eval.errors import UserError
 from s1_eval.verifiers.checkpoints import read_format
@@ -93,6 +95,7 @@ class VLLMVerifier:
             dtype=_dtype(loaded.dtype),
             fingerprint=fingerprint(model),
             versions=versions(),
+            settings=settings_of(**{n: v for n, v in engine_args.items() if n not in NEUTRAL}),
         )
         self._scores: dict[bytes, float] = {}
         self._clock = _Clock()

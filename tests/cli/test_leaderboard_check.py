@@ -45,7 +45,7 @@ def test_a_regression_is_exit_code_1_and_shows_in_the_summary(tmp_path, baseline
 
 
 def test_what_cant_be_compared_is_exit_code_2(tmp_path, baseline, capsys):
-    new = write(tmp_path / "new", runs.graded(60, 100), checker="math")
+    new = write(tmp_path / "new", runs.graded(60, 100), grader={"name": "math"})
     assert check(new, baseline) == 2
     assert "the checker differs" in capsys.readouterr().err
     assert check(new, baseline, "--allow-different", "checker") == 0

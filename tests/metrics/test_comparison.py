@@ -113,7 +113,7 @@ def test_fewer_tests_detect_smaller_differences():
         ([capped(1, 2), capped(1, 4)], [capped(1, 8)], {"at": "thinking_tokens"}, "2 to 4 against"),
         ([capped(1, 2), capped(1, 2, seed=1)], [capped(1, 2), capped(1, 4)], {}, "two runs at"),
         ([capped(1, 2)], [capped(1, 2, of=7)], {}, "other questions"),
-        ([capped(1, 2)], [capped(1, 2, checker="x")], {}, "checker differs"),
+        ([capped(1, 2)], [capped(1, 2, grader={"name": "x"})], {}, "checker differs"),
         ([capped(1, 2)], [capped(1, 2)], {"points": 0.0}, "points=0.0"),
         ([capped(1, 2)], [capped(1, 2)], {"alpha": 1.0}, "alpha=1.0"),
     ],

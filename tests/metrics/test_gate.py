@@ -126,7 +126,7 @@ def test_models_may_have_other_names_if_there_is_one_on_each_side():
     ("change", "what"),
     [
         ({"dataset": {"id": "toy", "revision": "2", "fingerprint": "f"}}, "data"),
-        ({"checker": "math"}, "checker"),
+        ({"grader": {"name": "math"}}, "checker"),
     ],
 )
 def test_another_data_revision_or_checker_is_refused_unless_allowed(change, what):

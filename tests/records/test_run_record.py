@@ -41,7 +41,7 @@ def test_the_same_run_has_the_same_id_however_its_command_is_spelled():
         {"dtype": "bfloat16"},
         {"weights_fingerprint": "1"},
         {"dataset": {"id": "toy", "revision": "abc", "fingerprint": "f"}},
-        {"checker": "math"},
+        {"grader": {"name": "math"}},
         {"versions": {"transformers": "5.20.0"}},
     ],
 )

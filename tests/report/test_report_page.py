@@ -104,7 +104,13 @@ def test_runs_of_one_setup_are_told_once(page):
 )
 def test_whatever_a_record_holds_stays_text(name):
     run = runs.run(
-        [True, False], 5, model=name, method=name, params={name: name}, command=[name], checker=name
+        [True, False],
+        5,
+        model=name,
+        method=name,
+        params={name: name},
+        command=[name],
+        grader={"name": name},
     )
     page = html.page(score([run], resamples=50), [run])
     parsed = Page(page)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.metrics.series import entry_name
-from s1_eval.records import Run
+from s1_eval.records import Run, recorded_grader
 from s1_eval.report.exports.names import file_name
 
 SCHEMA_VERSION = "0.3.0"
@@ -208,10 +208,12 @@ def _generation_config(run: Mapping[str, Any]) -> dict[str, Any]:
     }
     if run.get("command"):
         arguments["execution_command"] = shlex.join(run["command"])
-    names = ("method", "method_params", "seed", "checker", "delimiters", "verifier")
+    names = ("method", "method_params", "seed", "delimiters", "prompting", "verifier")
     return {
         "generation_args": {**arguments, "reasoning": True},
-        "additional_details": _texts({name: run.get(name) for name in names}),
+        "additional_details": _texts(
+            {**{name: run.get(name) for name in names}, "grader": recorded_grader(run)}
+        ),
     }
 
 

@@ -67,12 +67,13 @@ def build(
     """Write the page, leaderboard.md and leaderboard.json to `folder`; the path of the page.
 
     entries: of `s1_eval.metrics.score`, over `runs`. rows: the runs' rows again, with their
-    traces, read one by one. traces: whose traces to publish; `open` leaves out benchmarks whose
-    authors ask that their questions stay off the web. Raises UserError where `folder` holds
+    traces, read one by one. traces: whose traces to publish; `open`, of benchmarks that are known
+    to be open; `all`, also of those whose records don't say. Of benchmarks whose authors ask that
+    their questions stay off the web none are ever published. Raises UserError where `folder` holds
     something else.
     """
     to = Path(folder)
-    withheld = {run.task for run in runs if traces == "none" or (traces == "open" and _closed(run))}
+    withheld = {run.task for run in runs if _withheld(run, traces)}
     listed = questions.Listed(runs)
     try:
         _clear(to)
@@ -139,10 +140,16 @@ def _hash(text: str) -> str:
     return f"'sha256-{digest}'"
 
 
-def _closed(run: Run) -> bool:
-    """GPQA's authors ask that its questions, which traces repeat, are never put on the web."""
-    dataset = run.record.get("dataset") or {}
-    return "gpqa" in f"{run.task} {dataset.get('id')}".lower()
+def _withheld(run: Run, traces: Traces) -> bool:
+    """Whether the run's traces stay unpublished. They repeat the questions, so those of a secret
+    benchmark always do. Where the record doesn't say, they do unless all are asked for, and even
+    then where it is GPQA by its name."""
+    secret = run.record.get("secret")
+    if secret is None:
+        dataset = run.record.get("dataset") or {}
+        named = "gpqa" in f"{run.task} {dataset.get('id')}".lower()
+        return named or traces != "all"
+    return bool(secret) or traces == "none"
 
 
 def _clear(to: Path) -> None:

@@ -68,11 +68,26 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
         build(made, score(made, resamples=10), [], tmp_path)
 
 
-@pytest.mark.parametrize(("traces", "published"), [("open", False), ("all", True), ("none", False)])
-def test_traces_of_gpqa_are_published_only_on_request(tmp_path, traces, published):
+@pytest.mark.parametrize(
+    ("secret", "task", "traces", "published"),
+    [
+        (True, "mine", "open", False),
+        (True, "mine", "all", False),
+        (True, "mine", "none", False),
+        (False, "mine", "open", True),
+        (False, "mine", "none", False),
+        (None, "mine", "open", False),
+        (None, "mine", "all", True),
+        (None, "gpqa_diamond", "all", False),
+        (None, "mine", "none", False),
+    ],
+)
+def test_traces_of_a_secret_benchmark_are_never_published(
+    tmp_path, secret, task, traces, published
+):
     from s1_eval.records import RunWriter
 
-    record = runs.record(task="gpqa_diamond")
+    record = runs.record(task=task, secret=secret)
     with RunWriter(tmp_path / "runs", record) as writer:
         row = runs.row(record)
         writer.append({**row, "response": "the secret question"})
