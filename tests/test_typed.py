@@ -22,9 +22,10 @@ NEEDED: dict[str, dict[str, Any]] = {
     "step_conditional": {"steps": 4},
     "class_conditional": {"length": "long"},
     "rejection_sampling": {"max_thinking_tokens": 64},
-    **dict.fromkeys(
-        ("majority_vote", "best_of_n", "beam_search", "dvts", "rebase", "sets"), {"samples": 4}
-    ),
+    **{
+        name: {"samples": 4}
+        for name in ("majority_vote", "best_of_n", "beam_search", "dvts", "rebase", "sets")
+    },
 }
 
 WRONG: dict[type, tuple[Any, ...]] = {

@@ -117,7 +117,7 @@ class EngineInfo:
 
 
 def settings_of(**arguments: Any) -> dict[str, Any]:
-    """An engine's arguments as `EngineInfo.settings` has them: plain data, none left out by the user."""
+    """An engine's arguments as plain data, for `EngineInfo.settings`; None is not given."""
     given = {name: value for name, value in sorted(arguments.items()) if value is not None}
     plain: dict[str, Any] = json.loads(json.dumps(given, sort_keys=True, default=_named))
     return plain

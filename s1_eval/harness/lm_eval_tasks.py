@@ -85,7 +85,7 @@ def process_results(doc: Mapping[str, Any], results: Sequence[Sequence[str]]) ->
 
 def asks(doc: Mapping[str, Any]) -> str:
     """A hash of what `doc` asks and how it is graded, to be held against what was answered."""
-    asked = [doc[name] for name in ("prompt", "target", "options", "about")]
+    asked = [doc.get(name) for name in ("prompt", "target", "options", "about")]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
@@ -98,7 +98,7 @@ def _check_question(doc: Mapping[str, Any], row: Mapping[str, Any]) -> None:
             "earlier wording of it: lm-eval's caches know neither --samples nor the data; leave "
             "out --cache_requests and give another --use_cache"
         )
-    if doc["id"] not in _worded:
+    if stale(doc):
         raise UserError(
             f"the question {doc['id']} was put by an earlier command and comes from lm-eval's "
             "request cache, which knows neither --samples nor --gen_kwargs: leave out "
@@ -119,7 +119,7 @@ def word(doc: Mapping[str, Any]) -> str:
 
 def stale(doc: Mapping[str, Any]) -> bool:
     """Whether a question of ours was not put in this process."""
-    return doc["id"] not in _worded
+    return "id" in doc and doc["id"] not in _worded
 
 
 class SampleLine(dict[str, Any]):

@@ -97,3 +97,18 @@ def test_a_parameter_that_no_method_has_is_refused():
 def test_methods_that_search_say_so():
     needs = {run.method: run.needs_verifier for run in plan(["rebase", "sets"], Axes(samples=[2]))}
     assert needs == {"rebase": True, "sets": False}
+
+
+def test_folders_are_short_plain_and_differ_wherever_the_settings_do():
+    long = "Wait " * 60
+    axes = [Axes(num_ignores=[1, 2], params={"ignore_string": long + end}) for end in "abAB/é…"]
+    made = [run.slug for each in axes for run in plan(["budget_forcing"], each)]
+    assert len({slug.lower() for slug in made}) == 14
+    assert all(
+        len(slug) <= 100 and set(slug) <= set("abcdefghijklmnopqrstuvwxyz0123456789=_-")
+        for slug in made
+    )
+
+
+def test_what_is_asked_for_twice_is_one_run():
+    assert len(plan(["budget_forcing"], Axes(num_ignores=[0, 0]))) == 1
