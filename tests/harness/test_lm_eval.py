@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from s1_eval.errors import UserError
-from s1_eval.harness.lm_eval_tasks import Generated, SampleLine, process_results
+from s1_eval.harness.lm_eval_tasks import Generated, SampleLine, asks, process_results, word
 from s1_eval.records.readers import read_runs
 from s1_eval.records.schema import validate_run, validate_sample
 from s1_eval.tasks import __file__ as tasks_file
@@ -196,3 +196,24 @@ def test_the_results_say_which_engine_and_weights(evaluate: Evaluate, lm: Any) -
     assert config["engine"] == "transformers"
     assert config["model_sha"] == lm.engine.info.fingerprint
     assert "torch" in config["engine_versions"]
+
+
+def test_an_answer_to_another_question_is_refused_with_both_ids() -> None:
+    about = json.dumps({"task": "t", "dataset": {}, "grader": {"name": "integer"}})
+    asked, graded = (
+        {"id": id, "prompt": id, "about": about, "target": "7", "options": []}
+        for id in ("q1", "q2")
+    )
+    word(asked)
+    word(graded)
+    response = Generated("7", {"sample_id": "q1", "asks": asks(asked)})
+    with pytest.raises(UserError, match="the question q2 was given the answer to q1"):
+        process_results(graded, [[response]])
+    assert process_results(asked, [[response]])["correct"]
+
+
+def test_a_question_that_was_put_by_an_earlier_command_is_refused() -> None:
+    about = json.dumps({"task": "t", "dataset": {}, "grader": {"name": "integer"}})
+    doc = {"id": "never", "prompt": "?", "about": about, "target": "7", "options": []}
+    with pytest.raises(UserError, match="leave out --cache_requests"):
+        process_results(doc, [["7"]])

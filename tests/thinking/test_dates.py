@@ -48,7 +48,10 @@ def test_a_policy_prints_its_date() -> None:
     from s1_eval.methods import Policy
 
     engine = ScriptedEngine("", cyclic=True)
-    template = engine.tokenizer.chat_template + "{{ strftime_now('%Y-%m-%d') }}"
+    template = (
+        engine.tokenizer.chat_template
+        + "{% if strftime_now is defined %}{{ strftime_now('%Y-%m-%d') }}{% endif %}"
+    )
     engine.tokenizer.chat_template, before = template, engine.tokenizer.chat_template
     try:
         policy = Policy.bind(engine).dated("2031-07-09")
