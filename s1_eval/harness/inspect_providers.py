@@ -64,13 +64,16 @@ async def same_server(model: Model) -> Model | None:
     start = getattr(api, "_ensure_server_started", None)
     if start is not None:
         await start()
+    # The port of a server that Inspect has started is whatever was free.
+    named: dict[str, Any] = (
+        {"server_name": f"started by {provider(model)}"} if start is not None else {}
+    )
     return get_model(
         f"s1_api/{api.service_model_name()}",
         config=model.config,
         base_url=api.base_url,
         api_key=api.api_key,
-        # The port of a server that Inspect has started is whatever was free.
-        **({"server_name": f"started by {provider(model)}"} if start is not None else {}),
+        **named,
     )
 
 

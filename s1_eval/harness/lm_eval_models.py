@@ -82,7 +82,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
             # refuses; nothing is generated for that.
             return [Generated("", _asked_row(each)) for each in asked]
         framing = _framings(asked)
-        runs: dict[tuple[str, str], Run] = {}
+        runs: dict[tuple[str, ...], Run] = {}
         for each in asked:
             if each.run not in runs:
                 runs[each.run] = open_run(
@@ -227,7 +227,7 @@ def _read(request: Instance) -> Asked:
     task = str(request.task_name)
     if not _ours(doc):
         sample = Sample(str(request.doc_id), prompt, target="")
-        around = (chat, prompt)
+        around: tuple[str, ...] = (chat, prompt)
         return Asked(sample, system, about_other(task), given, task, around, None)
     sample = Sample(doc["id"], prompt, doc["target"], tuple(doc["options"]))
     around = (chat, *prompt.split(doc["prompt"]))

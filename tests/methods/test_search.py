@@ -380,8 +380,8 @@ def test_beams_that_the_verifier_likes_go_on(solve):
     ("name", "params", "says"),
     [
         ("best_of_n", {"samples": 0}, "1 or more"),
-        ("best_of_n", {"samples": 2, "reduce": "mean"}, "last, min, prod"),
-        ("best_of_n", {"samples": 2, "selection": "best"}, "weighted, vanilla, majority"),
+        ("best_of_n", {"samples": 2, "reduce": "mean"}, "`last`, `min` or `prod`"),
+        ("best_of_n", {"samples": 2, "selection": "best"}, "`weighted`, `vanilla` or `majority`"),
         ("rebase", {"samples": 2, "step_separator": ""}, "step_separator is empty"),
         ("beam_search", {"samples": 2, "beam_width": 0}, "1 or more"),
         ("beam_search", {"samples": 2, "max_steps": 0}, "1 or more"),
