@@ -8,15 +8,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s1_eval import __version__
 from s1_eval.answers import Grader, grader
 from s1_eval.answers.pool import Failed, Pool
-from s1_eval.cli import opponents
+from s1_eval.cli import foreign, opponents
 from s1_eval.cli.check import add_grader, settings
 from s1_eval.errors import UserError
 from s1_eval.thinking.render import printable
+
+if TYPE_CHECKING:
+    from s1_eval.records import Located, Reader
 
 OURS = "s1_eval"
 RECORDED = "recorded"
@@ -31,17 +34,19 @@ def add_parser(commands: Any) -> None:
         "audit-checker",
         help="grade recorded answers again with several checkers and list where they disagree",
         description="The checkers compare; what each of them is given was extracted by ours. "
-        "FILES are our records, Inspect logs, lm-eval sample files, or JSON lines with "
+        "PATHS are what `s1-eval score` reads, or JSON lines with "
         f"{'/'.join(_GOLD)} and {'/'.join(_ANSWER)}, and optionally {'/'.join(_CORRECT)}.",
     )
-    parser.add_argument("files", nargs="+", metavar="FILES")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_grader(parser)
+    foreign.add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    answers = [answer for file in args.files for answer in read(Path(file))]
+    readers = foreign.readers(args, counted=False)
+    answers = [answer for path in args.paths for answer in read(path, readers)]
     found = audit(answers, grader(args.grader, **settings(args.set)))
     if args.json:
         print(json.dumps(found))  # noqa: T201
@@ -60,17 +65,15 @@ class Recorded:
     correct: bool | None
 
 
-def read(path: Path) -> Iterator[Recorded]:
-    """The answers in a file. Raises UserError where there are none."""
-    from s1_eval.records import READERS
+def read(path: Path, readers: Sequence[Reader]) -> Iterator[Recorded]:
+    """The answers of a file, or of a folder's files, each sample once. Raises UserError where there
+    are none."""
+    from s1_eval.records import read_rows
 
-    reader = next((r for r in READERS if path.is_file() and r.sniff(path)), None)
-    if reader:
-        rows: Iterable[tuple[str, Mapping[str, Any]]] = (
-            (located.where, located.row) for located in reader.read(path)
-        )
+    if path.is_file() and not any(reader.sniff(path) for reader in readers):
+        rows: Iterable[tuple[str, Mapping[str, Any]]] = _plain_rows(path)
     else:
-        rows = _plain_rows(path)
+        rows = _once(read_rows(path, readers))
     found = [recorded for where, row in rows for recorded in _recorded(where, row)]
     if not found:
         raise UserError(
@@ -78,6 +81,18 @@ def read(path: Path) -> Iterator[Recorded]:
             f"file, or JSON lines with {'/'.join(_GOLD)} and {'/'.join(_ANSWER)}"
         )
     yield from found
+
+
+def _once(rows: Iterable[Located]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """As `score` counts: a sample that is there twice is one."""
+    seen = set()
+    for located in rows:
+        row = located.row
+        sample = (row.get("run_id"), row.get("sample_id"), row.get("epoch"))
+        if sample not in seen:
+            seen.add(sample)
+            verdict = {"correct": row["recorded_correct"]} if "recorded_correct" in row else {}
+            yield located.where, {**row, **verdict}
 
 
 def _plain_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

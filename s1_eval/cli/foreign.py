@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """--tokenizer, --regrade, --columns, --skip-bad."""
+    """--tokenizer, --regrade, --columns, --where, --delimiters, --skip-bad."""
     from s1_eval.answers import GRADERS
 
     group = parser.add_argument_group(
@@ -34,22 +34,42 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="where a field of the sample record comes from: FIELD=COLUMN (dots lead inwards), "
         "FIELD=COLUMN:VALUE|VALUE (true for these), FIELD==TEXT, or FIELD=~PATTERN in the file's "
         "name; fields that a record does not have are settings of the method; `transcript`, "
-        "`thinking` and `response` are texts",
+        "`thinking`, `response` and `prompt` are texts, `most_tokens` is the limit on all that was "
+        "generated; `epoch0` counts from 0, and epoch==nth numbers a question's rows",
     )
-    group.add_argument("--skip-bad", action="store_true", help="skip damaged lines, naming them")
+    group.add_argument(
+        "--where",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="read these rows alone, e.g. filter=strict-match of an lm-eval file",
+    )
+    group.add_argument(
+        "--delimiters",
+        metavar="START...END",
+        help="what stands around the thinking in a transcript, if the file does not show it; a "
+        "transcript without the end is cut. `none`: the model does not think",
+    )
+    group.add_argument("--skip-bad", action="store_true", help="skip damaged rows, naming them")
 
 
-def readers(args: argparse.Namespace) -> tuple[Reader, ...]:
-    """What reads the paths of a command with these options."""
-    from s1_eval.records.foreign import Told, parse_columns
+def readers(args: argparse.Namespace, counted: bool = True) -> tuple[Reader, ...]:
+    """What reads the paths of a command with these options. counted: the command needs the numbers
+    of tokens; without it a file need not tell them."""
+    from s1_eval.records.foreign import Told, parse_columns, parse_delimiters, parse_where
     from s1_eval.records.foreign import readers as known
 
+    count = _counter(args.tokenizer) if args.tokenizer else None
     return known(
         Told(
             columns=parse_columns(args.columns),
-            count=_counter(args.tokenizer) if args.tokenizer else None,
+            where=parse_where(args.where),
+            delimiters=None if args.delimiters is None else parse_delimiters(args.delimiters),
+            count=count if counted or count else lambda _: 0,
             grade=_grader(args.regrade) if args.regrade else None,
-            on_bad=_say if args.skip_bad else None,
+            on_bad=(lambda error: _say(f"skipped: {error}")) if args.skip_bad else None,
+            say=_say,
         )
     )
 
@@ -73,12 +93,17 @@ def _grader(name: str) -> Callable[[str, str], tuple[bool, bool, str]]:
 
     chosen = grader(name)
 
+    checked: set[str] = set()
+
     def grade(response: str, target: str) -> tuple[bool, bool, str]:
+        if target not in checked:
+            chosen.check_target(target)
+            checked.add(target)
         verdict = chosen.grade(response, target)
         return verdict.correct, verdict.answered, verdict.answer
 
     return grade
 
 
-def _say(error: UserError) -> None:
-    print(f"s1-eval: skipped: {printable(str(error))}", file=sys.stderr)  # noqa: T201
+def _say(message: str) -> None:
+    print(f"s1-eval: {printable(message)}", file=sys.stderr)  # noqa: T201

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from s1_eval.metrics import caveats
 from s1_eval.records import Run
 from s1_eval.thinking import CUT
 
-EXIT_REASONS = ("natural", "budget", "context", "eos")
+EXIT_REASONS = ("natural", "budget", "context", "eos", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,9 @@ class Audit:
     answered_correct: correct samples among the answered ones.
     generated, verified: tokens sampled by the policy (discarded samples included) and read by a
         verifier.
-    exit_reasons: number of samples by the reason their thinking ended, all four reasons there.
+    missing: rows that the run lacks to have every epoch of every question, and those skipped
+        because they could not be read.
+    exit_reasons: number of samples by the reason their thinking ended, all of `EXIT_REASONS` there.
     answers: how many there are, those that a method chose among one by one; cut: of them, by what
         cut them, `budget` or `context`. An answer whose end is not known counts as whole.
     special_tokens, leaked: see the sample record. thought_to_eos: samples that thought, and whose
@@ -36,6 +39,7 @@ class Audit:
     verified: int
     answered: int
     answered_correct: int
+    missing: int
     exit_reasons: dict[str, int]
     answers: int
     cut: dict[str, int]
@@ -63,6 +67,7 @@ def audit(run: Run) -> Audit:
         verified=sum(row["verifier_tokens"] for row in run.rows),
         answered=sum(row["answered"] for row in run.rows),
         answered_correct=sum(row["answered"] and row["correct"] for row in run.rows),
+        missing=caveats.gaps(run)[0] + caveats.left_out_of(run),
         exit_reasons={reason: reasons[reason] for reason in EXIT_REASONS},
         answers=len(ends),
         cut={exit: ends.count(exit) for exit in sorted(CUT)},

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.errors import UserError
-from s1_eval.metrics import bootstrap, points
+from s1_eval.metrics import bootstrap, points, caveats
 from s1_eval.metrics.audit import Audit, audit
 from s1_eval.metrics.bootstrap import Draws, Interval
 from s1_eval.metrics.points import Tally, Value, tally
@@ -44,12 +44,12 @@ def score(
         raise UserError("no runs to score: give folders or files with records")
     if resamples < 1:
         raise UserError(f"resamples={resamples}: give 1 or more, e.g. 10000")
-    every = {run.id: tally(run) for run in runs}
-    found = series(runs)
-    chosen = [_same_questions(one, every, common_questions) for one in found]
+    found = [_same_questions(one, common_questions) for one in series(runs)]
+    chosen = [{run.id: tally(run) for run in _members(one)} for one in found]
     drawn = _draw_all(chosen, seed, resamples)
+    asked = {run.id: len({row["sample_id"] for row in run.rows}) for run in runs}
     return [
-        _entry(one, tallies, drawn[_questions(tallies)], seed, resamples)
+        _entry(one, tallies, drawn[_questions(tallies)], seed, resamples, asked)
         for one, tallies in zip(found, chosen, strict=True)
     ]
 
@@ -105,19 +105,48 @@ def _questions(tallies: Mapping[str, Tally]) -> tuple[str, ...]:
     return next(iter(tallies.values())).questions
 
 
-def _same_questions(one: Series, every: Mapping[str, Tally], restrict: bool) -> dict[str, Tally]:
-    """The series' tallies, all of the same questions."""
-    tallies = {run.id: every[run.id] for run in _members(one)}
-    if len({t.questions for t in tallies.values()}) == 1:
-        return tallies
-    common = set.intersection(*(set(t.questions) for t in tallies.values()))
+def _same_questions(one: Series, restrict: bool) -> Series:
+    """The series, its runs' rows all of the same questions."""
+    members = _members(one)
+    _check_targets(one, members)
+    sets = [{row["sample_id"] for row in run.rows} for run in members]
+    common = set.intersection(*sets)
+    if all(questions == common for questions in sets):
+        return one
     if restrict and common:
-        return {run_id: restricted(t, common) for run_id, t in tallies.items()}
-    counts = ", ".join(f"{one.label(r)}: {len(every[r.id].questions)}" for r in _members(one))
+
+        def kept(run: Run) -> Run:
+            return replace(run, rows=[row for row in run.rows if row["sample_id"] in common])
+
+        reference = kept(one.reference) if one.reference else None
+        return replace(one, runs=tuple(map(kept, one.runs)), reference=reference)
+    counts = ", ".join(
+        f"{one.label(run)}: {len(questions)}" for run, questions in zip(members, sets, strict=True)
+    )
     raise UserError(
         f"the runs of {one.name} answered different questions ({counts}; {len(common)} in common): "
         "score runs of the same questions, or add --common-questions to compare on those alone"
     )
+
+
+def _check_targets(one: Series, members: Sequence[Run]) -> None:
+    """Raises UserError where a question's id stands for two questions."""
+    targets: dict[str, tuple[str, Run]] = {}
+    for run in members:
+        for row in run.rows:
+            target, first = targets.setdefault(row["sample_id"], (row["target"], run))
+            if target != row["target"]:
+                raise UserError(
+                    f"{one.name}: sample {row['sample_id']!r:.200} has the target "
+                    f"{target!r:.100} in {one.label(first)} ({_files(first)}) and "
+                    f"{row['target']!r:.100} in {one.label(run)} ({_files(run)}): ids of different "
+                    "data sets; score runs of the same questions, or name another column with "
+                    "--columns sample_id=COLUMN"
+                )
+
+
+def _files(run: Run) -> str:
+    return ", ".join(run.sources)[:300]
 
 
 def restricted(t: Tally, questions: set[str]) -> Tally:
@@ -161,7 +190,12 @@ def _statistics(
 
 
 def _entry(
-    one: Series, tallies: Mapping[str, Tally], draws: _Columns, seed: int, resamples: int
+    one: Series,
+    tallies: Mapping[str, Tally],
+    draws: _Columns,
+    seed: int,
+    resamples: int,
+    asked: Mapping[str, int],
 ) -> dict[str, Any]:
     questions = len(_questions(tallies))
     statistics = _statistics(one, tallies, draws)
@@ -174,6 +208,16 @@ def _entry(
     if spans["scaling"] and spans["scaling"].low == spans["scaling"].high:
         _add_note(metrics["scaling"], "every resample gave this value: too few answers differ")
     metrics["performance"].update(_performance_extra(one, tallies, draws, seed))
+    for note in caveats.control(_members(one), one.label):
+        _add_note(metrics["control"], note)
+    for note in caveats.performance(_members(one), one.label):
+        _add_note(metrics["performance"], note)
+    if fewer := [
+        f"{one.label(r)}: {asked[r.id]}" for r in _members(one) if asked[r.id] > questions
+    ]:
+        note = f"on the {questions} questions that all runs answered ({', '.join(fewer)})"
+        for metric in metrics.values():
+            _add_note(metric, note)
     audits = {run.id: audit(run) for run in _members(one)}
     of_series = [audits[run.id] for run in one.runs]
     return {

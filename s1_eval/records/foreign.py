@@ -1,15 +1,14 @@
 """Other people's results as sample records: lm-eval sample files of tasks that are not ours (the s1
 fork, or stock lm-eval with a reasoning model), Inspect logs of other tasks, and tables (JSONL,
-JSON, CSV) whose columns the user names. What a file does not say is asked for, never guessed.
+JSON, CSV) whose columns the user names. What a file does not say is asked for or `unknown`, never
+guessed. How a text is split into thinking and response stands in `transcripts`.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
-import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +17,16 @@ from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.records.foreign_inspect import recorded
+from s1_eval.records.foreign_rows import (
+    CAP,
+    NTH,
+    Count,
+    File,
+    Grade,
+    as_text,
+    each_epoch,
+    make_row,
+)
 from s1_eval.records.lines import MAX_LINE, parse, read_lines
 from s1_eval.records.readers import (
     READERS,
@@ -27,19 +36,13 @@ from s1_eval.records.readers import (
     read_lm_eval,
     read_ours,
 )
-from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS
+from s1_eval.records.transcripts import KNOWN, NO_MARKS, Marks, find_marks
 
-ENDS = ("</think>", "<|im_start|>answer")
-"""What closes the thinking in a transcript."""
-
-_STARTS = ("<think>", "<|im_start|>think")
 _TABLES = frozenset({".jsonl", ".json", ".csv"})
 _LARGEST = 1 << 30
 """Bytes of a JSON list, which can't be read piece by piece."""
 
-_TEXTS = ("thinking", "response", "transcript")
-_CAP = "max_thinking_tokens"
-_FORK = {"max_tokens_thinking": _CAP, "thinking_n_ignore": "num_ignores"}
+_FORK = {"max_tokens_thinking": CAP, "thinking_n_ignore": "num_ignores"}
 """The s1 fork's generation arguments, and what they are here."""
 
 
@@ -47,15 +50,20 @@ _FORK = {"max_tokens_thinking": _CAP, "thinking_n_ignore": "num_ignores"}
 class Told:
     """What the user says about files that do not say it themselves.
 
-    columns: where a field comes from, see `parse_columns`.
+    columns: where a field comes from, see `parse_columns`. where: columns and the one value that
+    they have in the rows to read. delimiters: of the thinking; None looks for them in the file.
     count: the number of tokens of a text. grade: (correct, answered, answer) of a response and
-    its target. on_bad: told about a damaged line, which is then skipped; None refuses it.
+    its target; raises UserError on a target that it can't read. on_bad: told about a row that
+    can't be read, which is then left out; None refuses it. say: told what should be known.
     """
 
     columns: Mapping[str, Source] = field(default_factory=dict)
-    count: Callable[[str], int] | None = None
-    grade: Callable[[str, str], tuple[bool, bool, str]] | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
+    delimiters: Marks | None = None
+    count: Count | None = None
+    grade: Grade | None = None
     on_bad: Callable[[UserError], None] | None = None
+    say: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ class Source:
                 raise UserError(f"{where}: {self.value!r} is not in the file's name")
             return found[1]
         value = _inside(row, self.value, where)
-        return value if self.among is None else _text(value) in self.among
+        return value if self.among is None else as_text(value) in self.among
 
 
 def parse_columns(pairs: Sequence[str]) -> dict[str, Source]:
@@ -104,6 +112,33 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, Source]:
     return found
 
 
+def parse_where(pairs: Sequence[str]) -> dict[str, str]:
+    """`COLUMN=VALUE`: the rows to read."""
+    found = {}
+    for pair in pairs:
+        column, equals, value = pair.partition("=")
+        if not (column and equals):
+            raise UserError(f"--where {pair}: write it as COLUMN=VALUE, e.g. filter=strict-match")
+        found[column] = value
+    return found
+
+
+def parse_delimiters(given: str) -> Marks:
+    """`START...END`, the start may be empty; `none` for a model that answers without thinking; or
+    the end of a known format."""
+    if given == "none":
+        return NO_MARKS
+    start, dots, end = given.partition("...")
+    known = next((marks for marks in KNOWN if marks.shown == (end or given).strip()), None)
+    if known:
+        return known
+    if not (dots and end.strip()) or "..." in end:
+        raise UserError(
+            f"--delimiters {given}: write it as START...END, e.g. '<think>...</think>', or none"
+        )
+    return Marks.of(start.strip(), end.strip())
+
+
 def readers(told: Told) -> tuple[Reader, ...]:
     """`READERS`, with Inspect logs and lm-eval files of any origin, and tables if columns are
     named."""
@@ -125,25 +160,54 @@ def _ours(told: Told, path: Path) -> Iterator[Located]:
     return read_ours(path, told.on_bad)
 
 
-def _inspect(told: Told, path: Path) -> Iterator[Located]:
-    def other(log: Any, sample: Any, where: str) -> Located:
-        given = recorded(log, sample)
-        row = sample.model_dump(mode="json") if told.columns else {}
-        given.update({n: source.of(row, path, where) for n, source in told.columns.items()})
-        return _located(given, path, where, "inspect", told)
+Make = Callable[[], dict[str, Any]]
+OnBad = Callable[[UserError], None] | None
+Unit = tuple[str, Make]
+"""A row of a file: where it stands, and what makes the fields that it gives."""
 
-    return read_inspect(path, other)
+
+def _inspect(told: Told, path: Path) -> Iterator[Located]:
+    def given(log: Any, sample: Any, where: str) -> dict[str, Any]:
+        fields = recorded(log, sample)
+        row = sample.model_dump(mode="json") if told.columns or told.where else {}
+        if not _wanted(row, told, where):
+            return {}
+        return fields | {n: source.of(row, path, where) for n, source in told.columns.items()}
+
+    def other(log: Any, sample: Any, where: str) -> Located:
+        return Located({_MAKE: partial(given, log, sample, where)}, str(path), where, None)
+
+    def units(_: OnBad) -> Iterator[Unit | Located]:
+        for located in read_inspect(path, other):
+            yield (located.where, located.row[_MAKE]) if _MAKE in located.row else located
+
+    return _read(told, path, "inspect", units)
+
+
+_MAKE = "make"
+"""Marks a sample that our tasks did not score."""
 
 
 def _table(told: Told, path: Path) -> Iterator[Located]:
-    for where, row in _rows(path, told):
-        given = {name: source.of(row, path, where) for name, source in told.columns.items()}
-        yield _located(given, path, where, "table", told)
+    def given(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+        if not _wanted(row, told, where):
+            return {}
+        return {name: source.of(row, path, where) for name, source in told.columns.items()}
+
+    def units(on_bad: OnBad) -> Iterator[Unit]:
+        for where, row in _rows(path, on_bad):
+            yield where, partial(given, row, where)
+
+    return _read(told, path, "table", units)
 
 
-def _rows(path: Path, told: Told) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _wanted(row: Mapping[str, Any], told: Told, where: str) -> bool:
+    return all(as_text(_inside(row, name, where)) == value for name, value in told.where.items())
+
+
+def _rows(path: Path, on_bad: OnBad) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if path.suffix == ".jsonl":
-        for number, row in read_lines(path, told.on_bad):
+        for number, row in read_lines(path, on_bad):
             yield f"{path} line {number}", row
     elif path.suffix == ".csv":
         csv.field_size_limit(MAX_LINE)  # transcripts are longer than the module expects
@@ -172,47 +236,94 @@ def _lm_eval(told: Told, path: Path) -> Iterator[Located]:
         yield from read_lm_eval(path)
         return
     results = _results(path)
-    for number, row in read_lines(path, told.on_bad):
-        where = f"{path} line {number}"
-        given = _recorded(row, path, results, where)
-        given.update({n: source.of(row, path, where) for n, source in told.columns.items()})
-        yield _located(given, path, where, "lm-eval", told)
+    wanted = _one_filter(told, path)
+
+    def given(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+        if not _wanted(row, wanted, where):
+            return {}
+        fields = _recorded(row, path, results, where)
+        return fields | {n: source.of(row, path, where) for n, source in told.columns.items()}
+
+    def units(on_bad: OnBad) -> Iterator[Unit]:
+        for number, row in read_lines(path, on_bad):
+            where = f"{path} line {number}"
+            yield where, partial(given, row, where)
+
+    yield from _read(wanted, path, "lm-eval", units)
+
+
+def _one_filter(told: Told, path: Path) -> Told:
+    """The filter to read where a file has each row once for each of several filters. They differ
+    in the verdict alone, so grading again needs none of them in particular."""
+    if "filter" in told.where:
+        return told
+    rows = read_lines(path, told.on_bad and _nobody)
+    names = [*dict.fromkeys(as_text(row["filter"]) for _, row in rows if "filter" in row)]
+    if len(names) < 2:
+        return told
+    several = f"{path} has every sample once for each filter ({', '.join(names)[:300]})"
+    if told.grade is None:
+        raise UserError(
+            f"{several}: choose one by the column `filter`, e.g. --where 'filter={names[0]}', or "
+            "grade again with --regrade GRADER"
+        )
+    if told.say:
+        told.say(f"{several}: read once, since they are graded again")
+    return replace(told, where={**told.where, "filter": names[0]})
 
 
 def _recorded(
     row: Mapping[str, Any], path: Path, results: Mapping[str, Any], where: str
 ) -> dict[str, Any]:
     """What an lm-eval line and its results file say."""
-    arguments = _generation_arguments(row.get("arguments"))
+    prompt, arguments = _request(row.get("arguments"))
+    repeats = [text for each in _inside(row, "resps", where) for text in _listed(each)]
+    if not repeats or not all(isinstance(text, str) for text in repeats):
+        raise UserError(
+            f"{where} holds no generated text in `resps`: thinking can be read from tasks of "
+            "output type generate_until alone"
+        )
     given: dict[str, Any] = {
-        "sample_id": _text(row.get("doc_id")),
-        "target": _text(row.get("target", "")),
+        "sample_id": as_text(row.get("doc_id")),
+        "target": row.get("target", ""),
         "task": re.sub(r"_\d{4}-\d\d-\d\dT.*$", "", path.stem.removeprefix("samples_")),
-        "transcript": _inside(row, "resps.0.0", where),
+        "transcript": repeats,
+        "prompt": prompt,
     }
     if isinstance(results.get("model_name"), str):
         given["model"] = results["model_name"]
     settings = {ours: arguments[theirs] for theirs, ours in _FORK.items() if theirs in arguments}
     given["method"] = "budget_forcing" if settings else "plain"
-    if settings.get(_CAP) not in (None, "auto"):
-        given["budget"] = settings[_CAP]
+    if settings.get(CAP) not in (None, "auto"):
+        given["budget"] = settings[CAP]
     given.update(settings)
     limit = arguments.get("max_gen_toks", arguments.get("max_new_tokens"))
     if isinstance(limit, int):
         given["most_tokens"] = limit
     scores = [name for name in row.get("metrics", ("exact_match",)) if name in row]
-    if len(scores) == 1:
+    if _FORK_VERDICTS in row:  # one for each repeat
+        given["correct"] = row[_FORK_VERDICTS]
+    elif len(scores) == 1 and len(repeats) == 1:
         given["correct"] = row[scores[0]]
     return given
 
 
-def _generation_arguments(arguments: Any) -> Mapping[str, Any]:
-    """The generation settings of a request, in the old form (a list) or the new (an object)."""
+_FORK_VERDICTS = "exact_matches"
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _request(arguments: Any) -> tuple[str, Mapping[str, Any]]:
+    """Prompt and generation settings of a request, in the old form (a list) or the new (an
+    object)."""
     if isinstance(arguments, dict):
         arguments = [list(each.values()) for each in arguments.values() if isinstance(each, dict)]
     if isinstance(arguments, list) and arguments and isinstance(arguments[0], list):
-        return next((each for each in arguments[0] if isinstance(each, dict)), {})
-    return {}
+        settings = next((each for each in arguments[0] if isinstance(each, dict)), {})
+        return next((each for each in arguments[0] if isinstance(each, str)), ""), settings
+    return "", {}
 
 
 def _results(path: Path) -> Mapping[str, Any]:
@@ -232,117 +343,111 @@ _READ: Mapping[Any, Callable[[Told, Path], Iterator[Located]]] = {
 """What reads the files of our own readers once there is more to be told."""
 
 
-def _located(given: dict[str, Any], path: Path, where: str, harness: str, told: Told) -> Located:
-    """A sample record of what is given. Raises UserError that names what is missing and the option
-    that tells it."""
-    most = given.pop("most_tokens", None)
-    texts = {name: _text(given.pop(name, "")) for name in _TEXTS}
-    if texts["transcript"]:
-        texts["thinking"], texts["response"], closed = split(texts["transcript"])
-        given.setdefault("thinking_closed", closed)
-    closed = given.pop("thinking_closed", None)
-    _count(given, texts, told, where)
-    _grade(given, texts["response"], told, where)
-    if "exit_reason" not in given and closed:
-        given["exit_reason"] = "natural"
-    elif "exit_reason" not in given and closed is not None and most is not None:
-        cut = given["generated_tokens"] >= _whole(most, "most_tokens", where)
-        given["exit_reason"] = "context" if cut else "eos"
-    names = ("model", "task", "method", "sample_id", "exit_reason")
-    if missing := [name for name in names if not _text(given.get(name))]:
-        raise UserError(_missing(where, missing))
-    budget = _whole(given["budget"], "budget", where) if "budget" in given else None
-    params = {n: _number(v) for n, v in given.items() if n not in SAMPLE_FIELDS}
-    row: dict[str, Any] = {
-        "harness": harness,
-        "engine": "not recorded",
-        **{name: _text(given[name]) for name in ("model", "task", "method", "sample_id")},
-        "method_params": params,
-        "budget": budget,
-        "epoch": _whole(given.get("epoch", 1), "epoch", where),
-        "target": _text(given.get("target", "")),
-        "answer": _text(given.get("answer", "")),
-        "correct": given["correct"],
-        "answered": given["answered"],
-        "exit_reason": _text(given["exit_reason"]),
-        "verifier_tokens": 0,
-        "seconds": None,
-        "seed": None,
-        "response": texts["response"],
-        **{
-            name: _whole(given.get(name, 0), name, where)
-            for name in ("thinking_tokens", "answer_tokens", "generated_tokens")
-        },
-        **{
-            name: _whole(given.get(name, 0), name, where)
-            for name in ("forced_tokens", "num_ignores_used")
-        },
-    }
-    shared = [row[name] for name in SHARED_FIELDS if name != "run_id"]
-    row["run_id"] = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
-    return Located(row, str(path), where, None)
+def _nobody(error: UserError) -> None:
+    """Told of what has been told already."""
 
 
-def split(transcript: str) -> tuple[str, str, bool]:
-    """(thinking, answer, whether the thinking was closed) of a transcript with think tags or the
-    s1 delimiters. A transcript without any delimiter is an answer without thinking."""
-    for end, start in zip(ENDS, _STARTS, strict=True):
-        before, found, after = transcript.partition(end)
-        if found:
-            return before.partition(start)[2] or before, after, True
-        if start in transcript:
-            return transcript.partition(start)[2], "", False
-    return "", transcript, True
+def _look(told: Told, units: Callable[[OnBad], Iterator[Unit | Located]]) -> File:
+    """One pass over the texts of a file, before its rows are made. What can't be read is left to
+    the second pass."""
+    found = File(told.delimiters)
+    ends: list[str] = []
 
+    def texts() -> Iterator[tuple[str, str, str]]:
+        for unit in units(told.on_bad and _nobody):
+            if isinstance(unit, Located):
+                continue
+            try:
+                rows = each_epoch(unit[1](), unit[0], graded=True)
+            except UserError:
+                continue
+            for row in rows:
+                thinking = as_text(row.get("thinking"))
+                if thinking.strip():
+                    found.thinks = True
+                    ends.append(thinking.rstrip()[-100:])
+                apart = thinking if thinking.strip() else None
+                text = apart or row.get("transcript") or row.get("response")
+                yield unit[0], as_text(row.get("prompt")), as_text(text)
 
-def _count(given: dict[str, Any], texts: Mapping[str, str], told: Told, where: str) -> None:
-    """Token counts of what has a text and no count."""
-    for name, text in (("thinking_tokens", "thinking"), ("answer_tokens", "response")):
-        if name in given:
-            continue
-        if told.count is None:
-            raise UserError(
-                f"{where} does not say {name}: add --tokenizer MODEL to count them, or "
-                f"--columns {name}=COLUMN"
-            )
-        given[name] = told.count(texts[text])
-    if "generated_tokens" not in given:
-        parts = [_whole(given[n], n, where) for n in ("thinking_tokens", "answer_tokens")]
-        given["generated_tokens"] = sum(parts)
-
-
-def _grade(given: dict[str, Any], response: str, told: Told, where: str) -> None:
-    if told.grade is not None:
-        verdict = told.grade(response, _text(given.get("target", "")))
-        given["correct"], given["answered"], given["answer"] = verdict
-        return
-    if "correct" not in given:
-        raise UserError(
-            f"{where} does not say which answers are right: add --regrade GRADER, or "
-            "--columns correct=COLUMN, or correct=COLUMN:VALUE"
-        )
-    given["correct"] = _truth(given["correct"], "correct", where)
-    if "answered" in given:
-        given["answered"] = _truth(given["answered"], "answered", where)
-    elif "answer" in given:
-        given["answered"] = bool(_text(given["answer"]))
-    elif given["correct"]:
-        given["answered"] = True
+    if told.delimiters is None:
+        found.marks = find_marks(texts())
     else:
-        raise UserError(
-            f"{where} does not say whether a wrong answer is one at all: add --regrade GRADER, "
-            "or --columns answered=COLUMN or answer=COLUMN"
+        for _ in texts():
+            pass
+    marks = found.marks
+    found.apart_closes = marks is not None and any(marks.closed_by(end) for end in ends)
+    return found
+
+
+def _read(
+    told: Told, path: Path, harness: str, units: Callable[[OnBad], Iterator[Unit | Located]]
+) -> Iterator[Located]:
+    """The rows of a file. units: its rows, told about damaged ones."""
+    file: File | None = None
+    seen: dict[tuple[str, str, int], str] = {}
+    nth: Counter[tuple[str, str]] = Counter()
+    held: Located | None = None
+    left_out = cut = cut_right = 0
+
+    def leave_out(error: UserError) -> None:
+        nonlocal left_out
+        if told.on_bad is None:
+            raise error
+        left_out += 1
+        told.on_bad(error)
+
+    for unit in units(told.on_bad and leave_out):
+        if isinstance(unit, Located):
+            yield unit
+            continue
+        where, make = unit
+        file = file or _look(told, units)
+        try:
+            rows = [
+                make_row(given, where, harness, file, told.count, told.grade)
+                for given in each_epoch(make(), where, told.grade is not None)
+            ]
+            for row in rows:
+                question = (row["run_id"], row["sample_id"])
+                if row["epoch"] == NTH:
+                    nth[question] += 1
+                    row["epoch"] = nth[question]
+                first = seen.setdefault((*question, row["epoch"]), where)
+                if first is not where:
+                    raise UserError(_twice(where, row, first))
+        except UserError as error:
+            leave_out(error)
+            continue
+        for row in rows:
+            if row.pop("cut", False):
+                cut += 1
+                cut_right += bool(row.get("recorded_correct"))
+            if held:
+                yield held
+            held = Located(row, str(path), where, None)
+    if held:
+        if left_out:
+            held.row["left_out"] = left_out
+        yield held
+    elif file and told.where and not left_out:
+        wanted = " ".join(f"{column}={value}" for column, value in told.where.items())
+        raise UserError(f"{path}: no row has {wanted}: give --where a value that its rows have")
+    if cut and told.say and file and file.marks:
+        right = f"; {cut_right} of them the file itself counts as right" if cut_right else ""
+        told.say(
+            f"{path}: {cut} of {len(seen)} rows do not end their thinking ({file.marks.shown}) "
+            f"and count as cut, without an answer{right}"
         )
 
 
-def _missing(where: str, names: Sequence[str]) -> str:
-    how = {
-        "sample_id": "sample_id=COLUMN",
-        "exit_reason": "most_tokens=COLUMN (the limit that may have cut a transcript; or "
-        "exit_reason==natural if nothing cut its thinking)",
-    }
-    options = " ".join(how.get(name, f"{name}==NAME") for name in names)
-    return f"{where} does not say its {', '.join(names)}: add --columns {options}"
+def _twice(where: str, row: Mapping[str, Any], first: str) -> str:
+    return (
+        f"{where}: sample {row['sample_id']!r:.200}, epoch {row['epoch']}, stands at {first} "
+        "already: if every row is another sample of its question, add --columns epoch=COLUMN or "
+        "epoch==nth; if the file holds several models or settings, name their columns, e.g. "
+        "--columns model=COLUMN, or read one of them with --where COLUMN=VALUE"
+    )
 
 
 def _inside(row: Any, column: str, where: str) -> Any:
@@ -354,34 +459,3 @@ def _inside(row: Any, column: str, where: str) -> Any:
             names = ", ".join(map(str, row)) if isinstance(row, dict) else ""
             raise UserError(f"{where} has no {column!r}: its columns are {names[:500]}") from None
     return value
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _number(value: Any) -> Any:
-    """A number that a file's name or a CSV cell spells, as the number."""
-    return int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,15}", value) else value
-
-
-def _whole(value: Any, name: str, where: str) -> int:
-    number = _number(value)
-    if isinstance(number, float) and number.is_integer():
-        number = int(number)
-    if type(number) is not int:
-        raise UserError(f"{where}: {name} is {value!r:.100}, not a whole number")
-    return number
-
-
-def _truth(value: Any, name: str, where: str) -> bool:
-    if isinstance(value, int | float) and not math.isnan(value) and value in (0, 1):
-        return bool(value)
-    if isinstance(value, str) and value.lower() in ("true", "false", "0", "1"):
-        return value.lower() in ("true", "1")
-    raise UserError(
-        f"{where}: {name} is {value!r:.100}, neither true nor false: say which values are, e.g. "
-        f"--columns {name}=COLUMN:yes"
-    )

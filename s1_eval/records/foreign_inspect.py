@@ -12,12 +12,13 @@ _VERDICTS = {"C": True, "I": False, "N": False, 1: True, 0: False}
 _LENGTHS = {"low": "short", "medium": "default", "high": "long"}
 """Of a reasoning effort, as our own class-conditional control asks for one."""
 
-_CUT = ("max_tokens", "model_length")
+_CUT = {"max_tokens": "budget", "model_length": "context"}
 
 
 def recorded(log: Any, sample: Any) -> dict[str, Any]:
     """Fields of the sample record. log, sample: Inspect's `EvalLog` and `EvalSample`."""
     output = sample.output
+    config = log.eval.model_generate_config.merge(log.plan.config)
     target = sample.target if isinstance(sample.target, str) else ", ".join(sample.target)
     given: dict[str, Any] = {
         "model": log.eval.model,
@@ -25,7 +26,7 @@ def recorded(log: Any, sample: Any) -> dict[str, Any]:
         "sample_id": str(sample.id),
         "epoch": sample.epoch,
         "target": target,
-        **_method(log.eval.model_generate_config.merge(log.plan.config)),
+        **_method(config),
         **_texts(output),
     }
     usage = output.usage
@@ -33,16 +34,24 @@ def recorded(log: Any, sample: Any) -> dict[str, Any]:
         given["thinking_tokens"] = usage.reasoning_tokens
         given["answer_tokens"] = max(0, usage.output_tokens - usage.reasoning_tokens)
         given["generated_tokens"] = usage.output_tokens
-    if output.choices:
-        answered = bool(given.get("response") or "</think>" in given.get("transcript", ""))
-        cut = output.stop_reason in _CUT and not answered
-        given["exit_reason"] = "context" if cut else "natural"
+    if config.max_tokens is not None:
+        given["most_tokens"] = config.max_tokens
+    if "thinking" in given:
+        given["exit_reason"] = _exit(output.stop_reason, bool(given["response"]), config)
     scores = list((sample.scores or {}).values())
     if len(scores) == 1 and _known(scores[0].value):
         given["correct"] = _VERDICTS[scores[0].value]
         if scores[0].answer is not None:
             given["answer"] = scores[0].answer
     return given
+
+
+def _exit(stop: str, answered: bool, config: Any) -> str:
+    """Why reasoning that a provider kept apart ended. With an answer behind it nothing else cut it,
+    unless the provider holds it to a number of tokens, whose workings it does not tell."""
+    if not answered:
+        return _CUT.get(stop, "unknown")
+    return "natural" if config.reasoning_tokens is None else "unknown"
 
 
 def _known(value: Any) -> bool:

@@ -127,6 +127,7 @@ class _Collected:
     budget: int | None
     rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     sources: dict[str, None] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
 
     def add(self, located: Located) -> None:
         row = located.row
@@ -139,7 +140,15 @@ class _Collected:
         if row["budget"] != self.budget:
             raise UserError(
                 f"{located.where}: budget is {row['budget']}, but run {self.record['run_id']} has "
-                f"{self.budget}: a run has one"
+                f"{self.budget}: a run has one; name the setting that it comes from too, e.g. "
+                "--columns max_thinking_tokens=COLUMN"
+            )
+        target = self.targets.setdefault(row["sample_id"], row["target"])
+        if target != row["target"]:
+            raise UserError(
+                f"{located.where}: sample {row['sample_id']!r:.200} has the target "
+                f"{row['target']!r:.100}, but {target!r:.100} before: two questions with one id; "
+                "give one file only, or another column with --columns sample_id=COLUMN"
             )
         # JSON makes new strings for every row, names included: shared, they need half the memory.
         slim = {intern(name): value for name, value in row.items() if name not in _DROPPED}
@@ -234,6 +243,7 @@ def read_ours(path: Path, on_bad: Callable[[UserError], None] | None = None) -> 
         if on_bad is None:
             raise error
         on_bad(error)
+        run["left_out"] = run.get("left_out", 0) + 1
         if "planned_samples" in run:  # `collect` refuses a run that has fewer
             run["planned_samples"] -= 1
 

@@ -83,5 +83,30 @@ def test_files_without_readable_answers_are_named(run, tmp_path, content, messag
 
 
 def test_a_missing_file_is_named(run, tmp_path):
-    with pytest.raises(UserError, match="No such file"):
+    with pytest.raises(UserError, match="no file or folder"):
         run(tmp_path / "missing.jsonl")
+
+
+def test_it_counts_what_score_counts(tmp_path):
+    """Every filter's line is the same sample; every repeat is one; a cut row has no answer."""
+    from s1_eval.cli import foreign
+
+    row = {
+        "doc_id": 0,
+        "target": "7",
+        "arguments": [],
+        "resps": [["a</think>7", "a</think>8", "7"]],
+    }
+    path = tmp_path / "samples_x_2026-01-01T00-00-00.jsonl"
+    lines = [json.dumps({**row, "filter": name}) for name in ("strict", "loose")]
+    path.write_text("".join(line + "\n" for line in lines))
+    parser = argparse.ArgumentParser()
+    foreign.add_options(parser)
+    told = ["--regrade", "integer", "--columns", "model==m"]
+    readers = foreign.readers(parser.parse_args(told), counted=False)
+    found = [*audit_checker.read(tmp_path, readers)]
+    assert [(each.answer, each.correct) for each in found] == [
+        ("7", True),
+        ("8", False),
+        ("", False),
+    ]

@@ -97,7 +97,13 @@ def test_the_audit_counts_what_is_over_the_limit():
     [entry] = score([over], resamples=50)
     audit = entry["points"][0]["audit"]
     assert (audit["over_budget"], audit["most_thinking"]) == (1, 21)
-    assert audit["exit_reasons"] == {"natural": 3, "budget": 0, "context": 0, "eos": 0}
+    assert audit["exit_reasons"] == {
+        "natural": 3,
+        "budget": 0,
+        "context": 0,
+        "eos": 0,
+        "unknown": 0,
+    }
 
 
 def test_runs_without_a_limit_have_no_control():
@@ -217,3 +223,70 @@ def test_real_waits_lengthen_thinking(shared_data):
     assert entry["scaling"]["low"] < entry["scaling"]["value"] < entry["scaling"]["high"]
     right = [sum(row["correct"] for row in run.rows) for run in found]
     assert entry["performance"]["value"] == pytest.approx(100 * max(right) / 800)
+
+
+def located(record, rows):
+    return collect(Located(row, "f", "f", record) for row in rows)
+
+
+def test_missing_epochs_stand_beside_the_figures():
+    record = runs.record()
+    rows = [runs.row(record, f"q{i:02}", epoch=e) for i in range(20) for e in (1, 2, 3, 4)]
+    [entry] = score(located(record, rows[:64]), resamples=50)
+    assert "missing" not in (entry["performance"]["note"] or "")
+    [entry] = score(located(record, [*rows[:60], *rows[60::4]]), resamples=50)
+    assert entry["points"][0]["audit"]["missing"] == 15
+    assert "15 of 80 rows are missing ('q15' epoch 2" in entry["performance"]["note"]
+
+
+def test_unknown_ends_are_counted_and_control_says_so():
+    record = runs.record(method_params={"max_thinking_tokens": 9})
+    rows = [runs.row(record, f"q{i}", budget=9) for i in range(4)]
+    rows[0]["exit_reason"] = "unknown"
+    [entry] = score(located(record, rows), resamples=50)
+    assert entry["points"][0]["audit"]["exit_reasons"]["unknown"] == 1
+    assert "unknown for 1 of 4 samples" in entry["control"]["note"]
+
+
+def test_a_share_without_an_answer_is_said_in_the_note():
+    record = runs.record()
+    for unanswered, said in ((1, False), (2, True)):
+        rows = [runs.row(record, f"q{i:02}", answered=i >= unanswered) for i in range(20)]
+        [entry] = score(located(record, rows), resamples=50)
+        assert ("without an answer" in (entry["performance"]["note"] or "")) == said
+
+
+def test_common_questions_hold_for_every_figure():
+    short = runs.run(runs.graded(20, 25), 256, params={"max_thinking_tokens": 256}, budget=256)
+    [entry] = score([*by_caps()[:3], short], resamples=50, common_questions=True)
+    assert [point["audit"]["samples"] for point in entry["points"]] == [25] * 4
+    assert "on the 25 questions that all runs answered" in entry["performance"]["note"]
+    assert "max_thinking_tokens=32: 30" in entry["control"]["note"]
+
+
+def test_one_id_for_two_questions_is_refused_across_runs():
+    made = [runs.record(method_params={"num_ignores": n}) for n in (0, 1)]
+    rows = [runs.row(record, "q0", thinking=5 + i) for i, record in enumerate(made)]
+    rows[1]["target"] = "9"
+    both = collect(Located(row, "f", "f", made[i]) for i, row in enumerate(rows))
+    with pytest.raises(UserError, match=r"'q0' has the target '7' in num_ignores=0.*'9'"):
+        score(both, resamples=50)
+
+
+def test_a_tokenizer_that_counts_over_the_limit_is_remarked_on():
+    record = runs.record(method_params={"max_thinking_tokens": 100})
+    for tokens, said in ((101, False), (130, True)):
+        rows = [runs.row(record, f"q{i}", budget=100, thinking=tokens) for i in range(4)]
+        for row in rows:
+            row["recounted"] = True
+        [entry] = score(located(record, rows), resamples=50)
+        assert ("up to 130% of it: --tokenizer" in (entry["control"]["note"] or "")) == said
+
+
+def test_verdicts_that_differ_from_the_files_own_are_counted():
+    record = runs.record()
+    rows = [runs.row(record, f"q{i}") for i in range(4)]
+    for row, recorded in zip(rows, (True, False, True, True), strict=True):
+        row["recorded_correct"] = recorded
+    [entry] = score(located(record, rows), resamples=50)
+    assert "1 of 4 verdicts differ from the file's own" in entry["performance"]["note"]

@@ -8,7 +8,8 @@ import runs
 
 from s1_eval.errors import UserError
 from s1_eval.records import RunWriter, read_runs
-from s1_eval.records.foreign import Told, parse_columns, readers, split
+from s1_eval.records.foreign import Told, parse_columns, parse_delimiters, readers
+from s1_eval.records.transcripts import KNOWN
 
 TABLE = ["sample_id=id", "correct=grade:A", "answered=grade:A|B", "thinking_tokens=used"]
 TOLD = ["answer_tokens==3", "model==m", "task==t", "method==plain", "exit_reason==natural"]
@@ -37,7 +38,7 @@ def lm_eval(folder, resps, gen_kwargs, beside=True, **more):
             "doc": {},
             "target": "7",
             "arguments": [["prompt", gen_kwargs]],
-            "resps": [[text]],
+            "resps": [[text] if isinstance(text, str) else text],
             "exact_match": float("7" in text[-2:]),
             **more,
         }
@@ -77,7 +78,6 @@ def test_a_column_may_lie_deeper(tmp_path):
         ("thinking_tokens", "--tokenizer"),
         ("correct", "--regrade"),
         ("answered", "--regrade GRADER, or --columns answered=COLUMN"),
-        ("exit_reason", "exit_reason==natural"),
         ("model", "model==NAME"),
         ("sample_id", "sample_id=COLUMN"),
     ],
@@ -147,21 +147,15 @@ def test_think_tags_of_stock_lm_eval_are_split_and_a_cut_is_seen(tmp_path):
         True,
         "natural",
     )
-    assert (cut["thinking_tokens"], cut["answered"], cut["exit_reason"]) == (4, False, "context")
+    assert (cut["thinking_tokens"], cut["answered"], cut["exit_reason"]) == (4, False, "budget")
     assert run.method == "plain"
     assert run.sources == (str(path),)
 
 
 def test_an_lm_eval_file_without_its_results_asks_for_the_model(tmp_path):
-    lm_eval(tmp_path, ["7"], {}, beside=False)
+    lm_eval(tmp_path, ["<think>a</think>7"], {}, beside=False)
     with pytest.raises(UserError, match="add --columns model==NAME"):
         read(tmp_path, "answer==7", count=words)
-
-
-def test_text_without_delimiters_is_an_answer_without_thinking():
-    assert split("just 7") == ("", "just 7", True)
-    assert split("<think>on and on") == ("on and on", "", False)
-    assert split("a</think>7") == ("a", "7", True)
 
 
 @pytest.mark.parametrize("bad", ["correct", "=x", "a b=c", "budget=~(", "budget=~x", "f="])
@@ -186,13 +180,13 @@ def test_overshoots_of_api_budgets_show_in_the_audit(shared_data):
     assert any(over.values())
 
 
-def test_a_cut_transcript_without_a_limit_asks_for_the_limit(tmp_path):
+def test_a_cut_transcript_is_cut_by_a_limit_only_if_one_is_known(tmp_path):
     path = jsonl(tmp_path / "x.jsonl", [{"id": 1, "text": "<think>a b", "limit": 2, "ok": False}])
-    columns = ["sample_id=id", "transcript=text", "correct=ok", "answered=ok", *TOLD[1:4]]
-    with pytest.raises(UserError, match="most_tokens=COLUMN"):
-        read(path, *columns, count=words)
+    columns = ["sample_id=id", "transcript=text", "correct=ok", *TOLD[1:4]]
+    [run] = read(path, *columns, count=words)
+    assert run.rows[0]["exit_reason"] == "unknown"
     [run] = read(path, *columns, "most_tokens=limit", count=words)
-    assert run.rows[0]["exit_reason"] == "context"
+    assert run.rows[0]["exit_reason"] == "budget"
 
 
 def test_a_damaged_line_of_a_run_of_ours_is_named_and_skipped_too(tmp_path):
@@ -218,3 +212,204 @@ def test_a_csv_may_hold_long_transcripts(tmp_path):
         path, "sample_id=id", "transcript=text", "correct=grade:A", *TOLD[1:4], count=words
     )
     assert run.rows[0]["thinking_tokens"] == 60_000
+
+
+def graded_by_text(response, target):
+    answer = response.strip().split(" ")[-1]
+    return answer == target, bool(answer), answer
+
+
+def texts(path, *rows, **more):
+    """A table of transcripts whose answers are graded anew."""
+    return jsonl(
+        path, [{"id": i, "text": text, "gold": "7", **more} for i, text in enumerate(rows)]
+    )
+
+
+TEXTS = ["sample_id=id", "transcript=text", "target=gold", *TOLD[1:4]]
+
+
+def graded_texts(path, *columns, **told):
+    return read(path, *TEXTS, *columns, count=words, grade=graded_by_text, **told)
+
+
+def shown(marks):
+    return marks.shown
+
+
+@pytest.mark.parametrize("marks", KNOWN, ids=shown)
+def test_a_row_without_the_end_that_others_show_is_cut_and_has_no_answer(tmp_path, marks):
+    path = texts(tmp_path / "x.jsonl", f"so it is{marks.shown}7", "I think it is 7")
+    [run] = graded_texts(path)
+    whole, cut = run.rows
+    assert (whole["correct"], whole["exit_reason"], whole["thinking_tokens"]) == (
+        True,
+        "natural",
+        3,
+    )
+    assert (cut["correct"], cut["answered"], cut["answer"]) == (False, False, "")
+    assert (cut["exit_reason"], cut["thinking_tokens"], cut["answer_tokens"]) == ("unknown", 5, 0)
+
+
+def test_the_files_own_verdict_on_a_cut_row_is_no_verdict_and_is_said(tmp_path):
+    path = texts(tmp_path / "x.jsonl", "a</think>7", "b 7", ok=True)
+    said = []
+    [run] = read(path, *TEXTS, "correct=ok", count=words, say=said.append)
+    assert [row["correct"] for row in run.rows] == [True, False]
+    assert "1 of 2 rows do not end their thinking (</think>)" in said[0]
+    assert "1 of them the file itself counts as right" in said[0]
+
+
+def test_rows_whose_thinking_is_nowhere_are_refused(tmp_path):
+    path = texts(tmp_path / "x.jsonl", "It is 7", "It is 8")
+    with pytest.raises(UserError, match=r"shows no thinking.*thinking=COLUMN.*--delimiters"):
+        graded_texts(path)
+    [run] = graded_texts(path, delimiters=parse_delimiters("none"))
+    assert [row["correct"] for row in run.rows] == [True, False]
+    [run] = graded_texts(path, delimiters=parse_delimiters("<r>...</r>"))
+    assert not any(row["answered"] for row in run.rows)
+
+
+def test_an_empty_column_of_thinking_is_no_thinking(tmp_path):
+    path = texts(tmp_path / "x.jsonl", "It is 7", reasoning=None)
+    with pytest.raises(UserError, match="shows no thinking"):
+        graded_texts(path, "thinking=reasoning")
+
+
+def test_two_formats_in_one_file_are_refused(tmp_path):
+    path = texts(tmp_path / "x.jsonl", "a</think>7", "b</think>7", "c[/THINK]7")
+    with pytest.raises(UserError, match=r"x.jsonl line 3 shows '\[/THINK\]'.*'</think>'"):
+        graded_texts(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "kwargs", "reason"),
+    [
+        ("a b<|im_start|>answer\nFinal Answer: 7", {"max_tokens_thinking": 400}, "budget"),
+        ("a b<|im_start|>answer\nFinal Answer: 7", {"max_tokens_thinking": "auto"}, "context"),
+        ("a b<|im_start|>answer\nFinal Answer: 7", {}, "unknown"),
+        ("a b</think>so</think>7", {}, "unknown"),
+        ("a b</think>so</think>7", {"max_tokens_thinking": 2}, "budget"),
+        ("a b</think>7", {"max_tokens_thinking": 2}, "budget"),
+        ("a b</think>7", {"max_tokens_thinking": 3}, "natural"),
+    ],
+)
+def test_a_forced_end_is_never_natural(tmp_path, text, kwargs, reason):
+    lm_eval(tmp_path, [text], kwargs)
+    [run] = read(tmp_path, "answer==7", count=words)
+    [row] = run.rows
+    assert row["exit_reason"] == reason
+    assert bool(row.get("forced_end")) == ("Final" in text or text.count("</think>") > 1)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "closed"), [("Q<think>\n", False), ("Q<think>\n\n</think>\n\n", True)]
+)
+def test_the_prompt_shows_the_format_too(tmp_path, prompt, closed):
+    path = texts(tmp_path / "x.jsonl", "It is 7", prompt=prompt)
+    [run] = graded_texts(path, "prompt=prompt")
+    assert run.rows[0]["answered"] == closed
+    assert run.rows[0]["thinking_tokens"] == (0 if closed else 3)
+    assert run.params == {}
+
+
+def test_all_repeats_of_a_row_are_epochs(tmp_path):
+    lm_eval(tmp_path, [["a</think>7", "b c</think>8", "d"]], {})
+    [run] = read(tmp_path, count=words, grade=graded_by_text)
+    found = [(r["epoch"], r["correct"], r["answered"], r["thinking_tokens"]) for r in run.rows]
+    assert found == [(1, True, True, 1), (2, False, True, 2), (3, False, False, 1)]
+    with pytest.raises(UserError, match=r"line 1 has 3 repeats.*--regrade"):
+        read(tmp_path, "answer==7", count=words)
+
+
+def test_verdicts_of_each_repeat_are_taken(tmp_path):
+    lm_eval(tmp_path, [["a</think>7", "b</think>8"]], {}, exact_matches=[1, 0], found=["7", "8"])
+    [run] = read(tmp_path, "answer=found", count=words)
+    assert [row["correct"] for row in run.rows] == [True, False]
+
+
+def test_several_filters_are_named_and_one_is_chosen(tmp_path):
+    path = lm_eval(tmp_path, ["a</think>7"], {}, filter="strict")
+    row = json.loads(path.read_text())
+    jsonl(path, [row, {**row, "filter": "loose", "exact_match": 0.0}])
+    with pytest.raises(UserError, match=r"\(strict, loose\).*`filter`.*--where 'filter=strict'"):
+        read(tmp_path, "answer==7", count=words)
+    [run] = read(tmp_path, "answer==7", count=words, where={"filter": "loose"})
+    assert [row["correct"] for row in run.rows] == [False]
+    said = []
+    [run] = read(tmp_path, count=words, grade=graded_by_text, say=said.append)
+    assert len(run.rows) == 1
+    assert "strict, loose" in said[0]
+
+
+def test_epochs_from_0_have_a_way_in(tmp_path):
+    rows = [graded("A", turn=turn) for turn in (0, 1)]
+    path = jsonl(tmp_path / "x.jsonl", rows)
+    with pytest.raises(UserError, match="epoch0=COLUMN"):
+        read(path, *TABLE, *TOLD, "epoch=turn")
+    [run] = read(path, *TABLE, *TOLD, "epoch0=turn")
+    assert [row["epoch"] for row in run.rows] == [1, 2]
+    assert run.params == {}
+
+
+def test_rows_of_one_id_do_not_collapse(tmp_path):
+    path = jsonl(tmp_path / "x.jsonl", [graded("A"), graded("A")])
+    with pytest.raises(UserError, match=r"line 2: sample '7'.*line 1 already.*epoch==nth"):
+        read(path, *TABLE, *TOLD)
+    [run] = read(path, *TABLE, *TOLD, "epoch==nth")
+    assert [row["epoch"] for row in run.rows] == [1, 2]
+
+
+def test_one_id_with_two_targets_is_refused(tmp_path):
+    rows = [graded("A", gold=gold, turn=turn) for turn, gold in ((1, "5"), (2, "6"))]
+    path = jsonl(tmp_path / "x.jsonl", rows)
+    with pytest.raises(UserError, match=r"line 2: sample '7' has the target '6', but '5'"):
+        read(path, *TABLE, *TOLD, "target=gold", "epoch=turn")
+
+
+def test_more_thinking_than_was_generated_is_refused(tmp_path):
+    path = jsonl(tmp_path / "x.jsonl", [graded("A", all=11)])
+    with pytest.raises(UserError, match="line 1: 12 thinking tokens of 11 generated"):
+        read(path, *TABLE, *TOLD, "generated_tokens=all")
+
+
+@pytest.mark.parametrize("gold", [None, "", ["5", "6"]])
+def test_a_row_without_a_target_is_not_graded_as_wrong(tmp_path, gold):
+    path = jsonl(tmp_path / "x.jsonl", [{"id": 1, "text": "a</think>7", "gold": gold}])
+    with pytest.raises(UserError, match=r"line 1 has no single target"):
+        graded_texts(path)
+
+
+def test_a_target_that_cannot_be_read_is_named_with_its_row_or_left_out(tmp_path):
+    from s1_eval.cli.foreign import _grader
+
+    path = jsonl(
+        tmp_path / "x.jsonl",
+        [{"id": i, "text": "a</think>7", "gold": gold} for i, gold in enumerate(["7", "seven"])],
+    )
+    told = {"count": words, "grade": _grader("integer")}
+    with pytest.raises(UserError, match=r"line 2: the target 'seven'"):
+        read(path, *TEXTS, **told)
+    said = []
+    [run] = read(path, *TEXTS, **told, on_bad=said.append)
+    assert [row["correct"] for row in run.rows] == [True]
+    assert run.rows[0]["left_out"] == len(said) == 1
+
+
+def test_thinking_in_a_column_that_lacks_the_end_of_the_others_is_cut(tmp_path):
+    rows = [{"id": i, "r": r, "text": "7", "gold": "7"} for i, r in enumerate(["a </think>", "b"])]
+    [run] = graded_texts(jsonl(tmp_path / "x.jsonl", rows), "thinking=r")
+    assert [row["answered"] for row in run.rows] == [True, False]
+    assert [row["thinking_tokens"] for row in run.rows] == [1, 1]
+
+
+@pytest.mark.parametrize("bad", ["", "a", "...", "a...", "a...b...c"])
+def test_delimiters_that_mean_nothing_are_refused(bad):
+    with pytest.raises(UserError, match="--delimiters"):
+        parse_delimiters(bad)
+
+
+def test_a_value_that_no_row_has_is_refused(tmp_path):
+    path = jsonl(tmp_path / "x.jsonl", [graded("A")])
+    with pytest.raises(UserError, match="no row has grade=Z"):
+        read(path, *TABLE, *TOLD, where={"grade": "Z"})

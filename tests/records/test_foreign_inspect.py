@@ -70,7 +70,7 @@ def test_a_providers_reasoning_and_budget_are_found(tmp_path):
     assert [row["generated_tokens"] for row in rows] == [15, 28, 23]
     assert [row["correct"] for row in rows] == [True, False, False]
     assert [row["answered"] for row in rows] == [True, True, False]
-    assert [row["exit_reason"] for row in rows] == ["natural", "natural", "context"]
+    assert [row["exit_reason"] for row in rows] == ["unknown", "unknown", "budget"]
 
 
 def test_an_effort_is_class_conditional_control(tmp_path):

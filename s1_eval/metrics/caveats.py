@@ -1,0 +1,92 @@
+"""What has to be said beside the figures of a series: answers that are missing, rows that are
+missing, and what the records could not tell.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from s1_eval.records import Run
+
+UNANSWERED = 0.05
+"""Share of a run's samples without an answer from which on it is said aloud."""
+
+_OFF = 1.02
+"""A count made from text again may be off by that; beyond, it is not the model's."""
+
+Label = Callable[[Run], str]
+
+
+def gaps(run: Run) -> tuple[int, str]:
+    """How many rows a run lacks to have every epoch of every question, and a few of them."""
+    have = {(row["sample_id"], row["epoch"]) for row in run.rows}
+    ids = sorted({id for id, _ in have})
+    epochs = sorted({epoch for _, epoch in have})
+    missing = len(ids) * len(epochs) - len(have)
+    if not missing:
+        return 0, ""
+    lacking = [(i, e) for i in ids for e in epochs if (i, e) not in have]
+    shown = ", ".join(f"{id!r:.40} epoch {epoch}" for id, epoch in lacking[:3])
+    return missing, shown + (", …" if missing > 3 else "")
+
+
+def control(runs: Sequence[Run], label: Label) -> Iterator[str]:
+    """What Control could not see."""
+    samples = sum(len(run.rows) for run in runs)
+    unknown = sum(row["exit_reason"] == "unknown" for run in runs for row in run.rows)
+    if unknown:
+        yield (
+            f"why thinking ended is unknown for {unknown} of {samples} samples: what a limit cut "
+            "there can't be seen"
+        )
+    forced = sum(bool(row.get("forced_end")) for run in runs for row in run.rows)
+    if forced:
+        yield f"the text of {forced} of {samples} samples shows that the end was forced"
+    for run in runs:
+        beyond = [share for row in run.rows if (share := _share(run, row)) > _OFF]
+        if beyond:
+            yield (
+                f"{label(run)}: {len(beyond)} of {len(run.rows)} samples were counted at more "
+                f"tokens than their limit allows, up to {max(beyond):.0%} of it: --tokenizer is "
+                "not the model's, or the limit was not kept"
+            )
+
+
+def _share(run: Run, row: Mapping[str, Any]) -> float:
+    """The share of its limits that a text uses by a count of our own; 0 where it was not ours."""
+    if not row.get("recounted"):
+        return 0
+    most = row.get("most_tokens")
+    generated = row["generated_tokens"] / most if most else 0
+    enforced = run.method == "budget_forcing" and run.budget
+    return max(generated, row["thinking_tokens"] / run.budget if enforced and run.budget else 0)
+
+
+def performance(runs: Sequence[Run], label: Label) -> Iterator[str]:
+    """What the accuracies leave out."""
+    shares = {label(r): sum(not row["answered"] for row in r.rows) / len(r.rows) for r in runs}
+    said = [f"{share:.1%} ({name})" for name, share in shares.items() if share > UNANSWERED]
+    if said:
+        yield f"samples without an answer count as wrong: {', '.join(said)}"
+    for run in runs:
+        missing, shown = gaps(run)
+        if missing:
+            yield f"{label(run)}: {missing} of {missing + len(run.rows)} rows are missing ({shown})"
+        left_out = left_out_of(run)
+        if left_out:
+            yield f"{label(run)}: {left_out} unreadable rows were left out"
+        graded = [row for row in run.rows if "recorded_correct" in row]
+        pairs = Counter((row["recorded_correct"], row["correct"]) for row in graded)
+        if differ := pairs[True, False] + pairs[False, True]:
+            yield (
+                f"{label(run)}: {differ} of {len(graded)} verdicts differ from the file's own "
+                f"({pairs[True, False]} right there alone, {pairs[False, True]} here alone)"
+            )
+
+
+def left_out_of(run: Run) -> int:
+    """Rows that could not be read and were skipped at the user's word."""
+    skipped: int = sum(row.get("left_out", 0) for row in (run.record, *run.rows))
+    return skipped
