@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.errors import UserError
-from s1_eval.metrics import bootstrap, points, caveats
+from s1_eval.metrics import bootstrap, caveats, points
 from s1_eval.metrics.audit import Audit, audit
 from s1_eval.metrics.bootstrap import Draws, Interval
 from s1_eval.metrics.points import Tally, Value, tally
