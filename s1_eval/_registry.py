@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from inspect_ai.solver import Solver
-from inspect_ai.solver._solver import solver_register
 
+from s1_eval import libraries
 from s1_eval.harness.inspect_models import S1API, S1HF, S1VLLM
 from s1_eval.harness.inspect_scoring import grade
 from s1_eval.harness.inspect_solving import unforced
@@ -31,6 +31,9 @@ from s1_eval.tasks.aime25 import aime25
 from s1_eval.tasks.gpqa_diamond import gpqa_diamond
 from s1_eval.tasks.math500 import math500
 from s1_eval.tasks.nano import nano
+
+libraries.check(__name__)
+from inspect_ai.solver._solver import solver_register  # noqa: E402
 
 __all__ = [
     "S1API",

@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from s1_eval import libraries
 from s1_eval.errors import UserError
 from s1_eval.training.batches import filler, micro_batches, parts, plan_batches
 from s1_eval.training.checkpoints import UNFINISHED, finish, newest, step_of, writing
@@ -363,6 +364,8 @@ def build_trainer(
     micro-batches over all processes."""
     import datasets
     from torch.utils.data import DataLoader
+
+    libraries.check(__name__)
     from trl import SFTConfig, SFTTrainer
 
     plan = plan_batches(training, [len(row["input_ids"]) for row in rows])

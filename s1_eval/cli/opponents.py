@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from s1_eval import libraries
+
 Equal = Callable[[str, str], bool]
 """(gold, answer), both without their surroundings."""
 
@@ -66,6 +68,7 @@ def _inspect_math() -> Equal:
 
 
 def _minerva() -> Equal:
+    libraries.check(__name__)
     from lm_eval.tasks.minerva_math import utils
 
     def equal(gold: str, answer: str) -> bool:
@@ -78,6 +81,7 @@ def _minerva() -> Equal:
 
 
 def _hendrycks() -> Equal:
+    libraries.check(__name__)
     from lm_eval.tasks.hendrycks_math import utils
 
     def equal(gold: str, answer: str) -> bool:

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from s1_eval import libraries
 from s1_eval.errors import UserError
 
 
@@ -65,6 +66,7 @@ def unstopped_ends(tokenizer: Any, stops: frozenset[int]) -> list[str]:
 
 def fingerprint(source: str, revision: str | None = None) -> str:
     """SHA-256 over the names and contents of the configuration and the weights."""
+    libraries.check(__name__)
     from transformers.utils import cached_file
 
     folder = Path(cached_file(source, "config.json", revision=revision)).parent

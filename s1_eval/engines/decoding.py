@@ -6,7 +6,6 @@ Requests, threads and model files are the business of `s1_eval.engines.transform
 from __future__ import annotations
 
 import inspect
-import logging
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -14,17 +13,28 @@ from typing import Any, NamedTuple, Protocol
 import numpy
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
+from s1_eval import libraries
 from s1_eval.engines.protocol import Generation, Sampling, Stop, Tokenizer, split_at_stop
+from s1_eval.errors import UserError
 
-_LOGGER = logging.getLogger(__name__)
+libraries.check(__name__)
+from transformers.cache_utils import (  # noqa: E402
+    Cache,
+    DynamicCache,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+)
 
 PREFILL_TOKENS = 8192
 """Tokens in one prefill pass at most, padding included, unless a single prompt is longer."""
 
 HEADROOM = 64
 """Columns that a batch can grow by, at least, before its keys and values are copied."""
+
+CACHE_NAMES = ("cache", "past_key_values", "cache_params")
+"""What forwards call the cache that they take and return: all of them since transformers 5.24;
+before, and in a checkpoint's own code, models with keys and values; with recurrent state alone."""
 
 BLOCK = 16
 """Granularity in tokens at which the sequence of a finished row is found again."""
@@ -185,20 +195,25 @@ class Decoder(Protocol):
         ...
 
 
-def decoder(model: Any, chooser: Chooser, max_rows: int, tokens: int | None) -> Decoder:
+class Choose(Protocol):
+    """What a decoder asks for the next ids: `Chooser`, but for a check of the decoder itself."""
+
+    def choose(self, logits: Tensor, rows: Sequence[Row | None]) -> list[int]:
+        """See `Chooser.choose`."""
+        ...
+
+
+def decoder(model: Any, chooser: Choose, max_rows: int, tokens: int | None) -> Decoder:
     """The decoder that `model` allows.
 
     max_rows: rows that decode at once. tokens: how many tokens' keys and values are held at
     once, the kept ones of finished rows included; None for what fits half of the free memory
     of a GPU, or 2 GiB.
+
+    Raises UserError on a model that takes no cache by a name that is known here.
     """
     if _can_share(model):
         return Shared(model, chooser, max_rows, tokens)
-    _LOGGER.warning(
-        "%s decodes its requests one after the other: they can't share a batch and stay exact. "
-        "For many of them use the vllm engine.",
-        type(model).__name__,
-    )
     return Apart(model, chooser, max_rows)
 
 
@@ -214,8 +229,28 @@ def _can_share(model: Any) -> bool:
         per_token
         and not model._is_stateful
         and not {"dynamic", "longrope"} & set(_rope_types(getattr(config, "rope_parameters", None)))
-        and {"past_key_values", "position_ids"} <= _parameters(model)
+        and cache_name(model) != "cache_params"
+        and {"attention_mask", "position_ids"} <= _parameters(model)
     )
+
+
+def cache_name(model: Any) -> str:
+    """By which name the forward of `model` takes its cache, and its output returns it.
+
+    Only a declared name counts: any other would be swallowed where the forward takes `**kwargs`,
+    and the model would read every id as if it were the first.
+
+    Raises UserError where none is declared.
+    """
+    known = _parameters(model)
+    name = next((name for name in CACHE_NAMES if name in known), None)
+    if name is None:
+        raise UserError(
+            f"the forward of {type(model).__name__} takes a cache by none of the names "
+            f"{', '.join(CACHE_NAMES)}, it has {', '.join(sorted(known))}: use s1_vllm, or another "
+            f"transformers. {libraries.versions('transformers')}"
+        )
+    return name
 
 
 def _parameters(model: Any) -> set[str]:
@@ -241,13 +276,12 @@ class Apart:
     recurrent state, whose keys and values can't be cut at a token. Exact, and no faster than one
     request at a time."""
 
-    def __init__(self, model: Any, chooser: Chooser, max_rows: int) -> None:
+    def __init__(self, model: Any, chooser: Choose, max_rows: int) -> None:
         self._model = model
         self._choose = chooser.choose
         self._max_rows = max_rows
         self._last_only = _last_only(model)
-        known = _parameters(model)
-        self._cache_name = "past_key_values" if "past_key_values" in known else "cache_params"
+        self._cache_name = cache_name(model)
         self._caches: dict[Row, Any] = {}
         self._waiting: deque[Row] = deque()
 
@@ -395,11 +429,12 @@ class Shared:
     keys and values to the prompt that continues it.
     """
 
-    def __init__(self, model: Any, chooser: Chooser, max_rows: int, tokens: int | None) -> None:
+    def __init__(self, model: Any, chooser: Choose, max_rows: int, tokens: int | None) -> None:
         self._model = model
         self._choose = chooser.choose
         self._max_rows = max_rows
         self._last_only = _last_only(model)
+        self._cache_name = cache_name(model)
         self._layers = self._probe()
         self._tokens = self._affordable() if tokens is None else tokens
         self._store = Store()
@@ -568,8 +603,8 @@ class Shared:
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=Cache(layers=layers),
             use_cache=True,
+            **{self._cache_name: Cache(layers=layers)},
             **self._last_only,
         )
         logits: Tensor = out.logits[:, -1]
@@ -579,7 +614,7 @@ class Shared:
         """Empty layers, of the shapes that come out of a first pass over one id."""
         config = self._model.config.get_text_config(decoder=True)
         cache = Cache(layers=[DynamicLayer() for _ in DynamicCache(config=config).layers])
-        self._model(self._tensor([[0]]), past_key_values=cache, use_cache=True)
+        self._model(self._tensor([[0]]), use_cache=True, **{self._cache_name: cache})
         return [Columns(layer.keys, layer.values, 0) for layer in cache.layers]
 
     def _affordable(self) -> int:

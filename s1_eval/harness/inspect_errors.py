@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from inspect_ai._util.error import PrerequisiteError
-
+from s1_eval import libraries
 from s1_eval.errors import UserError
+
+libraries.check(__name__)
+from inspect_ai._util.error import PrerequisiteError  # noqa: E402
 
 
 class InspectUserError(UserError, PrerequisiteError):

@@ -89,6 +89,9 @@ def _then(execute: Callable[[Any], None], patch: Callable[[Any], None]) -> Calla
         try:
             patch(module)
         except Exception as error:
-            print(f"s1_eval: can't extend {module.__name__}: {error!r}", file=sys.stderr)  # noqa: T201
+            from s1_eval.libraries import versions
+
+            said = f"can't extend {module.__name__}: {error!r}. {versions('lm_eval')}"
+            print(f"s1_eval: {said}", file=sys.stderr)  # noqa: T201
 
     return exec_module

@@ -18,8 +18,8 @@ from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 from lm_eval.api.instance import Instance
-from lm_eval.api.model import LM, CacheHook
 
+from s1_eval import libraries
 from s1_eval.engines import Engine
 from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.models import resolve_model
@@ -29,6 +29,11 @@ from s1_eval.harness.aliases import GenKwargs, read_gen_kwargs
 from s1_eval.harness.benchmark import Sample, about_other
 from s1_eval.harness.lm_eval_tasks import Generated, asks, stale
 from s1_eval.harness.run import Run, open_run, shared_verifier
+
+libraries.check(__name__)
+from lm_eval.api.model import LM, CacheHook, TemplateLM  # noqa: E402
+from lm_eval.models.utils import has_bos_prefix  # noqa: E402
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window  # noqa: E402
 
 T = TypeVar("T")
 
@@ -118,7 +123,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
     def _scorer(self) -> LM:
         raise UserError(
             f"{self.engine_name} generates and gives no log-likelihoods: run such tasks with "
-            "lm-eval's own model, e.g. --model vllm, or with --model s1_hf"
+            "--model s1_hf or --model s1_vllm"
         )
 
     @property
@@ -186,7 +191,13 @@ class HFModel(S1Model):
 
 
 class VLLMModel(S1Model):
+    """`s1_vllm`. Log-likelihoods come from the engine's own prompts, tokenized by lm-eval."""
+
     engine_name = "s1_vllm"
+
+    @cached_property
+    def _scorer(self) -> LM:
+        return PromptScorer(self.engine)
 
 
 class APIModel(S1Model):
@@ -194,6 +205,85 @@ class APIModel(S1Model):
 
     def _weights(self) -> str | None:
         return None
+
+
+class PromptScorer(TemplateLM):  # type: ignore[misc]
+    """lm-eval's log-likelihoods from an engine that scores prompts. Special tokens and the text
+    that stands before nothing are those of lm-eval's HFLM, so that the two agree."""
+
+    def __init__(self, engine: Any) -> None:
+        super().__init__()
+        self._engine = engine
+        self._room = engine.info.context_length - 1  # vLLM scores no prompt that fills it
+        self.tokenizer = engine.tokenizer
+
+    @property
+    def eot_token_id(self) -> int:
+        return int(self.tokenizer.eos_token_id)
+
+    @property
+    def prefix_token_id(self) -> int:
+        first = self.tokenizer.bos_token_id
+        return self.eot_token_id if first is None else int(first)
+
+    def tok_encode(
+        self, string: str, add_special_tokens: bool | None = None, **kwargs: Any
+    ) -> list[int]:
+        """Without a choice, the tokenizer's own special tokens, unless the text has them."""
+        if add_special_tokens is None:
+            first = self.tokenizer.decode(self.prefix_token_id)
+            add_special_tokens = not has_bos_prefix(string, first)
+        ids: list[int] = self.tokenizer.encode(string, add_special_tokens=add_special_tokens)
+        return ids
+
+    def _loglikelihood_tokens(
+        self,
+        requests: Sequence[tuple[Any, list[int], list[int]]],
+        disable_tqdm: bool = False,
+        **kwargs: Any,
+    ) -> list[tuple[float, bool]]:
+        """What does not fit the context loses its beginning, as in HFLM.
+
+        Raises UserError where a continuation alone does not fit, or one of the two is no token.
+        """
+        for asked, *both in requests:
+            if not all(both):
+                raise UserError(f"a context or a continuation without tokens: {asked}")
+        longest = max((len(continuation) for _, _, continuation in requests), default=0)
+        if longest >= self._room:
+            raise UserError(
+                f"a continuation of {longest} tokens does not fit the context of "
+                f"{self._engine.info.model}, {self._room + 1}: raise max_model_len, if it can be"
+            )
+
+        async def score(context: list[int], continuation: list[int]) -> tuple[float, bool]:
+            scores = await self._engine.score([*context, *continuation][-self._room :])
+            told = scores[-len(continuation) :]
+            return sum(value for value, _ in told), all(best for _, best in told)
+
+        return _gather([score(*request[1:]) for request in requests], disable_tqdm)
+
+    def loglikelihood_rolling(
+        self, requests: Sequence[Instance], disable_tqdm: bool = False
+    ) -> list[float]:
+        windows = [
+            (number, (None, *make_disjoint_window(window)))
+            for number, request in enumerate(requests)
+            for window in get_rolling_token_windows(
+                token_list=self.tok_encode(request.args[0]),
+                prefix_token=self.prefix_token_id,
+                max_seq_len=self._room - 1,
+                context_len=1,
+            )
+        ]
+        totals = [0.0] * len(requests)
+        scores = self._loglikelihood_tokens([window for _, window in windows], disable_tqdm)
+        for (number, _), (value, _) in zip(windows, scores, strict=True):
+            totals[number] += value
+        return totals
+
+    def generate_until(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[str]:
+        raise NotImplementedError("the model that owns this one generates")
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,10 @@ class TransformersVerifier:
         from torch.nn.utils.rnn import pad_sequence
         from transformers import DynamicCache
 
+        from s1_eval.engines.decoding import cache_name
+
         began = time.perf_counter()
+        name = cache_name(self._model.model)
         device = self._model.model.device
         known = [chain.known for chain in batch]
         new = [torch.tensor(chain.ids[chain.known :]) for chain in batch]
@@ -179,15 +182,15 @@ class TransformersVerifier:
             input_ids=ids,
             attention_mask=((column >= first) & (column < last)).long().to(device),
             position_ids=(column[width:] - first).to(device),
-            past_key_values=DynamicCache(_stacked(batch, width)),
             use_cache=True,
+            **{name: DynamicCache(_stacked(batch, width))},
         )
         places = [
             (i, end - 1 - known[i]) for i, chain in enumerate(batch) for end in chain.unread_bounds
         ]
         rows, columns = torch.tensor(places).T.to(device)
         scores = iter(self._model.read(out.last_hidden_state[rows, columns]).tolist())
-        layers = [t for layer in out.past_key_values.layers for t in (layer.keys, layer.values)]
+        layers = [t for layer in getattr(out, name).layers for t in (layer.keys, layer.values)]
         seconds = (time.perf_counter() - began) / sum(len(row) for row in new)
         for i, chain in enumerate(batch):
             chain.seconds += seconds * len(new[i])

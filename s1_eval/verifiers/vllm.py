@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from math import nan
 from typing import Any
 
+from s1_eval import libraries
 from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.protocol import settings_of
 from s1_eval.engines.vllm import NEUTRAL
@@ -53,6 +54,7 @@ class VLLMVerifier:
         Raises UserError on settings or a model that can't be used, or without vLLM.
         """
         on_cpu = import_vllm()
+        libraries.check(__name__)
         from vllm.config import PoolerConfig
 
         if refused := sorted({"revision", "trust_remote_code"} & engine_args.keys()):

@@ -1,0 +1,124 @@
+"""What this package borrows of its libraries beyond their documented interfaces, module by module,
+and the versions it is tested with. A library that moves one of these names is refused by name where
+the name would first be used, not noticed by its numbers.
+
+What can't be said as a name is checked where it happens: `s1_eval.engines.selfcheck` runs a model.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+import re
+from collections.abc import Mapping
+
+from s1_eval.errors import UserError
+
+BORROWED: Mapping[str, tuple[str, ...]] = {
+    "s1_eval._registry": ("inspect_ai.solver._solver:solver_register",),
+    "s1_eval.cli.opponents": (
+        "lm_eval.tasks.hendrycks_math.utils:process_results",
+        "lm_eval.tasks.minerva_math.utils:get_unnormalized_answer",
+        "lm_eval.tasks.minerva_math.utils:is_equiv",
+        "lm_eval.tasks.minerva_math.utils:normalize_final_answer",
+    ),
+    "s1_eval.engines.checkpoints": ("transformers.utils:cached_file",),
+    "s1_eval.engines.decoding": (
+        "transformers:PreTrainedModel._is_stateful",
+        "transformers.cache_utils:Cache",
+        "transformers.cache_utils:DynamicCache",
+        "transformers.cache_utils:DynamicLayer.get_mask_sizes",
+        "transformers.cache_utils:DynamicLayer.get_seq_length",
+        "transformers.cache_utils:DynamicLayer.update",
+        "transformers.cache_utils:DynamicSlidingWindowLayer",
+    ),
+    "s1_eval.engines.forcing": (
+        "vllm.v1.sample.logits_processor.builtin:process_dict_updates",
+        "vllm.v1.sample.logits_processor.interface:BatchUpdate",
+        "vllm.v1.sample.logits_processor.interface:LogitsProcessor.apply",
+        "vllm.v1.sample.logits_processor.interface:LogitsProcessor.update_state",
+        "vllm.v1.worker.gpu.sample.logits_processor.interface:LogitsContext",
+        "vllm.v1.worker.gpu.sample.logits_processor.interface:LogitsProcRequestState",
+        "vllm.v1.worker.gpu.sample.logits_processor.interface:LogitsProcessor.apply",
+    ),
+    "s1_eval.engines.vllm": (
+        "vllm.envs:VLLM_USE_V2_MODEL_RUNNER",
+        "vllm.sampling_params:RequestOutputKind.FINAL_ONLY",
+    ),
+    "s1_eval.engines.vllm_thread": (
+        "vllm.distributed:cleanup_dist_env_and_memory",
+        "vllm.engine.arg_utils:EngineArgs",
+        "vllm.envs:VLLM_ENABLE_V1_MULTIPROCESSING",
+        "vllm.platforms:current_platform.is_cpu",
+        "vllm.v1.engine.core_client:InprocClient",
+        "vllm.v1.engine.exceptions:EngineDeadError",
+        "vllm.v1.engine.llm_engine:LLMEngine.abort_request",
+        "vllm.v1.engine.llm_engine:LLMEngine.add_request",
+        "vllm.v1.engine.llm_engine:LLMEngine.from_engine_args",
+        "vllm.v1.engine.llm_engine:LLMEngine.step",
+    ),
+    "s1_eval.harness.inspect_errors": ("inspect_ai._util.error:PrerequisiteError",),
+    "s1_eval.harness.lm_eval_hook": (
+        "lm_eval.api.registry:model_registry.register",
+        "lm_eval.tasks.manager:TaskIndex.build",
+    ),
+    "s1_eval.harness.lm_eval_models": (
+        "lm_eval.api.model:CacheHook",
+        "lm_eval.api.model:LM.set_cache_hook",
+        "lm_eval.api.model:TemplateLM._encode_pair",
+        "lm_eval.api.model:TemplateLM._loglikelihood_tokens",
+        "lm_eval.models.huggingface:HFLM",
+        "lm_eval.models.utils:has_bos_prefix",
+        "lm_eval.utils:get_rolling_token_windows",
+        "lm_eval.utils:make_disjoint_window",
+    ),
+    "s1_eval.training.sft": (
+        "transformers:Trainer._get_output_dir",
+        "transformers:Trainer._save_checkpoint",
+        "transformers:Trainer.get_train_dataloader",
+        "trl:SFTTrainer._save_checkpoint",
+    ),
+    "s1_eval.verifiers.vllm": ("vllm.config:PoolerConfig",),
+}
+"""By module of ours, as `module:name` of theirs."""
+
+_PACKAGES = {"inspect_ai": "inspect-ai", "lm_eval": "lm-eval"}
+"""What a library is called where that is not the name it is imported by."""
+
+
+def check(module: str) -> None:
+    """Look up all that `module` borrows, before it does.
+
+    Raises UserError where something has moved, ImportError without the library itself.
+    """
+    for name in BORROWED[module]:
+        library = importlib.import_module(name.partition(":")[0].partition(".")[0])
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError) as error:
+            raise UserError(
+                f"{name} is not what it was ({error}): {versions(library.__name__)}"
+            ) from error
+
+
+def versions(library: str) -> str:
+    """Which version of a library is installed, which are known to work, and what to type."""
+    package = _PACKAGES.get(library, library)
+    version = getattr(importlib.import_module(library), "__version__", "of unknown version")
+    return (
+        f"{package} {version} is installed, and s1-eval is tested with {package}{tested(package)}: "
+        f"pip install '{package}{tested(package)}'"
+    )
+
+
+def tested(package: str) -> str:
+    """The versions of a package that this one is tested with, e.g. `>=5,<5.25`; empty where this
+    one is not installed."""
+    try:
+        required = importlib.metadata.requires("s1-eval") or []
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    found = (re.match(rf"{package}(?:\[.*?\])?([<>=][^;]*)", text) for text in required)
+    ranges = next((match[1] for match in found if match), "")
+    return ",".join(sorted(ranges.replace(" ", "").split(","), reverse=True))
