@@ -615,6 +615,12 @@ class Shared:
         config = self._model.config.get_text_config(decoder=True)
         cache = Cache(layers=[DynamicLayer() for _ in DynamicCache(config=config).layers])
         self._model(self._tensor([[0]]), use_cache=True, **{self._cache_name: cache})
+        if any(layer.get_seq_length() != 1 for layer in cache.layers):
+            raise UserError(
+                f"{type(self._model).__name__} takes a cache, {self._cache_name}, and writes no "
+                f"keys and values: use s1_vllm, or another transformers. "
+                f"{libraries.versions('transformers')}"
+            )
         return [Columns(layer.keys, layer.values, 0) for layer in cache.layers]
 
     def _affordable(self) -> int:
