@@ -191,6 +191,35 @@ def test_log_probabilities_are_those_of_transformers(engine, reference, traces):
     assert [best for _, best in scores] == (logits.argmax(-1) == torch.tensor(ids[1:])).tolist()
 
 
+def test_log_likelihood_tasks_agree_with_s1_hf(engine, reference):
+    from lm_eval.api.instance import Instance
+
+    from s1_eval.harness.lm_eval_models import HFModel, VLLMModel
+
+    models = [HFModel("nano"), VLLMModel("nano")]
+    models[0].engine, models[1].engine = reference, engine
+    pairs = [("S=47\nA*8=", "76"), ("S=47\nA*8= ", "13"), ("", "S=47"), ("S=47\n" * 300, "A*8=76")]
+    texts = ["S=47\nA*8=76", "", "S=47\nA*8=76\n" * 20]
+    asked = [Instance("loglikelihood", {}, pair, 0, ("t", i, 1)) for i, pair in enumerate(pairs)]
+    rolling = [
+        Instance("loglikelihood_rolling", {}, (text,), 0, ("t", i, 1))
+        for i, text in enumerate(texts)
+    ]
+    ours, theirs = (
+        [*model.loglikelihood(asked), *((n, None) for n in model.loglikelihood_rolling(rolling))]
+        for model in reversed(models)
+    )
+    assert [value for value, _ in ours] == pytest.approx([value for value, _ in theirs], abs=1e-3)
+    assert [best for _, best in ours] == [best for _, best in theirs]
+    long = [Instance("loglikelihood", {}, ("S=47", "7" * 2 * CONTEXT), 0, ("t", 0, 1))]
+    with pytest.raises(UserError, match="raise max_model_len"):
+        models[1].loglikelihood(long)
+    text = [Instance("loglikelihood_rolling", {}, ("S=47\nA*8=76\n" * 300,), 0, ("t", 0, 1))]
+    [total] = models[1].loglikelihood_rolling(text)
+    [short] = models[1].loglikelihood_rolling(rolling[2:])
+    assert total < short < 0
+
+
 def test_what_does_not_fit_the_context_is_refused(engine, prompt):
     with pytest.raises(UserError, match=f"{CONTEXT} tokens: ask for at most"):
         ask(engine, prompt, max_tokens=CONTEXT)
