@@ -198,7 +198,7 @@ def test_log_likelihood_tasks_agree_with_s1_hf(engine, reference):
 
     models = [HFModel("nano"), VLLMModel("nano")]
     models[0].engine, models[1].engine = reference, engine
-    pairs = [("S=47\nA*8=", "76"), ("S=47\nA*8= ", "13"), ("", "S=47"), ("S=47\n" * 300, "A*8=76")]
+    pairs = [("S=47\nA*8=", "76"), ("S=47\nA*8= ", "13"), ("", "S=47")]
     texts = ["S=47\nA*8=76", "", "S=47\nA*8=76\n" * 20]
     asked = [Instance("loglikelihood", {}, pair, 0, ("t", i, 1)) for i, pair in enumerate(pairs)]
     rolling = [
@@ -214,10 +214,13 @@ def test_log_likelihood_tasks_agree_with_s1_hf(engine, reference):
     long = [Instance("loglikelihood", {}, ("S=47", "7" * 2 * CONTEXT), 0, ("t", 0, 1))]
     with pytest.raises(UserError, match="raise max_model_len"):
         models[1].loglikelihood(long)
-    text = [Instance("loglikelihood_rolling", {}, ("S=47\nA*8=76\n" * 300,), 0, ("t", 0, 1))]
-    [total] = models[1].loglikelihood_rolling(text)
-    [short] = models[1].loglikelihood_rolling(rolling[2:])
-    assert total < short < 0
+    [(cut, _)] = models[1].loglikelihood(
+        [Instance("loglikelihood", {}, ("S=47\n" * CONTEXT, "A*8=76"), 0, ("t", 0, 1))]
+    )
+    ids = engine.tokenizer.encode("S=47\n" * CONTEXT + "A*8=76", add_special_tokens=False)
+    scores = asyncio.run(engine.score(ids[1 - CONTEXT :]))
+    own = len(engine.tokenizer.encode("A*8=76", add_special_tokens=False))
+    assert cut == pytest.approx(sum(value for value, _ in scores[-own:]), abs=1e-3)
 
 
 def test_what_does_not_fit_the_context_is_refused(engine, prompt):
