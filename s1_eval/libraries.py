@@ -12,6 +12,7 @@ import importlib.metadata
 import pkgutil
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 from s1_eval.errors import UserError
 
@@ -83,9 +84,6 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
 }
 """By module of ours, as `module:name` of theirs."""
 
-_PACKAGES = {"inspect_ai": "inspect-ai", "lm_eval": "lm-eval"}
-"""What a library is called where that is not the name it is imported by."""
-
 
 def check(module: str) -> None:
     """Look up all that `module` borrows, before it does.
@@ -93,22 +91,24 @@ def check(module: str) -> None:
     Raises UserError where something has moved, ImportError without the library itself.
     """
     for name in BORROWED[module]:
-        library = importlib.import_module(name.partition(":")[0].partition(".")[0])
+        library = re.split("[.:]", name)[0]
+        importlib.import_module(library)
         try:
             pkgutil.resolve_name(name)
         except (ImportError, AttributeError) as error:
-            raise UserError(
-                f"{name} is not what it was ({error}): {versions(library.__name__)}"
-            ) from error
+            raise UserError(f"{name} is not what it was ({error}): {versions(library)}") from error
 
 
 def versions(library: str) -> str:
     """Which version of a library is installed, which are known to work, and what to type."""
-    package = _PACKAGES.get(library, library)
-    version = getattr(importlib.import_module(library), "__version__", "of unknown version")
+    package = library.replace("_", "-")
+    installed = "of unknown version"
+    for name in (f"{package}-cpu", package):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            installed = importlib.metadata.version(name)
     return (
-        f"{package} {version} is installed, and s1-eval is tested with {package}{tested(package)}: "
-        f"pip install '{package}{tested(package)}'"
+        f"{package} {installed} is installed, and s1-eval is tested with {package}{tested(package)}"
+        f": pip install '{package}{tested(package)}'"
     )
 
 

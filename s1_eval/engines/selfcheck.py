@@ -20,9 +20,10 @@ from s1_eval.engines.protocol import Sampling, Stop, Tokenizer
 from s1_eval.errors import UserError
 from s1_eval.libraries import versions
 
-TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.2}
-"""How far logits may be off, as a share of their spread. A lost cache is off by about 1; the order
-of sums in the kernels by 1e-6 in float32, and by more the fewer bits a number has."""
+TOLERANCE = {torch.float32: 5e-3, torch.float16: 0.05, torch.bfloat16: 0.2}
+"""How far logits may be off, as a share of their spread. A lost cache is off by about 1, a mask
+that is not used by 0.03 in `nano`; the order of sums in the kernels by 1e-6 in float32, and by 0.03
+in bfloat16, where faults as small as that mask stay unseen."""
 
 STEPS = 3
 """Ids sampled by each row: one from the prefill, the others from cached steps."""
@@ -59,8 +60,9 @@ def check(model: Any, vocabulary: frozenset[int], tokenizer: Tokenizer) -> None:
     prompts = [ids[:n] for n in PROMPTS]
     rows = _finish(decoder, prompts, tokenizer)
     _finish(decoder, [[*rows[-1].sequence, *ids[30:32]]], tokenizer)
-    worst = max(_off(model, read, logits) for read, logits in script.seen)
-    if not worst <= TOLERANCE.get(model.dtype, 0.2):  # nor is a NaN
+    # The maximum of a tensor is NaN where one of its elements is.
+    worst = float(torch.tensor([_off(model, read, logits) for read, logits in script.seen]).max())
+    if not worst <= TOLERANCE.get(model.dtype, 0.2):
         raise UserError(
             f"{type(model).__name__} in {model.dtype} does not decode right: step by step, with "
             f"its cache, the logits are off by {worst:.1%} of their spread from those of one pass "
