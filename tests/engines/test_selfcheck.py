@@ -157,6 +157,15 @@ def test_logits_that_are_no_numbers_are_refused(tokenizer):
         check(model, tokenizer)
 
 
+def test_a_single_nan_is_not_lost_among_good_rows(tokenizer, monkeypatch):
+    from s1_eval.engines import selfcheck
+
+    offs = iter([0.0, float("nan"), *[0.0] * 20])
+    monkeypatch.setattr(selfcheck, "_off", lambda *args: next(offs))
+    with pytest.raises(UserError, match="nan"):
+        check(build("nano", tokenizer), tokenizer)
+
+
 @pytest.mark.parametrize("name", ["cache", "past_key_values"])
 def test_a_cache_is_taken_by_either_name(tokenizer, name):
     """Whichever of the two is the installed version's own."""
