@@ -175,6 +175,40 @@ def test_log_likelihood_tasks_use_the_same_weights(lm: Any) -> None:
     assert lm._scorer.model is lm.engine.model
 
 
+def test_an_engine_that_scores_prompts_gives_the_numbers_of_lm_evals_own_model(lm: Any) -> None:
+    """The same weights behind both: what differs could only be ids, windows or sums."""
+    import torch
+    from lm_eval.api.instance import Instance
+
+    from s1_eval.harness.lm_eval_models import PromptScorer
+
+    class Scoring:
+        info, tokenizer = lm.engine.info, lm.engine.tokenizer
+
+        async def score(self, ids: list[int]) -> list[tuple[float, bool]]:
+            with torch.inference_mode():
+                logits = lm.engine.model(torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
+            pairs = zip(logits, ids[1:], strict=True)
+            return [(row[id].item(), int(row.argmax()) == id) for row, id in pairs]
+
+    def asked(kind: str, *arguments: Any) -> list[Instance]:
+        return [Instance(kind, {}, args, 0, ("t", at, 1)) for at, args in enumerate(arguments)]
+
+    pairs = asked("loglikelihood", ("S=47\nA*8=", "76"), ("S=47\nA*8= ", "13"), ("", "S=47"))
+    texts = asked("loglikelihood_rolling", ("S=47\nA*8=76",), ("",), ("S=47\nA*8=76\n" * 20,))
+    scorer = PromptScorer(Scoring())
+    for ours, theirs in zip(scorer.loglikelihood(pairs), lm.loglikelihood(pairs), strict=True):
+        assert ours == (pytest.approx(theirs[0], abs=1e-3), theirs[1])
+    rolling = scorer.loglikelihood_rolling(texts)
+    assert rolling == pytest.approx(lm.loglikelihood_rolling(texts), abs=1e-3)
+    assert rolling[2] < rolling[0] < rolling[1] == 0
+    with pytest.raises(UserError, match="without tokens"):
+        scorer.loglikelihood(asked("loglikelihood", ("S=47", "")))
+    long = "S=47\n" * lm.engine.info.context_length
+    with pytest.raises(UserError, match="does not fit"):
+        scorer.loglikelihood(asked("loglikelihood", ("S=47", long)))
+
+
 def test_other_models_answers_are_graded_without_a_record() -> None:
     about = {"task": "t", "dataset": {}, "grader": {"name": "integer"}}
     doc = {"about": json.dumps(about), "target": "7", "options": []}
