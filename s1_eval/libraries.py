@@ -60,6 +60,9 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
         "vllm.v1.engine.llm_engine:LLMEngine.step",
     ),
     "s1_eval.harness.inspect_errors": ("inspect_ai._util.error:PrerequisiteError",),
+    "s1_eval.harness.inspect_providers": (
+        "inspect_ai.model._generate_config:active_generate_config",
+    ),
     "s1_eval.harness.lm_eval_hook": (
         "lm_eval.api.registry:model_registry.register",
         "lm_eval.tasks.manager:TaskIndex.build",

@@ -16,8 +16,8 @@ from importlib.metadata import version
 from typing import Any
 
 from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelOutput, get_model
-from inspect_ai.model._generate_config import active_generate_config
 
+from s1_eval import libraries
 from s1_eval.engines.protocol import settings_of
 from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import grader_data, open_grader
@@ -30,6 +30,9 @@ from s1_eval.records.readers import KEY
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import SHARED_FIELDS
 from s1_eval.thinking import Delimiters, ExitReason, ThinkingFormat
+
+libraries.check(__name__)
+from inspect_ai.model._generate_config import active_generate_config  # noqa: E402
 
 COMPLETIONS = ("vllm", "vllm-completions", "openai-api-completions")
 """Providers whose server takes token ids at /v1/completions."""
