@@ -1,5 +1,5 @@
-"""Our checker against Math-Verify, in one run on the same pairs: throughput on two cores, and
-errors on labelled pairs.
+"""Our checker against Math-Verify, in one run on the same pairs: throughput on two cores, errors
+on labelled pairs, and right, false accepts and false rejects on the shapes that users reported.
 
     python benchmarks/checker.py [--data FOLDER] [--samples 4]
 
@@ -27,6 +27,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tests" / "answers"))
@@ -62,6 +63,34 @@ def main() -> None:
             verdicts = list(pool.map(math_verify_equal, [p[:2] for p in pairs], chunksize=20))
         theirs = sum(v is not p[2] for v, p in zip(verdicts, pairs, strict=True))
         print(f"{name}: {len(pairs)} pairs, errors: ours {ours}, Math-Verify {theirs}")
+    reported(args.data)
+
+
+def reported(data: Path) -> None:
+    """Prints right, false accepts and false rejects of whole responses, by kind of grader.
+    Math-Verify reads mathematics; letters and integers are not its task."""
+    rows = read_jsonl(data / "graders" / "reported_pairs.jsonl")
+    for kind in dict.fromkeys(row["grader"] for row in rows):
+        of_kind = [row for row in rows if row["grader"] == kind]
+        ours = [
+            grader(kind).grade(r["answer"], r["gold"], r.get("options", ())).correct
+            for r in of_kind
+        ]
+        print(f"reported pairs, {kind}: {len(of_kind)}, ours {tally(of_kind, ours)}", end="")
+        if kind == "math":
+            with math_verify() as pool:
+                pairs = [(row["gold"], row["answer"]) for row in of_kind]
+                theirs = list(pool.map(math_verify_verdict, pairs, chunksize=20))
+            print(f", Math-Verify {tally(of_kind, theirs)}", end="")
+        print()
+
+
+def tally(rows: Sequence[dict[str, Any]], verdicts: Sequence[bool]) -> str:
+    labels = [row["equal"] for row in rows]
+    accepts = sum(v and not equal for v, equal in zip(verdicts, labels, strict=True))
+    rejects = sum(equal and not v for v, equal in zip(verdicts, labels, strict=True))
+    right = len(rows) - accepts - rejects
+    return f"{right} right, {accepts} false accepts, {rejects} false rejects"
 
 
 def realistic(data: Path, samples: int) -> list[Pair]:
@@ -168,7 +197,7 @@ def math_verify_equal(pair: Pair) -> bool:
     return math_verify_verdict((pair[0], rf"\boxed{{{pair[1]}}}"))
 
 
-def read_jsonl(path: Path) -> list[dict[str, str]]:
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
 
 

@@ -20,6 +20,7 @@ GPQA_DIAMOND = Benchmark(
     name="gpqa_diamond",
     sample=gpqa.sample,
     grader="choice",
+    strictness={"letters": "ABCD"},
     file="gpqa_dataset.encrypted.zip",
     read=gpqa.read_archive,
     hub=Hub(

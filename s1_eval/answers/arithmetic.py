@@ -24,7 +24,7 @@ _LETTERS = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi "
     "chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega hbar ell"
 )
-_GREEK = frozenset("\\" + name for name in _LETTERS.split())
+GREEK = frozenset("\\" + name for name in _LETTERS.split())
 
 
 class NoValue(Exception):
@@ -84,7 +84,8 @@ class _Evaluator:
     """Recursive descent over canonical tokens; the tokenizer has bounded their nesting."""
 
     def __init__(self, tokens: Sequence[str], point: int) -> None:
-        self.tokens, self.point = tokens, point
+        self.tokens = [letter for token in tokens for letter in _factors(token)]
+        self.point = point
         self.at = 0
         self.scale = 0.0
         self.symbols = False
@@ -117,7 +118,7 @@ class _Evaluator:
                 factor = self.signed()
                 value = _checked(value * factor if token == "*" else value / factor)
                 divided = token == "/"
-            elif token and (token in _FACTORS or token in _GREEK or token[0].isalpha()):
+            elif token and (token in _FACTORS or token in GREEK or token[0].isalpha()):
                 if divided:  # 1/2x: people mean either
                     raise NoValue
                 value = _checked(value * self.power())
@@ -178,7 +179,7 @@ class _Evaluator:
             return Fraction(math.comb(int(n.real), int(k.real)))
         if token == "\\pi":
             return complex(math.pi)
-        if token in _GREEK or (token.isalpha() and token.isascii() and len(token) <= 4):
+        if token in GREEK or (token.isalpha() and token.isascii() and len(token) == 1):
             return self.letters(token)
         raise NoValue
 
@@ -207,7 +208,10 @@ class _Evaluator:
         radicand = self.group()
         if not (_is_count(degree) and degree):
             raise NoValue
-        if not (isinstance(radicand, Fraction) and radicand < 0):
+        if isinstance(radicand, complex) and radicand.real < 0 and not radicand.imag:
+            if not degree.real % 2:
+                raise NoValue
+        elif not (isinstance(radicand, Fraction) and radicand < 0):
             return _power(radicand, 1 / degree)
         if degree.real % 2:  # the real root, as the sign is read in school books
             return -_power(-radicand, 1 / degree)
@@ -216,18 +220,15 @@ class _Evaluator:
         return 1j * complex(_power(-radicand, 1 / degree))
 
     def letters(self, token: str) -> Number:
-        """The product of a run of letters, the last of which may have an index."""
-        names = [token] if token in _GREEK else list(token)
+        """A letter, which may have an index."""
+        name = token
         if self.peek() == "_":
             end = self.tokens.index("}", self.at) + 1
-            names[-1] += " ".join(self.tokens[self.at : end])
+            name += " ".join(self.tokens[self.at : end])
             self.at = end
-        if self.peek() == "(" and names[-1][0] in _FUNCTIONS:
+        if self.peek() == "(" and name[0] in _FUNCTIONS:
             raise NoValue
-        value: Number = Fraction(1)
-        for name in names:
-            value *= self.symbol(name)
-        return value
+        return self.symbol(name)
 
     def symbol(self, name: str) -> Number:
         if name == "i":
@@ -236,6 +237,11 @@ class _Evaluator:
             return complex(math.e)
         self.symbols = True
         return 1 + Fraction(zlib.crc32(f"{name} {self.point}".encode()), 2**32)
+
+
+def _factors(token: str) -> Sequence[str]:
+    """A run of letters is a product, and an exponent or index is that of the last: `gt^2`."""
+    return token if token.isalpha() and token.isascii() and len(token) <= 4 else (token,)
 
 
 _FUNCTIONS = frozenset("fghFGHPQ")

@@ -14,10 +14,11 @@ from s1_eval.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class ChoiceGrader:
-    """letters: the letters that the options were shown with, in order."""
+    """letters: the letters that the options were shown with, in order. Where a question comes with
+    its options, as many letters count as there are options."""
 
     name: ClassVar[str] = "choice"
-    letters: str = "ABCD"
+    letters: str = "ABCDEFGHIJ"
 
     def __post_init__(self) -> None:
         text = self.letters

@@ -15,7 +15,9 @@ from typing import Any, Literal
 
 from s1_eval.answers import arithmetic
 from s1_eval.answers.forms import (
+    RATIO,
     Based,
+    Combined,
     Matrix,
     Ordered,
     Reading,
@@ -27,7 +29,7 @@ from s1_eval.answers.forms import (
 )
 from s1_eval.answers.latex import LONGEST, Unreadable, is_text
 from s1_eval.answers.pool import Failed, shared_pool
-from s1_eval.answers.reading import read
+from s1_eval.answers.reading import DOTS, read
 from s1_eval.answers.units import DEGREE, PERCENT, Unit
 from s1_eval.errors import UserError
 
@@ -41,8 +43,8 @@ class Strictness:
         matter; off, only two different units contradict each other.
     order: `tuples` are ordered and sets and lists are not; `all` are, or `none`.
     brackets: `(3,4]` is not `[3,4]`.
-    decimals: a decimal of so many places or more, and digits, stands for a number that has no
-        finite decimal when it is that number rounded; None: never.
+    decimals: a decimal of so many places or more, and digits, on either side stands for a number
+        that has no finite decimal when it is that number rounded; None: never.
     tolerance: the absolute error that is allowed, one for all or one per item of a list.
     symmetric: neither side is the reference; equal if either would be right for the other.
     """
@@ -210,10 +212,17 @@ def decide(gold: Reading, answer: Reading, strictness: Strictness, formulas: Dec
                 flat = tuple(item for row in rows for item in row)
                 pair = (flat, items) if isinstance(gold, Matrix) else (items, flat)
                 return _in_order(*pair, strictness, formulas)
-            return Decision(False, "different kinds")
-        case Union(), Union():
-            matched = _matching(gold.parts, answer.parts, strictness, formulas)
-            return matched if matched.equal else formulas(gold, answer, strictness)
+            nested = tuple(item.items for item in items if isinstance(item, Ordered))
+            if len(nested) < len(items):
+                return Decision(False, "different kinds")
+            sides = [r if isinstance(r, Matrix) else Matrix(nested) for r in (gold, answer)]
+            return _matrices(sides[0], sides[1], strictness, formulas)
+        case ((Union() | Combined()), (Union() | Combined())):
+            if isinstance(gold, Union) and isinstance(answer, Union):
+                matched = _matching(gold.parts, answer.parts, strictness, formulas)
+                if matched.equal:
+                    return matched
+            return formulas(gold, answer, strictness)
         case (Unordered(items=(item,)), _) if not isinstance(answer, Union):
             return decide(item, answer, strictness, formulas)
         case (_, Unordered(items=(item,))) if not isinstance(gold, Union):
@@ -230,7 +239,7 @@ def decide(gold: Reading, answer: Reading, strictness: Strictness, formulas: Dec
             return _scalars(gold, answer, strictness, formulas)
         case _:
             opaque = any(isinstance(r, Scalar) and r.value is None for r in (gold, answer))
-            if opaque or Union in (type(gold), type(answer)):
+            if opaque or not {Union, Combined}.isdisjoint((type(gold), type(answer))):
                 return formulas(gold, answer, strictness)
             return Decision(False, "different kinds")
 
@@ -249,6 +258,8 @@ def _relations(
 def _collections(
     gold: Ordered | Unordered, answer: Ordered | Unordered, strictness: Strictness, formulas: Decide
 ) -> Decision:
+    if (getattr(gold, "brackets", "") == RATIO) != (getattr(answer, "brackets", "") == RATIO):
+        return Decision(False, "different kinds")
     if _is_interval(gold) and isinstance(answer, Unordered):
         return Decision(False, "different kinds")
     ordered = isinstance(gold, Ordered) or strictness.order == "all"
@@ -372,7 +383,19 @@ def _numbers_agree(
     gap: Fraction = abs(g - a)
     if strictness.tolerance:
         return gap <= strictness.tolerance[0]
-    return rounds(answer, strictness) and not _terminates(g) and gap <= half_a_unit(answer)
+    return any(
+        rounds(decimal, strictness) and not _terminates(other) and gap <= half_a_unit(decimal)
+        for decimal, other in ((answer, g), (gold, a))
+    )
+
+
+def allowed_error(gold: Scalar, answer: Scalar, strictness: Strictness) -> Fraction | None:
+    """The absolute error between two constants that the tolerance allows, or that the last place
+    of a long decimal on either side leaves open."""
+    if strictness.tolerance:
+        return strictness.tolerance[0]
+    decimals = [s for s in (answer, gold) if rounds(s, strictness)]
+    return half_a_unit(decimals[0]) if decimals else None
 
 
 def rounds(answer: Scalar, strictness: Strictness) -> bool:
@@ -385,8 +408,12 @@ def rounds(answer: Scalar, strictness: Strictness) -> bool:
 
 
 def half_a_unit(answer: Scalar) -> Fraction:
-    """Half of the last place of a decimal."""
-    return Fraction(1, 2 * 10**answer.places)
+    """Half of the last place of a decimal; of one with all the digits of a floating point number,
+    at least that number's own error."""
+    half = Fraction(1, 2 * 10**answer.places)
+    if answer.value is None or abs(answer.value) * 10**answer.places < 10**14:
+        return half
+    return max(half, abs(answer.value) / 2**52)
 
 
 def _terminates(value: Fraction) -> bool:
@@ -441,11 +468,7 @@ def by_value(gold: Reading, answer: Reading, strictness: Strictness) -> Decision
     except arithmetic.NoValue:
         return OPEN
     constant = not any(g.symbols or a.symbols for g, a in values)
-    allowed: Fraction | float = 0
-    if constant and strictness.tolerance:
-        allowed = strictness.tolerance[0]
-    elif constant and rounds(answer, strictness):
-        allowed = half_a_unit(answer)
+    allowed = (constant and allowed_error(gold, answer, strictness)) or 0
     if any(arithmetic.apart(g, a) > allowed for g, a in values):
         return Decision(False, "different values")
     return OPEN
@@ -456,10 +479,11 @@ def _formulas(reading: Reading) -> list[Scalar | Relation]:
     match reading:
         case Scalar():
             simple = reading.value is not None or _is_word(reading) or _is_infinite(reading)
+            simple = simple or reading.tokens == DOTS
             return [] if simple else [reading]
         case Relation():
-            return _formulas(reading.value) if reading.name and reading.value else [reading]
-        case Ordered(items=items) | Unordered(items) | Union(items):
+            return _formulas(reading.value) if reading.value else [reading]
+        case Ordered(items=items) | Unordered(items) | Union(items) | Combined(parts=items):
             return [f for item in items for f in _formulas(item)]
         case Matrix(rows):
             return [f for row in rows for item in row for f in _formulas(item)]

@@ -66,18 +66,26 @@ class Based:
         return f"{self.digits} in base {self.base}"
 
 
+RATIO = "::"
+
+
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """A tuple, a point, a vector or an interval; brackets: the opening and the closing one."""
+    """A tuple, a point, a vector or an interval; brackets: the opening and the closing one, or
+    RATIO."""
 
     brackets: str
     items: tuple[Reading, ...]
 
     @property
     def latex(self) -> str:
+        if self.brackets == RATIO:
+            return " : ".join(item.latex for item in self.items)
         return f"{self.brackets[0]} {_joined(self.items)} {self.brackets[1]}"
 
     def __str__(self) -> str:
+        if self.brackets == RATIO:
+            return ":".join(map(str, self.items))
         return f"{self.brackets[0]}{', '.join(map(str, self.items))}{self.brackets[1]}"
 
 
@@ -110,6 +118,22 @@ class Union:
 
 
 @dataclass(frozen=True, slots=True)
+class Combined:
+    """What the `sign` makes of sets: `\\cap` what is in all of `parts`, `\\setminus` what is in the
+    first and in no other."""
+
+    sign: str
+    parts: tuple[Reading, ...]
+
+    @property
+    def latex(self) -> str:
+        return f" {self.sign} ".join(part.latex for part in self.parts)
+
+    def __str__(self) -> str:
+        return {"\\cap": " ∩ ", "\\setminus": " ∖ "}[self.sign].join(map(str, self.parts))
+
+
+@dataclass(frozen=True, slots=True)
 class Matrix:
     rows: tuple[tuple[Reading, ...], ...]
 
@@ -124,8 +148,9 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """An equation or inequality. name: what stands alone on its left, `x` or `f(x)`, or is bounded
-    by it; empty for a general one. value: its right side, or the set that `name` is `within`."""
+    """An equation or inequality. name: what stands alone on its left, `x`, `f(2)` or `|AB|`, or is
+    bounded by it; empty for a general one. value: its right side where the left is a quantity,
+    `AB` or `m + n`, and no equation to be solved, or the set that `name` is `within`."""
 
     latex: str
     name: str = ""
@@ -138,7 +163,7 @@ class Relation:
         return f"{self.name} {'in' if self.within else '='} {self.value}"
 
 
-Reading = Scalar | Text | Based | Ordered | Unordered | Union | Matrix | Relation
+Reading = Scalar | Text | Based | Ordered | Unordered | Union | Combined | Matrix | Relation
 
 
 def _joined(items: Sequence[Reading]) -> str:

@@ -1,4 +1,5 @@
-"""Integer answers within a range: AIME (0 to 999) and the arithmetic of the embedded model."""
+"""Integer answers, within a range where the benchmark has one: AIME (0 to 999) and the arithmetic
+of the embedded model."""
 
 from __future__ import annotations
 
@@ -17,26 +18,33 @@ from s1_eval.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class IntegerGrader:
-    """minimum, maximum: the answers that the benchmark allows; others are wrong."""
+    """minimum, maximum: the answers that the benchmark allows; others are wrong. None: any."""
 
     name: ClassVar[str] = "integer"
-    minimum: int = 0
-    maximum: int = 999
+    minimum: int | None = None
+    maximum: int | None = None
 
     def __post_init__(self) -> None:
         for field, value in (("minimum", self.minimum), ("maximum", self.maximum)):
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise UserError(f"{field}={value!r}: give a whole number")
-        if self.minimum > self.maximum:
+            if value is not None and type(value) is not int:
+                raise UserError(f"{field}={value!r}: give a whole number, or null for any")
+        low, high = self.minimum, self.maximum
+        if low is not None and high is not None and low > high:
             raise UserError(f"minimum={self.minimum} is over maximum={self.maximum}: swap them")
 
     def check_target(self, target: str) -> None:
         value = _whole_number(target)
-        if value is None or not self.minimum <= value <= self.maximum:
+        if value is None or not self._allows(value):
+            low, high = (("any" if n is None else n) for n in (self.minimum, self.maximum))
+            limits = "" if low == high == "any" else f" from {low} to {high}"
+            hint = ", or give the grader minimum= and maximum=" if limits else ""
             raise UserError(
-                f"the target {target[:80]!r} is not an integer from {self.minimum} to "
-                f"{self.maximum}: correct the data, or give the grader minimum= and maximum="
+                f"the target {target[:80]!r} is not an integer{limits}: correct the data{hint}"
             )
+
+    def _allows(self, value: int) -> bool:
+        low = self.minimum is None or self.minimum <= value
+        return low and (self.maximum is None or value <= self.maximum)
 
     def grade(self, answer: str, target: str, options: Sequence[str] = ()) -> Verdict:
         """Leading zeros don't count (`025` is 25); other numbers and other ranges are wrong."""
@@ -50,7 +58,7 @@ class IntegerGrader:
             decided = "no answer"
         elif value is None:
             decided = "not an integer"
-        elif not self.minimum <= value <= self.maximum:
+        elif not self._allows(value):
             decided = "out of range"
         else:
             decided = "integers"

@@ -8,8 +8,10 @@ one token with its words) or a sign. Every argument of `\\frac`, `\\sqrt`, `^` a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+
+from s1_eval.answers import units
 
 LONGEST = 4_000
 """Characters. A longer answer is not an answer, and reading it would only cost time."""
@@ -27,7 +29,13 @@ def tokenize(text: str) -> tuple[str, ...]:
     or has unbalanced braces."""
     if len(text) > LONGEST:
         raise Unreadable(f"longer than {LONGEST} characters")
+    text = _SMALL_FRACTION.sub(r"\1/\2", text)
+    text = _RAISED.sub(_level, text)
     text = _CONTROL.sub(" ", text.translate(_UNICODE))
+    for pattern, plain in _NOTATION:
+        text = pattern.sub(plain, text)
+    if "\\text" not in text:
+        text = _SPOKEN.sub(r"\\text{\1}", text)
     text = _ROOT_SIGN.sub(r"\\sqrt{\1\2}", text).replace("√", r"\sqrt ")
     if "\\begin" not in text:
         text = _DOUBLED.sub("", text)
@@ -88,7 +96,72 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\xa0\u2000-\u200f\u2028-\u202f\u205f-\u20
 _ROOT_SIGN = re.compile(r"√ ?(?:\((\d+|[a-z])\)|(\d+|[a-z]))")
 _DOUBLED = re.compile(r"\\(?=\\[A-Za-z])")
 _SEPARATOR = re.compile(r"(?<=\d)(?:\{,\}|,\\!|\\!,|\\,|\\;|\\:|\\ |~)\s*(?=\d{3}(?!\d))")
-_SCIENTIFIC = re.compile(r"^\s*([-+]?\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})\s*$")
+_SCIENTIFIC = re.compile(  # 3e-2 within a formula is 3 times Euler's number less 2
+    r"(?:^|(?<=[=\s{(,]))([-+]?\d+(?:\.\d+)?)"
+    r"(?:[eE](?=[-+]?\d{1,3}\s*$)|E(?=[-+]?\d)|(?<=\.\d)e(?=[-+]?\d)|(?<=\.\d\d)e(?=[-+]?\d))"
+    r"([-+]?\d{1,3})(?![\d.])"
+)
+_SMALL_FRACTION = re.compile(r"([⁰¹²³⁴-⁹]+)\s*[⁄/]\s*([₀-₉]+)")
+_RAISED = re.compile(r"[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+|[₀-₉₊₋]+")
+_LEVEL = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-ni0123456789+-")
+
+
+def _level(match: re.Match[str]) -> str:
+    """Raised or lowered signs as an exponent or index."""
+    return (
+        f"{'_' if match.group()[0] in '₀₁₂₃₄₅₆₇₈₉₊₋' else '^'}{{{match.group().translate(_LEVEL)}}}"
+    )
+
+
+_COLORS = r"\\(?:text|math)?colou?r(?:box)?\s*(?:\[\w*\])?\s*\{[^{}]*\}"
+_SIZES = (
+    "tiny|scriptsize|footnotesize|small|normalsize|large|Large|LARGE|huge|Huge|bfseries|itshape|"
+    "rmfamily|sffamily|boldmath|centering|strut|mathstrut|displaylimits|nobreak|thinspace|enspace|"
+    "medspace|thickspace|hfil|checkmark|blacksquare|Box|qed|qedhere|star|ensuremath|mathop|mathord|"
+    "scriptstyle|scriptscriptstyle|protect|noindent|underline|uline|bf|rm|it|sf|tt|em"
+)
+_ORDINAL = r"(?:st|nd|rd|th)"
+_UPRIGHT = r"\\(?:text|mathrm|rm|textrm)\s*\{([^{}]{1,20})\}"
+_NOTATION: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
+    (re.compile(pattern), plain)
+    for pattern, plain in (
+        (_COLORS, " "),
+        (rf"\\(?:{_SIZES})(?![A-Za-z])(?!\s*\{{[^{{}}]*[A-Za-z]{{3}})", " "),
+        (r"\\(?:tag|label)\*?\s*\{[^{}]*\}", " "),
+        (r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"\1\\text{ \2}"),
+        (r"\\(?:si|unit)\s*\{([^{}]*)\}", r"\\text{ \1}"),
+        (r"\\num\s*\{([^{}]*)\}", r"\1"),
+        # 12^{\text{th}}, 21st
+        (
+            rf"(?<=\d)\s*\^?\s*\{{?\s*\\(?:text|mathrm|textsuperscript|rm|textrm)\s*\{{\s*{_ORDINAL}"
+            r"\s*\}\s*(?:(?<=\}\})\}|\}(?!\s*\}))?",
+            " ",
+        ),
+        (rf"(?<=\d)\s*\^\s*\{{\s*{_ORDINAL}\s*\}}", " "),
+        (rf"(?<=\d){_ORDINAL}(?![A-Za-z])", " "),
+        # ^3/_4
+        (
+            r"(?:\{\}\s*)?\^\s*(?:\{\s*(\d+)\s*\}|(\d))\s*(?:\\[!,;])*(?:/|\\/)\s*(?:\\[!,;])*_\s*(?:\{\s*(\d+)\s*\}|(\d+))",
+            r"\\frac{\1\2}{\3\4}",
+        ),
+        (r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))", "*"),  # 1.2 x 10^5
+        (r"(?<=\d)\{,\}(?=\d{1,2}(?!\d))", "."),  # 3{,}5
+        (r"(?<=\d)\.(\d*)\\dot\s*\{?(\d)\}?(?!\s*\\dot)", r".\1\\overline{\2}"),
+        (r"(?<=\d)\.(\d*)\((\d+)\)", r".\1\\overline{\2}"),
+        (r"\b(?:US|HK|A|C|NZ)(?=\\?\$)", ""),
+        (r"(?<![A-Za-z])(?:Rs\.?|INR)\s*(?=[\d}~\\ ])", r"\\rupee "),
+        (r"(?<!\\)\.\.\.+|…|\\(?:dots[bcmio]?|cdots|hdots|ldotp)(?![A-Za-z])", r"\\ldots "),
+        (rf"\\frac\s*\{{\s*{_UPRIGHT}\s*\}}\s*\{{\s*{_UPRIGHT}\s*\}}", r"\\text{\1/\2}"),
+        (r"(?<=\d)\s+([A-Za-zµμ]{1,4}(?:/[A-Za-z]{1,4}(?:\^?\{?\d\}?)?)+)\s*$", r"\\text{ \1}"),
+        (r"(?<=\d)\s*/-(?=\s*(?:$|\}))", ""),  # Rs 1500/-
+        (rf"(?<![A-Za-z\\])({'|'.join(units.CODES)})\s*(?=[\d~\\])", lambda m: units.CODES[m[1]] + " "),  # noqa: E501
+    )
+]  # fmt: skip
+_SPOKEN = re.compile(
+    r"(?<![\w\\{])((?:the set of )?(?:all|any) (?:(?:positive|negative) )?(?:real[a-z]*|integers)"
+    r"(?: numbers?| values?)?(?: of [a-z]\b)?(?:,? except(?: for)?)?)(?![A-Za-z}])",
+    re.IGNORECASE,
+)
 _REPEATING = re.compile(r"(\d{0,20})\.(\d{0,20})\\overline\s?\{(\d{1,20})\}")
 _MIXED = re.compile(r"(?<![\d.,}])(\d{1,9})\s+(\d{1,9})\s?/\s?(\d{1,9})(?![\d.])")
 _TEXT = (
@@ -125,9 +198,14 @@ _UNICODE = str.maketrans(
         "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ",
         "θ": r"\theta ", "λ": r"\lambda ", "μ": r"\mu ", "ρ": r"\rho ", "σ": r"\sigma ",
         "τ": r"\tau ", "φ": r"\phi ", "ϕ": r"\phi ", "ω": r"\omega ", "Δ": r"\Delta ",
-        "Ω": r"\Omega ", "¢": r"\text{cents}", "€": r"\text{euros}", "£": r"\text{pounds sterling}",
-        **{c: f"^{{{d}}}" for d, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
-        **{c: f"_{{{d}}}" for d, c in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+        "Ω": r"\Omega ", "¢": r"\text{cents}", "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ",
+        "₽": r"\ruble ", "￥": r"\yen ", "₹": r"\rupee ", "₨": r"\rupee ", "＄": r"\$", "₩": r"\won ",  # noqa: E501
+        "⅖": r"\frac{2}{5}", "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅚": r"\frac{5}{6}",
+        "⅐": r"\frac{1}{7}", "⅑": r"\frac{1}{9}", "⅒": r"\frac{1}{10}", "⅜": r"\frac{3}{8}",
+        "⅝": r"\frac{5}{8}", "⅞": r"\frac{7}{8}", "∖": r"\setminus ", "≡": r"\equiv ",
+        "∉": r"\notin ", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}",
+        "≦": r"\le ", "≧": r"\ge ", "⇒": r"\implies ", "⟹": r"\implies ", "∠": r"\angle ",
+        "△": r"\triangle ", "＝": "=", "＋": "+", "－": "-", "／": "/", "．": ".", "∣": "|", "｜": "|",  # noqa: E501
         **{c: str(d) for d, c in enumerate("０１２３４５６７８９")},
     }
 )  # fmt: skip
@@ -142,6 +220,14 @@ _COMMANDS = {
     "\\vert": "|", "\\mid": "|", "\\infin": "\\infty", "\\lor": "or", "\\land": "and",
     "\\vee": "or", "\\wedge": "and", "\\#": "#", "\\&": "and", "\\_": "_", "\\ ": " ",
     "\\percent": "\\%", "\\prime": "'", "\\varphi": "\\phi", "\\varepsilon": "\\epsilon",
+    "\\backslash": "\\setminus", "\\smallsetminus": "\\setminus", "\\sfrac": "\\frac",
+    "\\nicefrac": "\\frac", "\\flatfrac": "\\frac", "\\dots": "\\ldots", "\\texteuro": "\\euro",
+    "\\EUR": "\\euro", "\\textsterling": "\\pounds", "\\pound": "\\pounds",
+    "\\textyen": "\\yen", "\\textdollar": "\\$", "\\textdegree": "\\degree",
+    "\\not=": "\\ne", "\\nleq": ">", "\\ngeq": "<", "\\Longrightarrow": "\\implies",
+    "\\Rightarrow": "\\implies", "\\therefore": "\\implies", "\\iff": "\\implies",
+    "\\Leftrightarrow": "\\implies", "\\lVert": "\\|", "\\rVert": "\\|", "\\Vert": "\\|",
+    "\\tg": "\\tan", "\\ctg": "\\cot", "\\arctg": "\\arctan", "\\lfrac": "\\frac",
     "\\sim": "\\approx", "\\simeq": "\\approx", "\\newline": " ",
 }  # fmt: skip
 _WORDS = {
@@ -159,13 +245,18 @@ _NAMES = (
 )
 _TAKE_BRACES = frozenset("\\" + name for name in _NAMES.split())
 _TABLES = frozenset({"matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array"})
+_REALS = re.compile(
+    r"(?:the set of )?(?:all|any) (?:(?P<sign>positive|negative) )?"
+    r"(?:real(?:s|(?: numbers?| values?)?)|(?P<whole>integers))(?: of [a-z])?"
+    r"(?P<except>,? except(?: for)?)?"
+)
 
 
 def _scan(text: str) -> Iterator[str]:
     for match in _TOKEN.finditer(text):
         kind, token = match.lastgroup, match.group()
         if match["words"] is not None:
-            yield from _text(match["wrapper"], match["words"])
+            yield from _text(match["wrapper"], match["words"], text[: match.start()])
         elif kind == "drop":
             yield " "
         elif kind == "degree":
@@ -176,6 +267,8 @@ def _scan(text: str) -> Iterator[str]:
                 raise Unreadable(f"{match['env']} is no kind of answer")
         elif kind == "end":
             yield "\\end"
+        elif token in ("\\R", "\\reals", "\\Reals"):
+            yield from ("\\mathbb", "{", "R", "}")
         elif kind == "command":
             yield _COMMANDS.get(token, token)
         elif kind == "word":
@@ -189,15 +282,38 @@ def _scan(text: str) -> Iterator[str]:
 
 
 _FILLER = re.compile(r"\\ |~|(?<!\\)\$")
+_NUMBER_BEFORE = re.compile(r"[\d})](?:\s|\\[,;:! ]|~|\\cdot|\\times|\*|/|\^\s*\{?-?\d\}?)*$")
 
 
-def _text(wrapper: str, words: str) -> Iterator[str]:
-    """A text wrapper: a formula in a font is the formula, words stay together as one token."""
+def _text(wrapper: str, words: str, before: str) -> Iterator[str]:
+    """A text wrapper: a formula in a font is the formula, words stay together as one token, and so
+    does a unit behind a number, `12\\,\\mathrm{m\\,s^{-1}}`."""
     words = " ".join(_FILLER.sub(" ", words).split())
     bare = words.strip(" .,;:")
     low = bare.lower()
+    unit = units.spelled(bare) if _NUMBER_BEFORE.search(before) else ""
     if low in ("and", "or"):
         yield low
+    elif reals := _REALS.fullmatch(low):
+        yield from ("\\mathbb", "{", "Z" if reals["whole"] else "R", "}")
+        if reals["sign"]:
+            yield from ("^", "{", "+" if reals["sign"] == "positive" else "-", "}")
+        if reals["except"]:
+            yield "\\setminus"
+    elif low in (
+        "no solution",
+        "no solutions",
+        "no real solution",
+        "no real solutions",
+        "empty set",
+    ):
+        yield "\\emptyset"
+    elif bare in units.CURRENCIES:
+        yield bare
+    elif bare.startswith("\\") and bare.split(" ")[0] in units.CURRENCIES:
+        yield from _scan(bare)
+    elif unit:
+        yield "\\text{" + unit + "}"
     elif low in _WORDS and (wrapper != "text" or _WORDS[low] in _UNIT_SIGNS):
         yield _WORDS[low]
     elif _is_formula(bare, font="text" not in wrapper and "box" not in wrapper):
@@ -356,11 +472,20 @@ _KEEP_DOT = frozenset({"", ".", "-", "+", *"0123456789"})
 
 def _without_dots(tokens: list[str]) -> list[str]:
     """Without multiplication signs that change nothing, as in `2 \\cdot x`; a sign before a
-    number or after one that it would run into stays."""
+    number or after one that it would run into stays, and one after a division: `a/b*c`."""
     out: list[str] = []
+    divided = [False]  # in the product at hand, at each level of brackets
     for at, token in enumerate(tokens):
         after = tokens[at + 1] if at + 1 < len(tokens) else ""
-        if token == "*" and out and after[:1] not in _KEEP_DOT:
+        if token in OPENING or token == "{":
+            divided.append(False)
+        elif token in CLOSING or token == "}":
+            divided = divided[:-1] or [False]
+        elif token == "/":
+            divided[-1] = True
+        elif token not in ("*", "^", "_", "!") and not token[0].isalnum() and token[0] != "\\":
+            divided[-1] = False
+        if token == "*" and out and not divided[-1] and after[:1] not in _KEEP_DOT:
             before = out[-1]
             mixed = before[:1].isdecimal() and after == "\\frac"
             if not mixed and (before[:1].isalnum() or before in (")", "}") or before[0] == "\\"):

@@ -6,11 +6,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
+from typing import TypeGuard
 
 from s1_eval.answers import arithmetic
 from s1_eval.answers.forms import (
+    RATIO,
     Based,
+    Combined,
     Matrix,
     Ordered,
     Reading,
@@ -32,14 +37,16 @@ from s1_eval.answers.latex import (
     tokenize,
 )
 from s1_eval.answers.units import (
+    COUNTED,
+    CURRENCIES,
     DEGREE,
-    DOLLAR,
     MULTIPLES,
     NO_UNITS,
     PERCENT,
     Unit,
     is_unit,
     parse_unit,
+    spelled,
 )
 
 
@@ -53,7 +60,9 @@ def _read(tokens: tuple[str, ...]) -> Reading:
     tokens = _trim(tokens)
     if not tokens:
         raise Unreadable("empty")
-    for reader in (_list, _relation, _union, _bracketed, _matrix, _plus_minus):
+    if "\\implies" in tokens:
+        return _read(split(tokens, _SO)[-1][0])
+    for reader in (_list, _relation, _ratio, _union, _bracketed, _matrix, _plus_minus):
         reading = reader(tokens)
         if reading is not None:
             return reading
@@ -72,10 +81,13 @@ def _trim(tokens: tuple[str, ...]) -> tuple[str, ...]:
 _EDGES = frozenset(
     {".", ",", ";", ":", "=", "\\\\", "*", '"', "`", "?", "\\implies", "\\Rightarrow"}
 )
+_SO = frozenset({"\\implies"})
 _COMMAS = frozenset({",", ";", "or", "and"})
 _EQUALS = frozenset({"=", "\\approx", "\\equiv", "\\in"})
 _ORDERS = frozenset({"<", "\\le", ">", "\\ge"})
-_RELATIONS = _EQUALS | _ORDERS | {"\\ne", "!="}
+_NOT = frozenset({"\\ne", "\\notin"})
+_RELATIONS = _EQUALS | _ORDERS | _NOT
+_REALS = Scalar(("\\mathbb", "{", "R", "}"), None)
 _INFINITE = frozenset({("\\infty",), ("+", "\\infty"), ("-", "\\infty")})
 
 
@@ -95,13 +107,100 @@ def _list(tokens: tuple[str, ...]) -> Reading | None:
         readings += reading.items if both and isinstance(reading, Unordered) else (reading,)
     if len(readings) == 1:
         return readings[0]
-    bounds = [r for r in readings if isinstance(r, Relation) and r.within and r.value]
+    bounds = [r for r in readings if isinstance(r, Relation) and (r.within or _is_open(r))]
     if len(bounds) == len(readings):
-        if any(after == "and" for _, after in items):
-            return Relation(" ".join(tokens))
-        union = Union(tuple(r.value for r in bounds if r.value))
-        return Relation(" ".join(tokens), bounds[0].name, union, within=True)
-    return Unordered(_distinct(readings))
+        values = tuple(r.value or r for r in bounds)
+        if len(set().union(*map(_unknowns, bounds))) > 1:
+            return Unordered(_distinct(readings))
+        both = {after for _, after in items[:-1]} <= {"and", ","} and _hold_together(
+            values, any(after == "and" for _, after in items)
+        )
+        combined: Reading = Combined("\\cap", values) if both else Union(values)
+        return Relation(" ".join(tokens), bounds[0].name or bounds[-1].name, combined, within=True)
+    out = _excluded(readings)
+    if out:  # x \ne 2, 3
+        value: Reading = Combined("\\setminus", (_REALS, out))
+        name = readings[0].name if isinstance(readings[0], Relation) else ""
+        return Relation(" ".join(tokens), name, value, within=True)
+    sequence = _sequence(readings)
+    return Unordered(sequence if sequence is not None else _distinct(readings))
+
+
+def _excluded(readings: list[Reading]) -> Unordered | None:
+    """The numbers that `x \\ne 2, 3` keeps out, or `all real numbers except 2 and 3`."""
+    first = readings[0].value if isinstance(readings[0], Relation) else readings[0]
+    match first:
+        case Combined("\\setminus", (whole, Unordered(items))) if whole == _REALS:
+            if all(isinstance(r, Scalar) for r in readings[1:]):
+                return Unordered((*items, *readings[1:]))
+    return None
+
+
+def _unknowns(bound: Relation) -> set[str]:
+    return {bound.name} if bound.name else {t for t in bound.latex.split() if t.isalpha()}
+
+
+def _is_open(relation: Relation) -> bool:
+    """Whether it is an inequality that is yet to be solved."""
+    return relation.value is None and not _ORDERS.isdisjoint(relation.latex.split())
+
+
+def _hold_together(values: tuple[Reading, ...], said: bool) -> bool:
+    """Whether bounds in a row hold at once. A comma between two intervals joins them where one
+    begins before the other ends, as in `x > -1, x < 4`."""
+    if said or any(not isinstance(value, Ordered) for value in values):
+        return True
+    if len(values) != 2:
+        return False
+    lows = [v.items[0] for v in values if isinstance(v, Ordered) and _is_number(v.items[0])]
+    highs = [v.items[1] for v in values if isinstance(v, Ordered) and _is_number(v.items[1])]
+    if len(lows) != 1 or len(highs) != 1:
+        return False
+    ends = [arithmetic.evaluate(end.tokens).number for end in (lows[0], highs[0])]
+    return bool(complex(ends[0]).real < complex(ends[1]).real)
+
+
+def _is_number(reading: Reading) -> TypeGuard[Scalar]:
+    return isinstance(reading, Scalar) and reading.tokens not in _INFINITE
+
+
+DOTS = ("\\ldots",)
+_LONGEST_SEQUENCE = 200
+
+
+def _sequence(readings: list[Reading]) -> tuple[Reading, ...] | None:
+    """What `1, 2, \\ldots, 9` stands for: all its items where it goes on to a number in equal
+    steps or factors, else its first two and what comes after the dots. None without dots."""
+    at = [n for n, r in enumerate(readings) if isinstance(r, Scalar) and r.tokens == DOTS]
+    if len(at) != 1 or at[0] < 2:
+        return None
+    shown, rest = readings[: at[0]], readings[at[0] + 1 :]
+    numbers = [r.value for r in shown if isinstance(r, Scalar) and r.value is not None]
+    if len(numbers) < len(shown):
+        return None
+    step = numbers[1] - numbers[0]
+    steady = all(b - a == step for a, b in pairwise(numbers))
+    ends = [r.value for r in rest if isinstance(r, Scalar) and r.value is not None]
+    if steady and step and len(rest) == len(ends) == 1:
+        count = (ends[0] - numbers[0]) / step
+        if count.denominator == 1 and 0 < count < _LONGEST_SEQUENCE:
+            return tuple(_number(numbers[0] + step * n) for n in range(count.numerator + 1))
+    if len(numbers) > 2 and all(
+        a and b * numbers[0] == a * numbers[1] for a, b in pairwise(numbers)
+    ):
+        return _powers(numbers, ends) if len(rest) == len(ends) == 1 else None
+    return (*shown[:2], Scalar(DOTS, None), *rest) if steady else None
+
+
+def _powers(numbers: list[Fraction], ends: list[Fraction]) -> tuple[Reading, ...] | None:
+    found, factor = [numbers[0]], numbers[1] / numbers[0]
+    while found[-1] != ends[0] and len(found) < _LONGEST_SEQUENCE:
+        found.append(found[-1] * factor)
+    return tuple(map(_number, found)) if found[-1] == ends[0] else None
+
+
+def _number(value: Fraction) -> Scalar:
+    return Scalar(tokenize(str(value)), value)
 
 
 def _distinct(readings: Sequence[Reading]) -> tuple[Reading, ...]:
@@ -123,6 +222,12 @@ def _relation(tokens: tuple[str, ...]) -> Reading | None:
     latex = " ".join(tokens)
     if set(signs) <= _ORDERS:
         return _inequality(sides, signs, latex)
+    if len(signs) == 1 and signs[0] in _NOT and _is_name(sides[0]):
+        out = _read(sides[1])
+        if signs[0] == "\\ne" and not isinstance(out, Unordered):
+            out = Unordered((out,))
+        others = Combined("\\setminus", (_REALS, out))
+        return Relation(latex, "".join(_name(sides[0])), others, within=True)
     if not set(signs) <= _EQUALS:
         return Relation(latex)
     if "\\approx" in signs[1:] or (signs[0] == "\\approx" and not _is_name(sides[0])):
@@ -130,12 +235,16 @@ def _relation(tokens: tuple[str, ...]) -> Reading | None:
         sides, signs = sides[: cut + 1], signs[:cut]
         if not signs:
             return _read(sides[0])
+    if not _is_name(sides[0]) and _is_name(sides[-1]) and "\\in" not in signs:
+        sides = sides[::-1]  # 5 = x
     value = _read(sides[-1])
-    if _is_name(sides[0]):
+    if _is_name(sides[0]) or _is_quantity(sides[0]):
         return Relation(latex, "".join(_name(sides[0])), value, within="\\in" in signs)
     if all(arithmetic.exact(side) is not None for side in sides[:-1]):
-        return value  # 2 + 3 = 5
-    return Relation(latex, "", value)
+        return value if _is_closed(sides[-1]) else Relation(latex)  # 2 + 3 = 5
+    if _is_closed(sides[0]) or _is_sum_of_quantities(sides[0]):
+        return Relation(latex, "", value)
+    return Relation(latex)
 
 
 def _inequality(sides: list[tuple[str, ...]], signs: list[str], latex: str) -> Relation:
@@ -178,21 +287,123 @@ def _name(tokens: tuple[str, ...], space: str = "") -> tuple[str, ...]:
 def _is_name(tokens: tuple[str, ...]) -> bool:
     """`x`, `a_{n}`, `I_{\\max}`, `f(x)`, `\\Phi(x, y)`, `(x, y)`, `\\text{Area}`, `f'(x)`,
     `f^{-1}(x)`."""
-    bare = re.sub(r"(?:_|\^) \{ [^{}]* \}|'", "", " ".join(_name(tokens)))
+    bare = re.sub(rf"_ \{{ [^{{}}]* \}}|'|{_INVERSE}", "", " ".join(_name(tokens)))
     return bool(_NAME.fullmatch(bare.strip())) and "\\infty" not in tokens
 
 
-_WORD = r"(?:[A-Za-z]+|\\(?!pi\b|infty\b)[a-zA-Z]+)"
+def _is_sum_of_quantities(tokens: tuple[str, ...]) -> bool:
+    """`m + n`, `\\frac{a}{b}`, `AB \\cdot CD`: several quantities without numbers or powers, which
+    nobody solves for one of them."""
+    parts: list[tuple[str, ...]] = [tokens]
+    for signs in (_PLUS, _TIMES):
+        parts = [cut for part in parts for cut, _ in split(part, signs)]
+    names: list[tuple[str, ...]] = []
+    for part in parts:
+        if part[:1] == ("\\frac",):
+            end = closing(part, 1)
+            if part[end + 1 : end + 2] != ("{",) or closing(part, end + 1) != len(part) - 1:
+                return False
+            names += [part[2:end], part[end + 2 : -1]]
+        else:
+            names.append(part)
+    return all(n and (_is_name(n) or _is_quantity(n)) for n in names)
+
+
+_PLUS, _TIMES = frozenset("+-"), frozenset("*/:")
+
+
+def _is_quantity(tokens: tuple[str, ...]) -> bool:
+    """A quantity by its name: `f(2)`, `P(A \\cap B)`, `|AB|`, `\\|v\\|`, `\\overline{AB}`,
+    `\\angle ABC`, `\\sin A`, `[ABC]`, `\\text{Number of ways}`; not `|x|`, `2x` or `x^2`, which
+    leave an equation to be solved."""
+    if not tokens:
+        return False
+    first, last = tokens[0], tokens[-1]
+    if first in _BARS and last == first and len(tokens) > 2:
+        inner = tokens[1:-1]
+        return _is_quantity(inner) or (
+            _is_name(inner) and (first == "\\|" or inner[0] not in _UNKNOWNS - {"z", "w"})
+        )
+    if first == "[" and last == "]":
+        return len(tokens) == 3 and tokens[1].isalpha()
+    if first in _MARKS:
+        rest = tokens[1:]
+        return bool(rest) and (_is_name(rest) or _is_name(rest[1:-1]) or _is_quantity(rest))
+    if first in _TRIGONOMETRIC:
+        rest = tokens[2:-1] if tokens[1:2] == ("(",) else tokens[1:]
+        named = _is_name(rest) or _is_quantity(rest)
+        return named and rest[0] not in _UNKNOWNS
+    if is_text(first):
+        said = words_of(text_of(first)).split()
+        return any(len(word) > 2 for word in said) and NO_UNITS.isdisjoint(said)
+    if first in _OPERATORS and _is_name(tokens[1:]):
+        return True
+    at = next((n for n, t in enumerate(tokens) if t in ("(", "[")), 0)
+    if not at or closing(tokens, at) != len(tokens) - 1:
+        return first.isalpha() and len(first) > 3 and all(t.isalpha() for t in tokens)
+    if at == 1 and len(first) == 1 and first.islower():  # x(x+1) is a product
+        arguments = tokens[at:]
+        if first not in "fgh" and (first in arguments or not _PLUS.isdisjoint(arguments)):
+            return False
+        return first not in _UNKNOWNS
+    return _is_name(tokens[:at]) or first in _OPERATORS
+
+
+_BARS = frozenset({"|", "\\|"})
+_UNKNOWNS = frozenset("xyztuw")
+_MARK_NAMES = (
+    "overline vec overrightarrow widehat overleftrightarrow hat bar angle measuredangle triangle "
+    "arc Delta det dim deg operatorname bold"
+)
+_MARKS = frozenset("\\" + name for name in _MARK_NAMES.split()) | {"m"}
+_OPERATOR_NAMES = "gcd lcm max min det Pr deg dim ker sup inf arg Re Im Var"
+_OPERATORS = frozenset("\\" + name for name in _OPERATOR_NAMES.split())
+_TRIGONOMETRIC = frozenset("\\" + name for name in ("sin", "cos", "tan", "cot", "sec", "csc"))
+
+
+def _is_closed(tokens: tuple[str, ...]) -> bool:
+    """Whether an expression has no unknown: it can only be evaluated."""
+    if tokens[0] in ("\\sum", "\\prod", "\\int", "\\lim"):
+        return True
+    return _is_constant(tokens) or not any(
+        (t.isalpha() and t not in ("e", "i")) or t in arithmetic.GREEK or is_text(t) for t in tokens
+    )
+
+
+_INVERSE = r"\^ \{ (?:- 1 \}(?= \()|' \}|\* \}|\\prime \}|\( \w \) \}|T \})"
+_NO_NAMES = (
+    "pi infty ln log lg exp sqrt frac sin cos tan cot sec csc arcsin arccos arctan max min gcd lcm "
+    "sum prod int lim binom pm mp ldots euro pounds yen rupee won lfloor lceil"
+)
+_WORD = rf"(?:[A-Za-z]+|\\(?!(?:{_NO_NAMES.replace(' ', '|')})\b)[a-zA-Z]+)"
 _NAME = re.compile(
     rf"{_WORD}(?: {_WORD})?\s*(?:\( {_WORD}(?: , {_WORD})*\s*\))?|\( {_WORD}(?: , {_WORD})* \)"
 )
 
 
-def _union(tokens: tuple[str, ...]) -> Reading | None:
-    parts = split(tokens, frozenset({"\\cup"}))
-    if len(parts) < 2:
+def _ratio(tokens: tuple[str, ...]) -> Reading | None:
+    """`3:4`, and the time of day, whose parts are compared one by one."""
+    parts = split(tokens, frozenset({":"}))
+    if len(parts) < 2 or not all(_trim(part) for part, _ in parts):
         return None
-    return Union(tuple(_read(part) for part, _ in parts))
+    return Ordered(RATIO, tuple(_leaf(_trim(part)) for part, _ in parts))
+
+
+def _union(tokens: tuple[str, ...]) -> Reading | None:
+    if tokens[:6] == (*_REALS.tokens, "-", "\\{"):
+        tokens = (*_REALS.tokens, "\\setminus", *tokens[5:])
+    for sign in ("\\cup", "\\setminus", "\\cap"):
+        parts = split(tokens, frozenset({sign}))
+        if len(parts) < 2:
+            continue
+        readings = tuple(_read(part) for part, _ in parts)
+        if sign == "\\setminus":  # all real numbers except 2
+            readings = tuple(
+                Unordered((r,)) if isinstance(r, Scalar) and r.value is not None else r
+                for r in readings
+            )
+        return Union(readings) if sign == "\\cup" else Combined(sign, readings)
+    return None
 
 
 def _bracketed(tokens: tuple[str, ...]) -> Reading | None:
@@ -207,9 +418,11 @@ def _bracketed(tokens: tuple[str, ...]) -> Reading | None:
     if opening == "\\{":
         builder = split(inner, frozenset({"|", ":"}))
         if len(builder) > 1:  # \{x : x > 2\}
-            condition = _read(builder[-1][0])
-            bounds = isinstance(condition, Relation) and condition.within
-            return condition if bounds else Scalar(tokens, None)
+            bar = builder[0][1]
+            condition = _read(tuple(inner[len(builder[0][0]) + 1 :])) if bar else None
+            if isinstance(condition, Relation) and (condition.within or condition.value is None):
+                return condition
+            return Scalar(tokens, None)
         inside = _read(inner)
         return inside if isinstance(inside, Unordered) else Unordered((inside,))
     if len(parts) == 1:
@@ -316,11 +529,12 @@ _BASES |= {"binary": 2, "octal": 8, "decimal": 10, "hexadecimal": 16, "hex": 16}
 
 def _unit(tokens: tuple[str, ...]) -> tuple[tuple[str, ...], Unit | None]:
     """The formula, and the unit before or after it."""
-    if tokens[0] == "\\$" or tokens[:2] in (("-", "\\$"), ("+", "\\$")):
-        tokens, unit = _unit_words(tuple(t for t in tokens if t != "\\$"))
-        return tokens, DOLLAR if unit is None else unit
-    if tokens[-1] in ("\\$", "\\%") and len(tokens) > 1:
-        return tokens[:-1], DOLLAR if tokens[-1] == "\\$" else PERCENT
+    first = tokens[1] if tokens[0] in ("-", "+") and len(tokens) > 1 else tokens[0]
+    if first in CURRENCIES and len(tokens) > 1:
+        tokens, unit = _unit_words(tuple(t for t in tokens if t != first))
+        return tokens, CURRENCIES[first] if unit is None or unit.name in _MONEY else unit
+    if tokens[-1] in (*CURRENCIES, "\\%") and len(tokens) > 1:
+        return tokens[:-1], CURRENCIES.get(tokens[-1], PERCENT)
     if tokens.count("\\degree") == 1 and not _FUNCTIONS.intersection(tokens):
         at = tokens.index("\\degree")
         if tokens[at + 1 :] in ((), ("F",), ("C",)):
@@ -328,11 +542,34 @@ def _unit(tokens: tuple[str, ...]) -> tuple[tuple[str, ...], Unit | None]:
     return _unit_words(tokens)
 
 
+_MONEY = frozenset(unit.name for unit in CURRENCIES.values())
 _FUNCTIONS = frozenset("\\" + name for name in ("sin", "cos", "tan", "cot", "sec", "csc"))
+
+
+def _are_words(tokens: tuple[str, ...]) -> bool:
+    """Whether all are words and the first is too long for a product of letters."""
+    return (
+        bool(tokens)
+        and all(t.isalpha() or is_text(t) for t in tokens)
+        and (len(tokens[0]) > 3 or tokens[0].lower() in COUNTED)
+    )
+
+
+def _several_units(tokens: tuple[str, ...]) -> tuple[tuple[str, ...], Unit] | None:
+    """Units with their powers in texts of their own, `\\text{m}\\,\\text{s}^{-1}`."""
+    start = next((n for n, t in enumerate(tokens) if is_text(t)), 0)
+    start -= start > 1 and tokens[start - 1] in ("*", "/")
+    if start < 1 or not any(t in ("^", "/", "*") for t in tokens[start:]):
+        return None
+    name = spelled("".join(f" {text_of(t)}" if is_text(t) else t for t in tokens[start:]).strip())
+    return (tokens[:start], parse_unit(name)) if name else None
 
 
 def _unit_words(tokens: tuple[str, ...]) -> tuple[tuple[str, ...], Unit | None]:
     """Words and bare units at the end, with their power; `5 \\text{ million}` is a number."""
+    several = _several_units(tokens)
+    if several:
+        return several
     end, power = len(tokens), 1
     if end > 4 and tokens[-1] == "}" and tokens[-4:-2] == ("^", "{"):
         power = int(tokens[-2]) if tokens[-2] in ("2", "3") else 0
@@ -340,6 +577,8 @@ def _unit_words(tokens: tuple[str, ...]) -> tuple[tuple[str, ...], Unit | None]:
     start = end
     while start > 1 and power and (is_text(tokens[start - 1]) or is_unit(tokens[start - 1])):
         start -= 1
+    if power and arithmetic.exact(tokens[:1]) is not None and _are_words(tokens[1:end]):
+        start = 1  # 12 chickens
     if start == end:
         return tokens, None
     words = " ".join(_name(tokens[start:end], " "))
@@ -350,6 +589,6 @@ def _unit_words(tokens: tuple[str, ...]) -> tuple[tuple[str, ...], Unit | None]:
         tokens, words = (*tokens[:start], "*", MULTIPLES[first.lower()]), others
         return tokens, parse_unit(words, power) if words else None
     inner = re.search(r"\^\s*\{?([23])\}?\s*$", words)
-    if inner:
+    if inner and not spelled(words):
         power *= int(inner[1])
     return tokens[:start], parse_unit(words, power)

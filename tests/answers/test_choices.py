@@ -5,7 +5,7 @@ import pytest
 from s1_eval.answers import grader
 from s1_eval.errors import UserError
 
-GPQA = grader("choice")
+GPQA = grader("choice", letters="ABCD")
 OPTIONS = ("red", "green", "blue", "black")
 
 

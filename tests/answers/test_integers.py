@@ -8,7 +8,7 @@ import pytest
 from s1_eval.answers import grader
 from s1_eval.errors import UserError
 
-AIME = grader("integer")
+AIME = grader("integer", minimum=0, maximum=999)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,11 @@ def test_the_grader_and_its_strictness_are_options(run, argv, equal):
     ("argv", "message"),
     [
         (("--", r"\frac{1}{", "1"), "can't be read: unbalanced braces"),
-        (("--grader", "integer", "--", "x", "1"), "not an integer from 0 to 999"),
+        (("--grader", "integer", "--", "x", "1"), "not an integer: correct the data"),
+        (
+            ("--grader", "integer", "--set", "maximum=99", "--", "100", "1"),
+            "not an integer from any to 99",
+        ),
         (("--set", "degrees", "--", "1", "1"), "give KEY=VALUE"),
         (("--set", "colour=red", "--", "1", "1"), "does not take these settings"),
     ],
@@ -82,3 +86,37 @@ def test_mistakes_are_named(run, argv, message):
 def test_control_characters_of_an_answer_do_not_reach_the_terminal(run):
     _, out = run("--", "5", r"\boxed{\x1b[2J" + "\x1b[31m5}")
     assert "\x1b" not in out
+
+
+def test_a_file_of_pairs_gets_one_verdict_a_line_in_order(run, tmp_path):
+    lines = [
+        {"grader": "math", "gold": "20", "answer": r"\boxed{x^2 = 20}"},
+        {"grader": "integer", "gold": 1234, "answer": "Final Answer: 1234"},
+        "no JSON",
+        {"grader": "choice", "gold": "E", "answer": "I choose E", "options": list("vwxyz")},
+        {"grader": "math", "gold": r"x+1", "answer": r"\boxed{x + 2^{3^{x^{9^{9}}}} + 1000000!}"},
+        {"grader": "math", "gold": r"\frac{1}{", "answer": "1"},
+        {"grader": "choice", "gold": "E", "answer": "E", "options": ["x", "y"]},
+        {"grader": "other", "gold": "1", "answer": "1"},
+        {"gold": "1", "answer": "1"},
+        {"grader": "math", "gold": "1", "answer": 1},
+        [],
+        {"grader": "math", "gold": r"\frac{1}{2}", "answer": "It is\u2028 $0.5$"},
+    ]
+    file = tmp_path / "pairs.jsonl"
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    file.write_bytes("\n".join(texts).encode() + b"\n\xff\n")
+    code, out = run("--json", "--file", str(file))
+    found = [json.loads(line) for line in out.rstrip("\n").split("\n")]
+    assert code == 0
+    assert [row.get("equal", "error") for row in found] == [
+        False, True, "error", True, False, "error", "error", "error", "error", "error", "error",
+        True, "error",
+    ]  # fmt: skip
+    assert {"equal", "rule", "gold_read_as", "answer_read_as", "milliseconds"} <= found[0].keys()
+    assert all(isinstance(row["error"], str) and row["error"] for row in found if "error" in row)
+
+
+def test_a_file_that_is_not_there_is_named(run):
+    with pytest.raises(UserError, match=r"can't read nowhere\.jsonl"):
+        run("--json", "--file", "nowhere.jsonl")
