@@ -1,22 +1,25 @@
-"""`s1-eval doctor`: what would be forced, token by token, before any weight is loaded."""
+"""`s1-eval doctor`: how a model thinks and how that was found, and what would be forced, token by
+token, before any weight is loaded."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
-from s1_eval.cli.options import add_model, cap
+from s1_eval.cli.options import add_model, cap, key_values
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import Tokenizer
 from s1_eval.engines.table import parse_model
 from s1_eval.methods.budget_forcing import BudgetForcing
-from s1_eval.thinking import bind, encode_exactly
+from s1_eval.thinking import Chat, Thinking, detect, encode_exactly, in_ids
 
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
-        "doctor", help="print the prompt and every token that would be forced; loads no weights"
+        "doctor", help="print how a model thinks and every token that would be forced"
     )
     add_model(parser)
     parser.add_argument("--question", default="What is 2 + 2?", help="user message to render")
@@ -25,12 +28,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--num-ignores", type=int, default=0)
     parser.add_argument("--ignore-string", default="Wait")
     parser.add_argument("--final-answer-nudge", default="Final Answer:")
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from s1_eval.engines.checkpoints import eos_ids, load_tokenizer, unstopped_ends
 
     params = BudgetForcing(
@@ -41,50 +43,88 @@ def run(args: argparse.Namespace) -> int:
         thinking_format=args.thinking_format,
     )
     _, model = parse_model(args.model)
-    source = resolve_model(model)
-    tokenizer: Tokenizer = load_tokenizer(source)
-    console = Console()
-    console.print(_report(tokenizer, model, params, args.question))
-    for token in unstopped_ends(tokenizer, eos_ids(source, tokenizer)):
-        Console(stderr=True).print(
-            f"{token} closes the assistant's turn in the chat template, but does not stop the "
-            "model: add it to eos_token_id in generation_config.json",
-            markup=False,
-            soft_wrap=True,
-        )
+    chat, own = Chat.take(key_values(args.model_args, "-M"))
+    source = resolve_model(own.get("tokenizer", model))
+    tokenizer: Tokenizer = load_tokenizer(
+        source, own.get("revision"), bool(own.get("trust_remote_code", False))
+    )
+    thinking = detect(params.thinking_format, tokenizer, model, chat)
+    if args.json:
+        print(json.dumps(thinking.to_dict(), ensure_ascii=False))  # noqa: T201
+    else:
+        from rich.console import Console
+
+        Console().print(_report(tokenizer, model, chat, thinking, params, args.question))
+    said = [] if thinking.advice is None else [f"{model} does not think: {thinking.advice}"]
+    said += [
+        f"{token} closes the assistant's turn in the chat template, but does not stop the "
+        "model: add it to eos_token_id in generation_config.json"
+        for token in unstopped_ends(tokenizer, eos_ids(source, tokenizer))
+    ]
+    for line in said:
+        print(f"s1-eval: {line}", file=sys.stderr)  # noqa: T201
     return 0
 
 
-def _report(tokenizer: Tokenizer, model: str, params: BudgetForcing, question: str) -> Any:
+def _report(
+    tokenizer: Tokenizer,
+    model: str,
+    chat: Chat,
+    thinking: Thinking,
+    params: BudgetForcing,
+    question: str,
+) -> Any:
     """One row per event: what happens, the text, the ids."""
     from rich.table import Table
     from rich.text import Text
 
-    delimiters = bind(params.thinking_format, tokenizer, model)
-    prompt = tokenizer.apply_chat_template(
-        [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True
-    )
+    prompt: Sequence[int] = ()
+    if chat.source(tokenizer) or thinking.prompt_tail:
+        prompt = chat.encode(tokenizer, [{"role": "user", "content": question}], model)
+    delimiters = in_ids(thinking.format, tokenizer, model)
+    tail = tokenizer.decode(list(prompt[-64:]), skip_special_tokens=False)
+    needed = thinking.delimiters(delimiters, tail)
 
     def ids(text: str) -> tuple[int, ...]:
         return encode_exactly(tokenizer, text, model)
 
-    nudge = ids("\n" + params.final_answer_nudge) if params.final_answer_nudge else ()
-    events: list[tuple[str, Sequence[int]]] = [
-        ("prompt", tokenizer.encode(str(prompt), add_special_tokens=False)),
-        ("thinking starts", delimiters.start),
-        ("model stops on (ids)", sorted(delimiters.stop_ids)),
-        ("an end is ignored", ids(params.ignore_string)),
-        ("natural end", delimiters.end),
-        ("forced end, after a newline", delimiters.end + nudge),
-        ("forced end, otherwise", delimiters.newline + delimiters.end + nudge),
-    ]
-    table = Table(title=f"{model}: thinking format {delimiters.format.name}", title_style="bold")
+    nudge = params.final_answer_nudge
+    newline = "" if delimiters.format.end.endswith("\n") else "\n"
+    nudged = ids(newline + nudge) if nudge else ()
+    events: list[tuple[str, Sequence[int]]] = [("prompt", prompt)]
+    if needed.end:
+        events += [
+            ("thinking starts", needed.start),
+            ("model stops on (ids)", sorted(needed.stop_ids)),
+            ("an end is ignored", ids(params.ignore_string)),
+            ("natural end", needed.end),
+            ("forced end, after a newline", needed.end + nudged),
+            ("forced end, otherwise", needed.newline + needed.end + nudged),
+        ]
+    if needed.close_ids:
+        events.append(("answer stops on (ids)", sorted(needed.close_ids)))
+    title = (
+        f"{model}: thinking format {thinking.format.name} (source: {thinking.source}), "
+        f"thinking {thinking.state}"
+    )
+    table = Table(title=title, title_style="bold")
     for heading in ("event", "text", "token ids"):
         table.add_column(heading, overflow="fold")
     for event, tokens in events:
         pieces = [tokenizer.decode([t], skip_special_tokens=False) for t in tokens]
         shown = Text("·").join(Text(repr(piece)[1:-1]) for piece in pieces)
         table.add_row(event, shown or Text("(nothing)"), Text(" ".join(map(str, tokens))))
-    if delimiters.stop_strings:
-        table.add_row("model stops on (text)", Text(repr(delimiters.stop_strings)), Text("-"))
+    for event, strings in (
+        ("model stops on (text)", needed.stop_strings),
+        ("answer stops on (text)", needed.close_strings),
+    ):
+        if strings:
+            table.add_row(event, Text(repr(strings)), Text("-"))
+    found = thinking.to_dict()
+    for event, shown in (
+        ("switches (template arguments)", found["arguments"]),
+        ("dials (template arguments)", found["dials"]),
+    ):
+        if shown:
+            table.add_row(event, Text(json.dumps(shown)), Text("-"))
     return table

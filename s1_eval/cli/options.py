@@ -44,8 +44,22 @@ def cap(text: str) -> int | str | None:
         raise ValueError(f"{text!r} is no cap: give a whole number, `auto` or `none`") from None
 
 
+TEXTS = frozenset(
+    {
+        "chat_template",
+        "final_answer_nudge",
+        "ignore_string",
+        "step_separator",
+        "system",
+        "thinking_format",
+    }
+)
+"""Settings whose values are texts, whatever YAML would make of them: `[THINK]...[/THINK]`."""
+
+
 def key_values(pairs: Sequence[str], option: str) -> dict[str, Any]:
-    """`KEY=VALUE` options as a mapping; values are read as YAML, as Inspect does with -S."""
+    """`KEY=VALUE` options as a mapping; values are read as YAML, as Inspect does with -S, but for
+    those that are texts."""
     import yaml
 
     found: dict[str, Any] = {}
@@ -53,7 +67,10 @@ def key_values(pairs: Sequence[str], option: str) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise UserError(f"{option} {pair}: write it as {option} KEY=VALUE")
-        found[key] = yaml.safe_load(value)
+        try:
+            found[key] = value if key in TEXTS else yaml.safe_load(value)
+        except yaml.YAMLError:
+            found[key] = value
     return found
 
 

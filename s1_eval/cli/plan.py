@@ -133,7 +133,10 @@ def _step_conditional(axes: Axes) -> list[dict[str, Any]]:
 
 
 def _class_conditional(axes: Axes) -> list[dict[str, Any]]:
-    return [{"length": length} for length in PROMPTS]
+    """Short, default and long, or the lengths of `-S length=low,medium,high`."""
+    given = axes.params.get("length")
+    lengths = PROMPTS if given is None else str(given).split(",")
+    return [{"length": length.strip()} for length in lengths]
 
 
 def _rejection_sampling(axes: Axes) -> list[dict[str, Any]]:

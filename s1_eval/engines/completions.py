@@ -21,6 +21,7 @@ from s1_eval.engines.exact import Request, check_room, continue_exactly
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
 from s1_eval.errors import UserError
+from s1_eval.thinking import AS_IT_IS, Chat
 
 if TYPE_CHECKING:
     import httpx
@@ -58,6 +59,7 @@ class CompletionsEngine:
         context_length: int | None = None,
         seeding: Literal["request", "engine"] = "request",
         server_name: str | None = None,
+        chat: Chat = AS_IT_IS,
     ) -> None:
         """Find the model on every server that is up, and check that it speaks token ids.
 
@@ -74,6 +76,7 @@ class CompletionsEngine:
             it reads in parts ends it.
         server_name: what records call the servers; None is their addresses. For one whose port is
             whatever was free.
+        chat: how conversations become prompts.
 
         Raises UserError when no server is up, or one does not have the model or can't speak ids.
         """
@@ -123,6 +126,7 @@ class CompletionsEngine:
             dtype="server",
             fingerprint=hashlib.sha256(f"{model}\n{root}".encode()).hexdigest(),
             seeding=seeding,
+            chat=chat,
             versions={"s1_eval": s1_eval.__version__, "server": server},
             settings=settings_of(
                 base_url=[server_name] if server_name else sorted(self._urls), tokenizer=tokenizer

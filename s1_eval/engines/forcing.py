@@ -28,7 +28,7 @@ from torch import Tensor
 
 from s1_eval import libraries
 from s1_eval.engines.checkpoints import eos_ids, load_tokenizer
-from s1_eval.thinking import bind
+from s1_eval.thinking import detect, in_ids
 
 libraries.check(__name__)
 from vllm.v1.sample.logits_processor import interface as v1  # noqa: E402
@@ -122,7 +122,11 @@ class Machine:
         forced.
         """
         spec = os.environ.get("S1_THINKING_FORMAT", "auto")
-        self._delimiters = bind(spec, tokenizer, model)
+        self._delimiters = in_ids(detect(spec, tokenizer, model).format, tokenizer, model)
+        if not self._delimiters.end:
+            raise ValueError(
+                f"{model} shows no thinking: say its format by S1_THINKING_FORMAT, e.g. think_tags"
+            )
         if self._delimiters.stop_strings:
             raise ValueError(
                 f"the end of thinking {self._delimiters.stop_strings} is more than one token: "
@@ -133,7 +137,8 @@ class Machine:
         self._device = device
         size = max(tokenizer.get_vocab().values()) + 1
         texts = tokenizer.batch_decode([[id] for id in range(size)])
-        self._newline = self._tensor([text.endswith("\n") for text in texts])
+        lead = self._delimiters.format.lead
+        self._newline = self._tensor([text.endswith(lead) for text in texts])
         ends = eos_ids(model, tokenizer)
         self._stops = self._tensor(sorted(self._delimiters.stop_ids | ends))
         self._eos = self._tensor(sorted(ends))
@@ -270,7 +275,8 @@ class Machine:
         self, slot: int, settings: Settings, params: SamplingParams, prompt_length: int
     ) -> None:
         newline, end = list(self._delimiters.newline), list(self._delimiters.end)
-        nudge = self._encode("\n" + settings.final_answer_nudge)
+        before = "" if self._delimiters.format.end.endswith("\n") else "\n"
+        nudge = self._encode(before + settings.final_answer_nudge)
         if not settings.final_answer_nudge:
             nudge = []
         room = self._context - prompt_length - len(newline + end + nudge) - ANSWER_RESERVE

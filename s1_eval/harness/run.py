@@ -114,6 +114,8 @@ def open_run(
         getattr(settings, "until_thinking", ()),
         verifier if METHODS[method].verifier else None,
     ).dated(template_date)
+    if METHODS[method].forces:
+        policy.need_thinking(method)
     grader = open_grader(about["grader"])
     package = PACKAGES.get(harness)
     record = run_record(
@@ -137,7 +139,7 @@ def open_run(
         grader=grader_data(grader),
         prompting={**policy.prompting(), **(prompting or {})},
         engine_settings=info.settings,
-        delimiters=policy.delimiters,
+        delimiters=policy.default_delimiters,
         versions={**info.versions, **({package: version(package)} if package else {})},
         command=sys.argv if command is None else command,
         planned_samples=planned_samples,

@@ -7,15 +7,17 @@ defects are not kept: the cap here is one total that forced ids count against.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
-from s1_eval.engines.protocol import Generation, Stop, forcing_engine
+from s1_eval.engines.protocol import Generation, Stop, forcing_engine, split_at_stop
 from s1_eval.errors import UserError
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import (
     AnswerExit,
+    Delimiters,
     ExitReason,
     Outcome,
     Segment,
@@ -59,7 +61,7 @@ class BudgetForcing(Settings):
     max_answer_tokens: Positive | None = None
     nudge_after_eos: bool = True
     ban_delimiters: bool = False
-    thinking_format: str | Mapping[str, str] = "auto"
+    thinking_format: str | Mapping[str, Any] = "auto"
     until_thinking: tuple[str, ...] = ()
     temperature_thinking: Temperature | None = None
     forcing: Literal["continue", "engine"] = "continue"
@@ -79,7 +81,6 @@ class BudgetForcing(Settings):
         if self.forcing == "continue":
             return
         for name, usual in (
-            ("thinking_format", "auto"),
             ("until_thinking", ()),
             ("temperature_thinking", None),
             ("ban_delimiters", False),
@@ -94,7 +95,9 @@ class BudgetForcing(Settings):
 
 async def budget_forcing(policy: Policy, question: Question, params: BudgetForcing) -> Outcome:
     """Think under the budget, then answer."""
-    trace = await force(policy, policy.prompt_ids(question), params)
+    prompt = policy.prompt_ids(question)
+    policy.need_thinking("budget_forcing", prompt)
+    trace = await force(policy, prompt, params)
     cap = params.max_thinking_tokens
     return Outcome(
         answer=answer_text(policy, trace),
@@ -105,7 +108,7 @@ async def budget_forcing(policy: Policy, question: Question, params: BudgetForci
 
 async def force(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:
     """One chain under budget forcing, from the prompt to the end of the answer."""
-    if params.forcing == "engine" and policy.delimiters.end:
+    if params.forcing == "engine" and policy.delimiters_for(prompt).end:
         return await _in_engine(policy, prompt, params)
     thinking = await think(policy, prompt, params)
     return await answer(policy, thinking, params)
@@ -113,7 +116,21 @@ async def force(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) 
 
 async def _in_engine(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:
     """`force` in a single request."""
-    engine, delimiters = policy.engine, policy.delimiters
+    engine, delimiters = policy.engine, policy.delimiters_for(prompt)
+    forces, own = engine.info.forces, policy.delimiters.format
+    if forces is not None and (forces.start, forces.lead + forces.body) != (
+        own.start,
+        own.lead + own.body,
+    ):
+        raise UserError(
+            f"forcing=engine was loaded for the thinking format {forces.name}, not {own.name}: "
+            f"load the model with -M thinking_format='{json.dumps(own.to_dict())}' too"
+        )
+    if not delimiters.start and prompt[-len(policy.delimiters.start) :] != policy.delimiters.start:
+        raise UserError(
+            "forcing=engine: the prompt opens the thinking in other tokens than the format's "
+            f"start {own.start!r}: leave forcing=engine out"
+        )
     cap, cut = _cap(policy, prompt, params)
     if cap < 1:
         raise UserError(
@@ -178,7 +195,7 @@ def begin_thinking(
     """(trace, ended): the start delimiter; ended where the context leaves no room to think."""
     if params.ban_delimiters:
         delimiter_ids(policy)  # refuses before time is spent
-    start = policy.delimiters.start
+    start = policy.delimiters_for(prompt).start
     cap, limited_by = _cap(policy, prompt, params)
     opening = (Segment("delimiter", "forced", start),) if start else ()
     return Trace(prompt, opening, limited_by), cap < 1
@@ -197,7 +214,7 @@ async def continue_thinking(
 
     separator: a text to stop behind as well. max_tokens: of this request.
     """
-    info, delimiters = policy.engine.info, policy.delimiters
+    info, delimiters = policy.engine.info, policy.delimiters_for(trace.prompt)
     ignore = encode_exactly(policy.engine.tokenizer, params.ignore_string, info.model)
     cap, _ = _cap(policy, trace.prompt, params)
     used = trace.thinking_tokens
@@ -217,7 +234,9 @@ async def continue_thinking(
         ),
     )
     stopped = generation.stop_ids
-    paused = _is_separator(policy, stopped, separator) if separator and stopped else False
+    paused = (
+        _is_separator(policy, delimiters, stopped, separator) if separator and stopped else False
+    )
     ids = generation.ids + (stopped if paused else ())
     segments = [*trace.segments]
     _append(segments, Segment("thinking", "sampled", ids))
@@ -231,7 +250,9 @@ async def continue_thinking(
     if paused or not stopped:
         return trace, used >= cap
     if trace.num_ignores_used == params.num_ignores:
-        return replace(trace, exit_reason="eos" if stopped[0] in info.eos_ids else "natural"), True
+        # A token that ends the thinking may be an end of sequence to the server as well.
+        eos = stopped[0] in info.eos_ids - delimiters.stop_ids
+        return replace(trace, exit_reason="eos" if eos else "natural"), True
     if used + len(ignore) >= cap:  # no room for the string and one new token
         return trace, True
     forced = Segment("thinking", "forced", ignore)
@@ -244,9 +265,10 @@ def just_ignored(trace: Trace) -> bool:
     return bool(last) and last[0].role == "thinking" and last[0].origin == "forced"
 
 
-def _is_separator(policy: Policy, stopped: Sequence[int], separator: str) -> bool:
+def _is_separator(
+    policy: Policy, delimiters: Delimiters, stopped: Sequence[int], separator: str
+) -> bool:
     """Whether a stop is the separator's, not the end of thinking."""
-    delimiters = policy.delimiters
     if stopped[0] in delimiters.stop_ids | policy.engine.info.eos_ids:
         return False
     text = policy.decode(stopped)
@@ -257,7 +279,8 @@ def _is_separator(policy: Policy, stopped: Sequence[int], separator: str) -> boo
 async def answer(policy: Policy, thinking: Trace, params: BudgetForcing) -> Trace:
     """Close the thinking as its exit reason asks and let the model answer. Where the format knows
     no thinking, what was written is the answer."""
-    if not policy.delimiters.end:
+    delimiters = policy.delimiters_for(thinking.prompt)
+    if not delimiters.end:
         return _all_answer(thinking)
     info = policy.engine.info
     closing = _closing(policy, thinking, params)
@@ -270,7 +293,8 @@ async def answer(policy: Policy, thinking: Trace, params: BudgetForcing) -> Trac
     if params.ban_delimiters and ends_by_force(thinking.exit_reason, params.nudge_after_eos):
         sampling = replace(policy.sampling, banned=delimiter_ids(policy))
         policy = replace(policy, sampling=sampling)
-    generation = await policy.generate(sequence, max_tokens=limit, stop=Stop(info.eos_ids))
+    stop = Stop(info.eos_ids | delimiters.close_ids, delimiters.close_strings)
+    generation = await policy.generate(sequence, max_tokens=limit, stop=stop)
     _append(segments, Segment("answer", "sampled", generation.ids))
     return replace(
         thinking,
@@ -301,7 +325,12 @@ def _all_answer(trace: Trace) -> Trace:
 
 def answer_text(policy: Policy, trace: Trace) -> str:
     """What a grader reads: the nudge, where one was forced, and the answer after it."""
-    text = policy.decode_plain((*trace.ids("nudge"), *trace.ids("answer")))
+    ids = (*trace.ids("nudge"), *trace.ids("answer"))
+    close = policy.delimiters.format.answer_close
+    if close and close in policy.decode(ids):
+        kept = split_at_stop(ids, Stop(strings=(close,)), policy.engine.tokenizer)
+        ids = kept.ids if kept else ids
+    text = policy.decode_plain(ids)
     # Where it was cut, a newline at its end says that the line before it is whole.
     return text.lstrip() if trace.answer_cut else text.strip()
 
@@ -310,17 +339,19 @@ def nudge_ids(policy: Policy, params: BudgetForcing) -> tuple[int, ...]:
     """The nudge's ids, on a line of its own after the end delimiter."""
     if not params.final_answer_nudge:
         return ()
-    text = "\n" + params.final_answer_nudge
+    newline = "" if policy.delimiters.format.end.endswith("\n") else "\n"
+    text = newline + params.final_answer_nudge
     return encode_exactly(policy.engine.tokenizer, text, policy.engine.info.model)
 
 
 def _closing(policy: Policy, thinking: Trace, params: BudgetForcing) -> list[Segment]:
-    end = Segment("delimiter", "forced", policy.delimiters.end)
+    delimiters = policy.delimiters_for(thinking.prompt)
+    end = Segment("delimiter", "forced", delimiters.end)
     if not ends_by_force(thinking.exit_reason, params.nudge_after_eos):
         return [end]
-    tail: Sequence[int] = thinking.ids("thinking")[-1:]
-    if not policy.decode(tail).endswith("\n"):
-        end = Segment("delimiter", "forced", policy.delimiters.newline + policy.delimiters.end)
+    tail: Sequence[int] = thinking.ids("thinking")[-4:]
+    if not policy.decode(tail).endswith(delimiters.format.lead):
+        end = Segment("delimiter", "forced", delimiters.newline + delimiters.end)
     nudge = nudge_ids(policy, params)
     return [end, Segment("nudge", "forced", nudge)] if nudge else [end]
 
@@ -338,7 +369,8 @@ def delimiter_ids(policy: Policy) -> frozenset[int]:
     """
     tokenizer, info = policy.engine.tokenizer, policy.engine.info
     found = set()
-    for text in (policy.delimiters.format.start.strip(), policy.delimiters.format.end.strip()):
+    format = policy.delimiters.format
+    for text in (format.start.strip(), *format.stops):
         ids = encode_exactly(tokenizer, text, info.model)
         if not ids:
             continue
@@ -351,18 +383,23 @@ def delimiter_ids(policy: Policy) -> frozenset[int]:
     return frozenset(found)
 
 
-def _closing_tokens(policy: Policy, params: BudgetForcing) -> int:
+def _closing_tokens(policy: Policy, delimiters: Delimiters, params: BudgetForcing) -> int:
     """What must stay free behind the thinking: the forced end, the nudge and an answer."""
-    delimiters = policy.delimiters
+    if not delimiters.end:
+        return 0
     forced = len(delimiters.newline) + len(delimiters.end) + len(nudge_ids(policy, params))
     return forced + min(params.max_answer_tokens or ANSWER_RESERVE, ANSWER_RESERVE)
 
 
 def _cap(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> tuple[int, ExitReason]:
     """The number of thinking tokens at which this chain is cut, and what cuts it there."""
-    opened = len(prompt) + len(policy.delimiters.start)
-    room = policy.engine.info.context_length - opened - _closing_tokens(policy, params)
+    delimiters = policy.delimiters_for(prompt)
+    opened = len(prompt) + len(delimiters.start)
+    room = policy.engine.info.context_length - opened - _closing_tokens(policy, delimiters, params)
     cap = params.max_thinking_tokens
+    if not delimiters.end and (limit := params.max_answer_tokens):
+        # All that is written is the answer, so either limit is its limit.
+        cap = min(cap, limit) if isinstance(cap, int) else limit
     if isinstance(cap, int) and cap <= room:
         return cap, "budget"
     return max(room, 0), "context"

@@ -1,5 +1,6 @@
 """Class-conditional control (s1, section 3.2 and appendix): the prompt asks for a short or a
-long time of thinking, and the run is held against the same model without such a prompt."""
+long time of thinking, and the run is held against the same model without such a prompt. A chat
+template that takes a level of effort is asked by that, in place of English."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
@@ -24,24 +26,58 @@ PROMPTS: Mapping[str, str] = {
     ),
 }
 
+LEVELS: Mapping[str, str] = {"short": "low", "long": "high"}
+"""The level of effort that stands for a length."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassConditional(BudgetForcing):
     """Budget forcing's settings and the instruction.
 
-    length: `short`, `long`, or `default` for the unprompted run that the two are held against.
+    length: `short`, `long`, or `default` for the unprompted run that the two are held against; or
+        a level of effort, where the chat template takes it.
     """
 
-    length: Literal["short", "default", "long"]
+    length: Literal[
+        "short",
+        "default",
+        "long",
+        "none",
+        "minimal",
+        "low",
+        "medium",
+        "high",
+        "xhigh",
+        "max",
+    ]
 
 
 async def class_conditional(
     policy: Policy, question: Question, params: ClassConditional
 ) -> Outcome:
-    """Ask for short or long thinking."""
-    prompt = policy.prompt_ids(question, PROMPTS[params.length])
-    trace = await force(policy, prompt, params)
+    """Ask for short or long thinking. `asked_by` is the template's argument, or the prompt."""
+    asking, suffix, asked_by = _asked(policy, params.length)
+    trace = await force(asking, asking.prompt_ids(question, suffix), params)
     cap = params.max_thinking_tokens
     return Outcome(
-        answer_text(policy, trace), (trace,), budget=cap if isinstance(cap, int) else None
+        answer_text(asking, trace),
+        (trace,),
+        budget=cap if isinstance(cap, int) else None,
+        extra={"asked_by": asked_by},
+    )
+
+
+def _asked(policy: Policy, length: str) -> tuple[Policy, str, str | None]:
+    """(policy, what follows the question, what the length is asked by)."""
+    name, level = policy.thinking.effort, LEVELS.get(length, length)
+    if length == "default":
+        return policy, "", None
+    if name and level in policy.thinking.levels:
+        return policy.having(**{name: level}), "", name
+    if length in PROMPTS:
+        return policy, PROMPTS[length], "prompt"
+    knows = f"{name} of {', '.join(policy.thinking.levels)}" if name else "no level of effort"
+    raise UserError(
+        f"length={length}: the chat template of {policy.engine.info.model} knows {knows}; choose "
+        f"one it knows, or from {', '.join(PROMPTS)}"
     )

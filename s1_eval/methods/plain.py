@@ -6,11 +6,21 @@ from __future__ import annotations
 import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from s1_eval.engines.protocol import Stop, split_at_stop
 from s1_eval.methods.budget_forcing import answer_exit, answer_text
 from s1_eval.methods.policy import Policy, Question
-from s1_eval.thinking import ExitReason, Outcome, Segment, Trace, parse_format
+from s1_eval.thinking import (
+    Delimiters,
+    ExitReason,
+    Outcome,
+    Segment,
+    ThinkingFormat,
+    Trace,
+    encode_exactly,
+    parse_format,
+)
 from s1_eval.typed import Positive, Settings
 
 
@@ -23,7 +33,7 @@ class Plain(Settings):
     """
 
     max_tokens: Positive | None = None
-    thinking_format: str | Mapping[str, str] = "auto"
+    thinking_format: str | Mapping[str, Any] = "auto"
 
     def check(self) -> None:
         """Raises UserError on an unknown format."""
@@ -39,15 +49,25 @@ async def plain(policy: Policy, question: Question, params: Plain) -> Outcome:
 
 async def free_run(policy: Policy, prompt: tuple[int, ...], params: Plain) -> Trace:
     """One unforced chain after `prompt`, split into thinking, delimiter and answer."""
-    info, start = policy.engine.info, policy.delimiters.start
+    info, delimiters = policy.engine.info, policy.delimiters_for(prompt)
+    start = delimiters.start
     opening = (Segment("delimiter", "forced", start),) if start else ()
     room = info.context_length - len(prompt) - len(start)
     limit = room if params.max_tokens is None else min(room, params.max_tokens)
     if limit < 1:
         return Trace(prompt, opening, "context", answer_exit="context")
     generation = await policy.generate((*prompt, *start), max_tokens=limit, stop=Stop(info.eos_ids))
-    cut = generation.reason == "length"
-    thinking, delimiter, answer = split(policy, generation.ids)
+    ids, last = generation.ids, generation
+    if generation.stop_ids and generation.stop_ids[0] in delimiters.stop_ids and len(ids) < limit:
+        # To some servers what ends the thinking ends the sequence as well; the answer follows it.
+        ids += generation.stop_ids
+        if limit > len(ids):
+            last = await policy.generate(
+                (*prompt, *start, *ids), max_tokens=limit - len(ids), stop=Stop(info.eos_ids)
+            )
+            ids += last.ids
+    cut = last.reason == "length"
+    thinking, delimiter, answer = split(policy, delimiters, ids)
     exit_reason: ExitReason = "natural"
     if not delimiter:
         exit_reason = "eos" if not cut else "budget" if limit < room else "context"
@@ -60,25 +80,51 @@ async def free_run(policy: Policy, prompt: tuple[int, ...], params: Plain) -> Tr
         prompt,
         (*opening, *(s for s in parts if s.ids)),
         exit_reason,
-        stripped=len(generation.stop_ids),
-        answer_exit=answer_exit(policy, generation, limit, room),
-        reused=generation.reused,
+        stripped=len(last.stop_ids),
+        answer_exit=answer_exit(policy, last, limit, room),
+        reused=generation.reused + (last.reused if last is not generation else 0),
     )
 
 
 def split(
-    policy: Policy, ids: Sequence[int]
+    policy: Policy, delimiters: Delimiters, ids: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """(thinking, delimiter, answer): `ids` split at the first end delimiter, found by its ids or,
-    where the model spelled it with other tokens, by its text. Without one all is thinking."""
-    ids, end = tuple(ids), policy.delimiters.end
+    where the model spelled it with other tokens, by its text. Without one all is thinking, and
+    where there is no thinking, all is the answer."""
+    ids, format = tuple(ids), delimiters.format
+    if not delimiters.end:
+        return (), (), ids
+    body = format.body
+    for text in (body, body.rstrip(), *_loose(format)):
+        found = _find(policy, ids, text)
+        if found is not None:
+            return found
+    return ids, (), ()
+
+
+def _loose(format: ThinkingFormat) -> tuple[str, ...]:
+    """Stops that say as much as the whole end: what follows them there is whitespace or a tag of
+    the answer's. s1's is only the beginning of its end."""
+    return tuple(
+        stop
+        for stop in format.stops
+        if format.body.startswith(stop) and not format.body[len(stop) : len(stop) + 1].isalnum()
+    )
+
+
+def _find(
+    policy: Policy, ids: tuple[int, ...], text: str
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
+    """`ids` around the first `text` in them, None where it is not there."""
+    tokenizer = policy.engine.tokenizer
+    end = encode_exactly(tokenizer, text, policy.engine.info.model)
     for at in range(len(ids) - len(end) + 1):
         if ids[at : at + len(end)] == end:
             return ids[:at], end, ids[at + len(end) :]
-    text = policy.delimiters.format.end
     if text not in policy.decode(ids):
-        return ids, (), ()
+        return None
     upto = bisect.bisect_left(range(len(ids)), True, key=lambda n: text in policy.decode(ids[:n]))
-    found = split_at_stop(ids[:upto], Stop(strings=(text,)), policy.engine.tokenizer)
+    found = split_at_stop(ids[:upto], Stop(strings=(text,)), tokenizer)
     assert found is not None
     return found.ids, found.stop_ids, ids[upto:]

@@ -11,8 +11,20 @@ from typing import Any
 from s1_eval.answers.grading import Grader
 from s1_eval.engines.protocol import Engine, Generation, Sampling, Stop
 from s1_eval.errors import UserError
-from s1_eval.thinking import Delimiters, bind, dates
+from s1_eval.thinking import (
+    AS_IT_IS,
+    NOT_KNOWN,
+    Chat,
+    Delimiters,
+    Thinking,
+    dates,
+    detect,
+    in_ids,
+)
 from s1_eval.verifiers import Verifier
+
+_TAIL = 64
+"""Ids at the end of a prompt in which a delimiter is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +55,11 @@ class Question:
 class Policy:
     """A model that thinks: an engine, its delimiters, and how to sample from it.
 
+    delimiters: all of the format's; `delimiters_for` says which of them a prompt needs.
     verifier: scores steps for the methods that search by it.
     template_date: the date that the chat template prints, see `s1_eval.thinking.dates`.
+    thinking: what is known of how the model thinks, and how it was found.
+    chat: how conversations become prompts.
     """
 
     engine: Engine
@@ -52,41 +67,69 @@ class Policy:
     sampling: Sampling
     verifier: Verifier | None = None
     template_date: str | None = None
+    thinking: Thinking = NOT_KNOWN
+    chat: Chat = AS_IT_IS
 
     @classmethod
     def bind(
         cls,
         engine: Engine,
-        thinking_format: str | Mapping[str, str] = "auto",
+        thinking_format: str | Mapping[str, Any] = "auto",
         sampling: Sampling | None = None,
         until_thinking: Sequence[str] = (),
         verifier: Verifier | None = None,
     ) -> Policy:
         """A policy for `engine` with the delimiters of `thinking_format` in its ids.
 
-        Raises UserError as `s1_eval.thinking.bind` does.
+        Raises UserError as `s1_eval.thinking.detect` and `in_ids` do.
         """
-        model = engine.info.model
-        delimiters = bind(thinking_format, engine.tokenizer, model, until_thinking)
-        return cls(engine, delimiters, sampling or Sampling(), verifier)
+        model, chat = engine.info.model, engine.info.chat
+        thinking = detect(thinking_format, engine.tokenizer, model, chat)
+        delimiters = in_ids(thinking.format, engine.tokenizer, model, until_thinking)
+        return cls(
+            engine, delimiters, sampling or Sampling(), verifier, thinking=thinking, chat=chat
+        )
 
     def prompt_ids(self, question: Question, suffix: str = "") -> tuple[int, ...]:
         """The chat prompt up to and including the generation prompt, as ids; see
         `Question.messages`."""
         return self.encode_chat(question.messages(suffix))
 
-    def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
+    def encode_chat(self, messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
         """Messages (`role`, `content`) through the chat template, generation prompt included."""
-        tokenizer = self.engine.tokenizer
-        if not tokenizer.chat_template:
-            raise UserError(
-                f"{self.engine.info.model} has no chat template, so its prompt can't be built: "
-                "use an instruction-tuned model, or add a chat_template.jinja to its folder"
-            )
-        text = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **dates.on(self.template_date)
+        return self.chat.encode(
+            self.engine.tokenizer, messages, self.engine.info.model, dates.on(self.template_date)
         )
-        return tuple(tokenizer.encode(str(text), add_special_tokens=False))
+
+    def having(self, **arguments: Any) -> Policy:
+        """The same policy with further arguments of the chat template."""
+        return replace(self, chat=self.chat.having(arguments))
+
+    def delimiters_for(self, prompt: Sequence[int]) -> Delimiters:
+        """The delimiters that this prompt needs: no start where it has opened the thinking, none at
+        all where it has closed it."""
+        tail = self.decode(prompt[-_TAIL:]) if prompt else ""
+        return self.thinking.delimiters(self.delimiters, tail)
+
+    @property
+    def default_delimiters(self) -> Delimiters:
+        """Those that the prompt of a single question needs, its start among them."""
+        found = self.thinking.delimiters(self.delimiters, self.thinking.prompt_tail)
+        return replace(found, start=self.delimiters.start) if found.end else found
+
+    def need_thinking(self, what: str, prompt: Sequence[int] | None = None) -> None:
+        """Raises UserError where thinking is to be forced and there is none, at `prompt` or at all.
+        Where the user said that the model answers at once, the answer stands for the thinking."""
+        if self.thinking.source == "given" and not self.thinking.format.end:
+            return
+        forceless = self.thinking.state != "on"
+        if prompt is not None:
+            forceless = not self.delimiters_for(prompt).end
+        if forceless:
+            why = self.thinking.advice or "the conversation has switched it off: change its texts"
+            raise UserError(
+                f"{what} forces thinking, and {self.engine.info.model} does none here: {why}"
+            )
 
     def dated(self, day: str | None = None) -> Policy:
         """The same policy with its template's date pinned to `day`, today where it is None. Without
@@ -95,16 +138,22 @@ class Policy:
 
         def render(variables: Mapping[str, Any]) -> str:
             asked = [{"role": "user", "content": "?"}]
-            return str(tokenizer.apply_chat_template(asked, tokenize=False, **variables))
+            return self.chat.render(tokenizer, asked, False, variables)
 
-        return replace(self, template_date=dates.pinned(tokenizer.chat_template, render, day))
+        return replace(self, template_date=dates.pinned(self.chat.source(tokenizer), render, day))
 
     def prompting(self) -> dict[str, Any]:
-        """What a run record says about how prompts are made."""
-        template = json.dumps(self.engine.tokenizer.chat_template, sort_keys=True)
+        """What a run record says about how prompts are made, and whether the model then thinks."""
+        chat, thinking = self.chat, self.thinking
+        template = chat.template or self.engine.tokenizer.chat_template
+        sha256 = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()
         return {
-            "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest(),
+            "chat_template_sha256": sha256,
             **({"template_date": self.template_date} if self.template_date else {}),
+            **({"chat_template_kwargs": chat.kwargs} if chat.arguments else {}),
+            **({} if chat.system is None else {"system": chat.system}),
+            "thinking": thinking.state,
+            "thinking_source": thinking.source,
         }
 
     def fork(self, *branch: object) -> Policy:

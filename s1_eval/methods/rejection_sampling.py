@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer, answer_text, think
@@ -28,7 +29,7 @@ class RejectionSampling(Settings):
     max_answer_tokens: Positive | None = None
     nudge_after_eos: bool = True
     ban_delimiters: bool = False
-    thinking_format: str | Mapping[str, str] = "auto"
+    thinking_format: str | Mapping[str, Any] = "auto"
 
     def check(self) -> None:
         """Raises UserError on an unknown format."""

@@ -50,7 +50,8 @@ async def step_conditional(policy: Policy, question: Question, params: StepCondi
     delimiters = policy.delimiters
     forced = params.max_thinking_tokens is not None
     zero = (f"{params.step_marker}0",) if forced else ()
-    by_text = replace(delimiters, stop_ids=frozenset(), stop_strings=(delimiters.format.end, *zero))
+    ends = (delimiters.format.body.rstrip(),)
+    by_text = replace(delimiters, stop_ids=frozenset(), stop_strings=(*ends, *zero))
     policy = replace(policy, delimiters=by_text)
     suffix = STEPS_INSTRUCTION.format(params.steps)
     trace = await force(policy, policy.prompt_ids(question, suffix), params)

@@ -30,12 +30,13 @@ from s1_eval.thinking import Outcome
 @dataclass(frozen=True, slots=True)
 class Method:
     """settings: a frozen dataclass that validates itself; run: the coroutine it configures;
-    verifier: it needs one."""
+    verifier: it needs one. forces: it forces thinking, and has no meaning without any."""
 
     settings: type[Any]
     run: Callable[[Policy, Question, Any], Awaitable[Outcome]]
     source: str
     verifier: bool = False
+    forces: bool = False
 
 
 _OPEN_MODELS = "Hugging Face, scaling test-time compute with open models"
@@ -43,12 +44,17 @@ _S1_CONTROL = "arXiv 2501.19393, section 3.2"
 
 METHODS: Mapping[str, Method] = {
     "plain": Method(Plain, plain, "unforced run"),
-    "budget_forcing": Method(BudgetForcing, budget_forcing, "arXiv 2501.19393, section 3.1"),
-    "token_conditional": Method(TokenConditional, token_conditional, _S1_CONTROL),
-    "step_conditional": Method(StepConditional, step_conditional, _S1_CONTROL),
-    "class_conditional": Method(ClassConditional, class_conditional, _S1_CONTROL),
+    "budget_forcing": Method(
+        BudgetForcing, budget_forcing, "arXiv 2501.19393, section 3.1", forces=True
+    ),
+    "token_conditional": Method(TokenConditional, token_conditional, _S1_CONTROL, forces=True),
+    "step_conditional": Method(StepConditional, step_conditional, _S1_CONTROL, forces=True),
+    "class_conditional": Method(ClassConditional, class_conditional, _S1_CONTROL, forces=True),
     "rejection_sampling": Method(
-        RejectionSampling, rejection_sampling, "arXiv 2501.19393, sections 3.2 and 5.2"
+        RejectionSampling,
+        rejection_sampling,
+        "arXiv 2501.19393, sections 3.2 and 5.2",
+        forces=True,
     ),
     "majority_vote": Method(MajorityVote, majority_vote, "arXiv 2203.11171"),
     "best_of_n": Method(BestOfN, best_of_n, f"arXiv 2408.03314; {_OPEN_MODELS}", verifier=True),

@@ -1,5 +1,6 @@
 """Token-conditional control (s1, section 3.2 and appendix): the prompt says how many tokens to
-think for. With `max_thinking_tokens` too, budget forcing enforces what was asked ("+ BF")."""
+think for, by the chat template's own argument where it has one. With `max_thinking_tokens` too,
+budget forcing enforces what was asked ("+ BF")."""
 
 from __future__ import annotations
 
@@ -41,6 +42,13 @@ async def token_conditional(
     policy: Policy, question: Question, params: TokenConditional
 ) -> Outcome:
     """Ask for a number of tokens; enforce it only where a cap is set as well."""
-    suffix = TOKENS_INSTRUCTION.format(params.instructed)
+    name, suffix = policy.thinking.budget, TOKENS_INSTRUCTION.format(params.instructed)
+    if name:
+        policy, suffix = policy.having(**{name: params.instructed}), ""
     trace = await force(policy, policy.prompt_ids(question, suffix), params)
-    return Outcome(answer_text(policy, trace), (trace,), budget=params.instructed)
+    return Outcome(
+        answer_text(policy, trace),
+        (trace,),
+        budget=params.instructed,
+        extra={"asked_by": name or "prompt"},
+    )

@@ -38,7 +38,24 @@ what the series varies."""
 
 CONDITIONAL = frozenset({"token_conditional", "step_conditional", "class_conditional"})
 DEFAULT_LENGTH = "default"
-_LENGTHS = {"short": 0, DEFAULT_LENGTH: 1, "long": 2}
+_LENGTHS = {
+    length: place
+    for place, length in enumerate(
+        (
+            "none",
+            "minimal",
+            "short",
+            "low",
+            DEFAULT_LENGTH,
+            "medium",
+            "long",
+            "high",
+            "xhigh",
+            "max",
+        )
+    )
+}
+"""From least to most; what is asked of a chat template in its own words among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +100,7 @@ class Series:
                 point = replace(point, at_least=at_least, at_most=run.budget)
             elif run.params.get("length") == "short":
                 point = replace(point, below=default)
-            else:
+            elif run.params.get("length") == "long":
                 point = replace(point, above=default)
             points.append(point)
         return points

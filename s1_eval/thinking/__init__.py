@@ -1,12 +1,13 @@
 """Thinking formats, traces and outcomes: plain data at the bottom of everything."""
 
+from s1_eval.thinking.chat import AS_IT_IS, Chat
+from s1_eval.thinking.detection import EFFORTS, NOT_KNOWN, Thinking, bind, detect, detect_format
 from s1_eval.thinking.formats import (
     FORMATS,
     Delimiters,
     ThinkingFormat,
-    bind,
-    detect_format,
     encode_exactly,
+    in_ids,
     parse_format,
 )
 from s1_eval.thinking.trace import (
@@ -21,19 +22,26 @@ from s1_eval.thinking.trace import (
 )
 
 __all__ = [
+    "AS_IT_IS",
     "CUT",
+    "EFFORTS",
     "FORMATS",
+    "NOT_KNOWN",
     "AnswerExit",
+    "Chat",
     "Delimiters",
     "ExitReason",
     "Origin",
     "Outcome",
     "Role",
     "Segment",
+    "Thinking",
     "ThinkingFormat",
     "Trace",
     "bind",
+    "detect",
     "detect_format",
     "encode_exactly",
+    "in_ids",
     "parse_format",
 ]

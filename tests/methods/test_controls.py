@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from scripted import S1_TEMPLATE as S1
 from scripted import ScriptedEngine, ToyTokenizer
 
 from s1_eval.answers import grader
+from s1_eval.engines import Sampling
 from s1_eval.errors import UserError
+from s1_eval.methods import METHODS, Policy, Question, settings
 from s1_eval.methods.majority_vote import group_answers
 
 TOKENIZER = ToyTokenizer()
@@ -156,3 +161,44 @@ def test_every_sampled_token_is_accounted_for(solve, script, ends, budget, tries
         )
         for i in outcome.chosen:
             assert outcome.traces[i].thinking_tokens <= budget
+
+
+class DialEngine(ScriptedEngine):
+    """An engine whose chat template takes a level of effort and a number of tokens."""
+
+    def __init__(self) -> None:
+        template = (
+            "{% if reasoning_effort is defined %}Effort: {{ reasoning_effort }}.\n{% endif %}"
+            "{% if thinking_budget is defined %}Budget: {{ thinking_budget }}.\n{% endif %}"
+        )
+        super().__init__(
+            "a<|im_start|>answer4<|im_end|>", tokenizer=ToyTokenizer(chat_template=template + S1)
+        )
+
+
+def asked(name, **params):
+    engine = DialEngine()
+    bound = Policy.bind(engine, "auto", Sampling())
+    question = Question("q", "2+2?", grader("integer"))
+    outcome = asyncio.run(METHODS[name].run(bound, question, settings(name, params)))
+    return engine.tokenizer.decode(engine.calls[0].prompt), outcome.extra["asked_by"]
+
+
+@pytest.mark.parametrize(("length", "level"), [("short", "low"), ("long", "high"), ("max", "max")])
+def test_a_template_that_takes_a_level_of_effort_is_asked_by_it(length, level):
+    prompt, asked_by = asked("class_conditional", length=length)
+    assert prompt.startswith(f"Effort: {level}.\n<|im_start|>")
+    assert "thinking" not in prompt
+    assert asked_by == "reasoning_effort"
+
+
+def test_a_template_that_takes_a_budget_is_asked_by_it():
+    prompt, asked_by = asked("token_conditional", tokens=77)
+    assert prompt.startswith("Budget: 77.\n<|im_start|>")
+    assert "up to" not in prompt
+    assert asked_by == "thinking_budget"
+
+
+def test_a_level_that_no_template_takes_is_refused(solve):
+    with pytest.raises(UserError, match=r"length=xhigh: .* knows no level of effort"):
+        solve(ScriptedEngine("a"), "class_conditional", length="xhigh")
