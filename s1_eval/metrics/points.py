@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -28,6 +28,7 @@ class Point:
     label: the run's name in notes, by what its series varies.
     at_least, at_most: the limits that Control holds `thinking` against, both inclusive; None
         where there is none. above, below: the same, exclusive (class-conditional control).
+    at_once: the model does not think, and `thinking` holds its answer's tokens.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Point:
     at_most: int | None = None
     above: Fraction | None = None
     below: Fraction | None = None
+    at_once: bool = False
 
     @property
     def limited(self) -> bool:
@@ -67,6 +69,8 @@ def control(points: Sequence[Point]) -> Value:
     """Share of runs whose mean thinking tokens keep within their limits, in percent."""
     if not points:
         return Value(None, "no run to judge")
+    if all(point.at_once for point in points):
+        return Value(None, "the model answers without thinking: a cap is a cap on its answer")
     free = [point.label for point in points if not point.limited]
     if len(free) == len(points):
         return Value(None, "no run has a limit on its thinking tokens")
@@ -154,14 +158,22 @@ class Tally:
         return whole / len(self.questions)
 
 
+def answers_at_once(run: Run) -> bool:
+    """Whether the run's model was asked without any thinking."""
+    delimiters = run.record.get("delimiters")
+    return isinstance(delimiters, Mapping) and delimiters.get("format") == "none"
+
+
 def tally(run: Run) -> Tally:
-    """The run's rows summed up per question."""
+    """The run's rows summed up per question. Where the model answers at once, its answer's tokens
+    are what it spends."""
+    at_once = answers_at_once(run)
     sums: dict[str, list[int]] = {}
     for row in run.rows:
         entry = sums.setdefault(row["sample_id"], [0, 0, 0])
         entry[0] += 1
         entry[1] += row["correct"]
-        entry[2] += row["thinking_tokens"]
+        entry[2] += row["answer_tokens" if at_once else "thinking_tokens"]
     ids = tuple(sorted(sums))
     epochs, correct, thinking = zip(*(sums[id] for id in ids), strict=True)
     return Tally(ids, epochs, correct, thinking)

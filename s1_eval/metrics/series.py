@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from s1_eval.metrics.points import Point, Tally
+from s1_eval.metrics.points import Point, Tally, answers_at_once
 from s1_eval.records import Run, flatten
 
 CAP, IGNORES = "max_thinking_tokens", "num_ignores"
@@ -94,7 +94,9 @@ class Series:
         for run in self.runs:
             t = tallies[run.id]
             point = Point(self.label(run), t.mean_thinking, t.accuracy)
-            if run.method != "class_conditional":
+            if answers_at_once(run):
+                point = replace(point, at_once=True)
+            elif run.method != "class_conditional":
                 least = dial(run, "min_thinking_tokens")
                 at_least = least if isinstance(least, int) and least > 0 else None
                 point = replace(point, at_least=at_least, at_most=run.budget)

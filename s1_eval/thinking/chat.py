@@ -105,8 +105,7 @@ class Chat:
         variables: Mapping[str, Any] = NO_VARIABLES,
     ) -> tuple[int, ...]:
         """The prompt's ids, generation prompt included; variables as in `render`. Raises
-        UserError where the template does
-        not take the conversation or there is none."""
+        UserError where the template does not take the conversation or there is none."""
         try:
             if self.source(tokenizer) is not None:
                 text = self.render(tokenizer, conversation, variables=variables)

@@ -10,6 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from s1_eval.metrics.points import Point, control, performance, scaling, tally
+from s1_eval.metrics.series import series
+from s1_eval.thinking import Delimiters
+from s1_eval.thinking.formats import NO_THINKING
 
 
 def point(thinking, accuracy, label="run", **limits):
@@ -123,3 +126,17 @@ def test_means_are_exact_and_weigh_questions_alike():
 
 def test_thirds_add_up_to_the_published_percentage():
     assert tally(runs.run(runs.graded(11, 30), 1)).accuracy == Fraction(11, 30)
+
+
+AT_ONCE = Delimiters(NO_THINKING, (), (), frozenset(), (), ())
+
+
+def test_without_thinking_the_answers_tokens_are_the_axis_and_a_cap_is_no_control():
+    run = runs.run([True, True], 0, budget=4, delimiters=AT_ONCE)
+    assert tally(run).mean_thinking == 1  # the answer is one token
+    [one] = series([run])
+    [found] = one.points({run.id: tally(run)})
+    assert found.at_most is None
+    value = control([found])
+    assert value.value is None
+    assert "a cap is a cap on its answer" in value.note
