@@ -148,7 +148,7 @@ def rows(engine: Any, params: dict[str, Any]) -> list[tuple[Any, ...]]:
         )
 
     async def everything() -> list[tuple[Any, ...]]:
-        return list(await asyncio.gather(*map(one, benchmark("nano").load(None).samples[:16])))
+        return list(await asyncio.gather(*map(one, benchmark("nano").load(None).samples[:8])))
 
     return asyncio.run(everything())
 
