@@ -18,7 +18,7 @@ from s1_eval.engines.table import open_engine, parse_model
 from s1_eval.errors import UserError
 from s1_eval.methods import METHODS
 from s1_eval.verifiers import Verifier
-from s1_eval.verifiers.table import open_verifier, parse_verifier
+from s1_eval.verifiers.table import check_verifier, open_verifier, parse_verifier
 
 
 def add_parser(commands: Any) -> None:
@@ -95,6 +95,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from s1_eval.cli.score import report
     from s1_eval.harness.benchmark import benchmark
+    from s1_eval.harness.run import FirstQuestion, check_first
 
     engine_name, model = parse_model(args.model)
     for name in ("limit", "epochs"):
@@ -125,7 +126,15 @@ def run(args: argparse.Namespace) -> int:
     about = benchmark(args.task)
     data = about.load(args.data)
     samples = data.samples[: args.limit]
-    engine = open_engine(engine_name, model, **key_values(args.model_args, "-M"))
+    engine_args = key_values(args.model_args, "-M")
+    first = [
+        FirstQuestion(each.method, each.settings, sampling, samples[0].prompt)
+        for each, sampling in zip(planned, samplings, strict=True)
+    ]
+    check_first(engine_name, model, engine_args, first)
+    if searching:
+        check_verifier(args.verifier)
+    engine = open_engine(engine_name, model, **engine_args)
     verifier: Verifier | None = None
     try:
         if searching:

@@ -1,9 +1,11 @@
-"""What engines read of a checkpoint besides running it: its tokenizer, its end-of-sequence ids
-and its fingerprint. Which checkpoint a name means is `s1_eval.engines.models`' business.
+"""What engines read of a checkpoint: its tokenizer, its configuration, its end-of-sequence ids and
+its fingerprint, which all cost little, and its weights. Which checkpoint a name means is
+`s1_eval.engines.models`' business.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from pathlib import Path
@@ -26,19 +28,106 @@ def load_tokenizer(
         return AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=trust_remote_code
         )
-    except (OSError, ValueError) as error:
-        raise UserError(f"the tokenizer of {source} can't be loaded: {error}") from error
+    except Exception as error:  # whatever a checkpoint's own files lead the library to
+        raise UserError(f"the tokenizer of {source} can't be loaded: {_said(error)}") from error
+
+
+def load_config(name: str, source: str, **hub: Any) -> Any:
+    """The configuration of `source`, a folder or a Hub name that the user calls `name`.
+
+    Raises UserError where there is none, or it is of no model that goes on with text.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(source, **hub)
+        config.get_text_config(decoder=True)
+    except Exception as error:  # as above
+        raise UserError(f"the model {name} can't be loaded: {_said(error)}") from error
+    if config.is_encoder_decoder or not (_loaders(config) or getattr(config, "auto_map", None)):
+        raise UserError(
+            f"{name} is a {config.model_type} model, which does not go on with a text: give a "
+            "decoder-only language model, or one of images and text that has one in it"
+        )
+    return config
+
+
+def load_model(name: str, source: str, config: Any, dtype: str, **hub: Any) -> Any:
+    """The weights of `source`, in whatever class the library has for generating text with them: a
+    model of images and text comes whole.
+
+    Raises UserError where they can't be loaded, or are not all there: the library would go on with
+    random ones.
+    """
+    from transformers import AutoModelForCausalLM
+
+    loader = next(iter(_loaders(config)), AutoModelForCausalLM)
+    try:
+        model, told = loader.from_pretrained(
+            source, config=config, dtype=dtype, output_loading_info=True, **hub
+        )
+    except Exception as error:  # the library's, the file format's and the checkpoint's are many
+        raise UserError(f"the model {name} can't be loaded: {_said(error)}") from error
+    if missing := sorted(told["missing_keys"]):
+        raise UserError(
+            f"the checkpoint {name} lacks {len(missing)} weights of {type(model).__name__}, "
+            f"{missing[0]} among them, and they would be random: give the whole checkpoint of a "
+            "language model (an adapter has to be merged into its base model first)"
+        )
+    return model
+
+
+def _loaders(config: Any) -> list[Any]:
+    """The library's classes that generate text with such a model, the plainest first."""
+    import transformers
+    from transformers.models.auto import modeling_auto as auto
+
+    known = (
+        (auto.MODEL_FOR_CAUSAL_LM_MAPPING, transformers.AutoModelForCausalLM),
+        (auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, transformers.AutoModelForImageTextToText),
+    )
+    return [loader for mapping, loader in known if type(config) in mapping]
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def context_length(name: str, config: Any, given: int | None) -> int:
+    """Prompt and generation together, in tokens: what the configuration says, or less if `given`.
+
+    Raises UserError where neither says it.
+    """
+    longest = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
+    if longest is None and given is None:
+        raise UserError(
+            f"{name} does not say how long its context is: give context_length, e.g. 8192"
+        )
+    if longest is not None and given is not None and given > longest:
+        raise UserError(
+            f"context_length={given} is over the {longest} tokens of {name}: give that or less"
+        )
+    length: Any = given or longest
+    return int(length)
 
 
 def eos_ids(source: str, tokenizer: Any, revision: str | None = None) -> frozenset[int]:
-    """Ids that end a sequence, by the generation config of `source`, if any, and the tokenizer."""
-    from transformers import GenerationConfig
+    """Ids that end a sequence, by the generation config of `source`, else its configuration, and
+    by the tokenizer."""
+    from transformers import AutoConfig, GenerationConfig
 
     try:
         configured = GenerationConfig.from_pretrained(source, revision=revision).eos_token_id
     except (OSError, ValueError):
         configured = None
-    ids = configured if isinstance(configured, list) else [configured]
+    if configured is None:
+        try:
+            config = AutoConfig.from_pretrained(source, revision=revision)
+            inner = config.get_text_config(decoder=True)
+            configured = getattr(inner, "eos_token_id", None)
+        except (OSError, ValueError):
+            configured = None
+    ids = configured if isinstance(configured, list | tuple) else [configured]
     return frozenset(int(id) for id in (*ids, tokenizer.eos_token_id) if id is not None)
 
 
@@ -65,11 +154,17 @@ def unstopped_ends(tokenizer: Any, stops: frozenset[int]) -> list[str]:
 
 
 def fingerprint(source: str, revision: str | None = None) -> str:
-    """SHA-256 over the names and contents of the configuration and the weights."""
+    """SHA-256 over the names and contents of the configuration and the weights.
+
+    Raises UserError where there is no such checkpoint.
+    """
     libraries.check(__name__)
     from transformers.utils import cached_file
 
-    folder = Path(cached_file(source, "config.json", revision=revision)).parent
+    try:
+        folder = Path(cached_file(source, "config.json", revision=revision)).parent
+    except OSError as error:
+        raise UserError(f"the model {source} can't be loaded: {error}") from error
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     listing = "".join(f"{p.name} {_sha256(p)}\n" for p in (folder / "config.json", *weights))
     return hashlib.sha256(listing.encode()).hexdigest()
@@ -80,5 +175,12 @@ def _sha256(path: Path) -> str:
     real = path.resolve()
     if re.fullmatch(r"[0-9a-f]{64}", real.name):
         return real.name
-    with real.open("rb") as file:
+    state = real.stat()
+    return _read_sha256(real, state.st_size, state.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_sha256(path: Path, size: int, changed: int) -> str:
+    """Once a process for each state of a file: checkpoints are large."""
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

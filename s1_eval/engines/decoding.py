@@ -227,6 +227,7 @@ def _can_share(model: Any) -> bool:
     )
     return (
         per_token
+        and not getattr(config, "cross_attention_layers", None)
         and not model._is_stateful
         and not {"dynamic", "longrope"} & set(_rope_types(getattr(config, "rope_parameters", None)))
         and cache_name(model) != "cache_params"

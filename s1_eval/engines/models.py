@@ -28,7 +28,7 @@ def resolve_model(name: str) -> str:
     path = Path(name).expanduser()
     if name and path.is_dir():
         if not (path / "config.json").is_file():
-            raise UserError(f"{name} is a folder without a config.json: give a model's own folder")
+            raise UserError(f"{name} is a folder without a config.json: {_instead(path)}")
         return str(path)
     if not _HUB_NAME.fullmatch(name) or name.startswith("."):
         raise UserError(
@@ -36,3 +36,18 @@ def resolve_model(name: str) -> str:
             "or a name on the Hugging Face Hub such as simplescaling/s1.1-32B"
         )
     return name
+
+
+def _instead(folder: Path) -> str:
+    if (folder / "adapter_config.json").is_file():
+        return (
+            "it holds an adapter; merge it into its base model (PEFT's `merge_and_unload`, then "
+            "`save_pretrained`, the tokenizer's too) and give that folder"
+        )
+    if any(folder.glob("*.gguf")):
+        return (
+            "it holds GGUF weights; load them with transformers' `from_pretrained(FOLDER, "
+            "gguf_file=FILE)`, model and tokenizer, `save_pretrained` both, and give that folder, "
+            "or serve the file and use s1_api"
+        )
+    return "give a model's own folder"

@@ -46,6 +46,22 @@ def open_engine(engine: str, model: str, /, **args: Any) -> Engine:
     return opened
 
 
+def preview(engine: str, model: str, /, **args: Any) -> Engine | None:
+    """The model without its weights, see `Preview`; None where opening the engine itself costs no
+    more, because a server has them.
+
+    Raises UserError as `open_engine` does, but for what only the weights can tell.
+    """
+    if engine not in ENGINES:
+        raise UserError(f"unknown engine {engine!r}: choose from {', '.join(ENGINES)}")
+    if engine == "s1_api":
+        return None
+    from s1_eval.engines.preview import Preview
+
+    chat, own = Chat.take(args)
+    return Preview(model, chat=chat, **own)
+
+
 def construct(path: str, model: str, /, **settings: Any) -> Any:
     """What the class at `path`, a `module:Class`, makes of a model. Raises UserError on a setting
     that it does not have, or a value of another type."""

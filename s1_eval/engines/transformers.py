@@ -18,7 +18,14 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import s1_eval
-from s1_eval.engines.checkpoints import fingerprint
+from s1_eval.engines.checkpoints import context_length as context_length_of
+from s1_eval.engines.checkpoints import (
+    eos_ids,
+    fingerprint,
+    load_config,
+    load_model,
+    load_tokenizer,
+)
 from s1_eval.engines.exact import banned_early, check_room
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
@@ -79,16 +86,19 @@ class TransformersEngine:
         kind = dtype or ("float32" if where.type == "cpu" else "auto")
         if kind not in DTYPES:
             raise UserError(f"dtype={dtype!r}: choose from {', '.join(DTYPES)}")
-        hub = {"revision": revision, "trust_remote_code": trust_remote_code}
-        loaded, self._tokenizer = _load(model, source, kind, hub)
+        hub: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+        config = load_config(model, source, **hub)
+        length = context_length_of(model, config, context_length)
+        self._tokenizer = load_tokenizer(source, **hub)
+        loaded = load_model(model, source, config, kind, **hub)
         loaded.to(where).eval()
         self._model: PreTrainedModel | None = loaded
         self._vocabulary = _vocabulary(loaded, self._tokenizer)
         self._info = EngineInfo(
             engine="transformers",
             model=model,
-            context_length=_context_length(model, loaded.config, context_length),
-            eos_ids=_eos_ids(loaded, self._tokenizer),
+            context_length=length,
+            eos_ids=eos_ids(source, self._tokenizer, revision),
             dtype=str(loaded.dtype).removeprefix("torch."),
             fingerprint=fingerprint(source, revision),
             seeding="request",
@@ -219,17 +229,6 @@ def _device(name: str | None) -> torch.device:
     return torch.device(name)
 
 
-def _load(name: str, source: str, dtype: str, hub: dict[str, Any]) -> tuple[Any, Any]:
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **hub)
-        return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **hub), tokenizer
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"the model {name} can't be loaded: {error}") from error
-
-
 def _decoder(
     model: Any,
     tokenizer: Tokenizer,
@@ -259,23 +258,3 @@ def _vocabulary(model: Any, tokenizer: Any) -> frozenset[int]:
     """The ids that tokenizer and model both have; output layers are often padded beyond."""
     size = model.get_input_embeddings().weight.shape[0]
     return frozenset(id for id in tokenizer.get_vocab().values() if id < size)
-
-
-def _context_length(name: str, config: Any, given: int | None) -> int:
-    longest = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
-    if longest is None and given is None:
-        raise UserError(
-            f"{name} does not say how long its context is: give context_length, e.g. 8192"
-        )
-    if longest is not None and given is not None and given > longest:
-        raise UserError(
-            f"context_length={given} is over the {longest} tokens of {name}: give that or less"
-        )
-    length: Any = given or longest
-    return int(length)
-
-
-def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    configured = getattr(model.generation_config, "eos_token_id", None)
-    ids = configured if isinstance(configured, list) else [configured]
-    return frozenset(int(id) for id in (*ids, tokenizer.eos_token_id) if id is not None)

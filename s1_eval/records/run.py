@@ -32,6 +32,7 @@ IDENTITY = (
     "delimiters",
     "versions",
     "verifier",
+    "raw_prompts",
 )
 """The fields that determine a run: they make its id, and runs may be compared only knowingly
 where one of them differs."""
@@ -74,7 +75,7 @@ def run_record(
     command: the exact argument list. Not part of the id: the same run can be spelled twice.
     planned_samples: questions times epochs; a reader refuses a run that has fewer.
     verifier: what the run's verifier says of itself, None without one.
-    extra: further keys, kept as they are.
+    extra: further keys, kept as they are. `raw_prompts`: true where no chat template was applied.
     """
     record = {
         "harness": harness,

@@ -1,6 +1,6 @@
 """Thinking formats, traces and outcomes: plain data at the bottom of everything."""
 
-from s1_eval.thinking.chat import AS_IT_IS, Chat
+from s1_eval.thinking.chat import AS_IT_IS, Chat, Message, has_template, read_arguments
 from s1_eval.thinking.detection import EFFORTS, NOT_KNOWN, Thinking, bind, detect, detect_format
 from s1_eval.thinking.formats import (
     FORMATS,
@@ -31,6 +31,7 @@ __all__ = [
     "Chat",
     "Delimiters",
     "ExitReason",
+    "Message",
     "Origin",
     "Outcome",
     "Role",
@@ -42,6 +43,8 @@ __all__ = [
     "detect",
     "detect_format",
     "encode_exactly",
+    "has_template",
     "in_ids",
     "parse_format",
+    "read_arguments",
 ]

@@ -56,7 +56,9 @@ class Chat:
         if system is not None and not isinstance(system, str):
             raise UserError(f"system={system!r}: give a text")
         chat = cls(_template_file(settings.get("chat_template")), (), system)
-        return chat.having(_mapping(settings.get("chat_template_kwargs"))), rest
+        return chat.having(
+            read_arguments("chat_template_kwargs", settings.get("chat_template_kwargs"))
+        ), rest
 
     def having(self, arguments: Mapping[str, Any]) -> Chat:
         """The same chat with further arguments of the template."""
@@ -119,7 +121,7 @@ class Chat:
                     f"{model} has no chat template, so its prompt can't be built: use an "
                     "instruction-tuned model, or give one with -M chat_template=FILE"
                 ) from None
-            roles = ", ".join(str(message.get("role")) for message in conversation)
+            roles = ", ".join(str(message.get("role")) for message in self.messages(conversation))
             raise UserError(
                 f"the chat template of {model} refuses the conversation ({roles}): {error}; change "
                 "the messages or the system text, or give another template with "
@@ -148,6 +150,11 @@ def builds_prompts(tokenizer: Tokenizer) -> bool:
     return type(tokenizer).__module__.endswith("mistral_common")
 
 
+def has_template(tokenizer: Tokenizer, chat: Chat) -> bool:
+    """Whether a conversation can be given to the model at all."""
+    return chat.source(tokenizer) is not None or builds_prompts(tokenizer)
+
+
 def _template_file(path: Any) -> str | None:
     if path is None:
         return None
@@ -159,7 +166,8 @@ def _template_file(path: Any) -> str | None:
         ) from None
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def read_arguments(name: str, value: Any) -> Mapping[str, Any]:
+    """The template's arguments from a mapping, or one in JSON; name: what the user calls them."""
     if value is None:
         return {}
     if isinstance(value, str):
@@ -167,7 +175,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
             value = json.loads(value)
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise UserError(
-            f"chat_template_kwargs={value!r}: give the template's arguments in JSON, e.g. "
-            """chat_template_kwargs='{"enable_thinking": true}'"""
+            f"{name}={value!r}: give the template's arguments in JSON, e.g. "
+            f"""{name}='{{"enable_thinking": true}}'"""
         )
     return value

@@ -11,6 +11,7 @@ from typing import Any
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import construct
 from s1_eval.errors import UserError
+from s1_eval.verifiers.checkpoints import read_format
 from s1_eval.verifiers.formats import FORMATS
 from s1_eval.verifiers.protocol import Verifier
 
@@ -38,9 +39,22 @@ def open_verifier(spec: VerifierSpec, /, **args: Any) -> Verifier:
         raise UserError(
             f"--verifier {named}: {said[0]} is no setting, write [ENGINE/][FORMAT:]MODEL"
         )
-    source = _folder() if model == NANO_PRM else resolve_model(model)
-    opened: Verifier = construct(ENGINES[engine], source, format=format, name=model, **settings)
+    opened: Verifier = construct(
+        ENGINES[engine], _source(model), format=format, name=model, **settings
+    )
     return opened
+
+
+def check_verifier(spec: VerifierSpec | None) -> None:
+    """Whether there is such a verifier, by its tokenizer and configuration alone: before any weight
+    is loaded, the policy's too. Raises UserError as `open_verifier` does."""
+    if spec is not None:
+        _, format, model = parse_verifier(spec)
+        read_format(_source(model), format, model)
+
+
+def _source(model: str) -> str:
+    return _folder() if model == NANO_PRM else resolve_model(model)
 
 
 def parse_verifier(spec: VerifierSpec) -> tuple[str, str | None, str]:

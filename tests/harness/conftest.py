@@ -38,4 +38,5 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedEngine]:
         return engines["it"]
 
     monkeypatch.setattr(inspect_models, "open_engine", lambda *a, **k: engines["it"])
+    monkeypatch.setattr(inspect_models, "check_first", lambda *a: None)  # there is no such model
     return script

@@ -12,8 +12,18 @@ import pytest
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
 from inspect_ai.log import EvalLog
-from inspect_ai.model import ContentReasoning, ModelOutput, ModelUsage, get_model
-from inspect_ai.scorer import match
+from inspect_ai.model import (
+    ChatMessageAssistant,
+    ChatMessageSystem,
+    ChatMessageUser,
+    ContentImage,
+    ContentReasoning,
+    ContentText,
+    ModelOutput,
+    ModelUsage,
+    get_model,
+)
+from inspect_ai.scorer import choice, match
 from inspect_ai.solver import chain_of_thought, generate
 from scripted import ScriptedEngine
 
@@ -155,6 +165,63 @@ def test_ordinary_solvers_get_thinking_and_an_answer(run_inspect: Run, scripted:
     assert sample.output.completion == "Final Answer: 7"
     assert sample.scores["match"].value == "C"
     assert sample.output.usage.reasoning_tokens > 0
+
+
+def test_a_conversation_of_many_turns_reaches_the_model_whole(
+    run_inspect: Run, scripted: Script
+) -> None:
+    engine = scripted(RIGHT)
+    turns = [
+        ChatMessageSystem(content="Be brief."),
+        ChatMessageUser(content="Say 6."),
+        ChatMessageAssistant(content="6"),
+        ChatMessageUser(content="Say 7."),
+    ]
+    for solver in (plain(), generate()):
+        conversation = Task(dataset=[Sample(input=turns, target="7")], solver=solver)
+        log = run_inspect(conversation, model="s1_hf/any")
+        assert log.status == "success", log.error
+        assert engine.tokenizer.decode(engine.calls[-1].prompt).startswith(
+            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nSay 6.<|im_end|>\n"
+            "<|im_start|>assistant\n6<|im_end|>\n<|im_start|>user\nSay 7.<|im_end|>\n"
+        )
+
+
+def test_a_picture_is_refused_and_never_left_out(run_inspect: Run, scripted: Script) -> None:
+    scripted(RIGHT)
+    picture = ContentImage(image="data:image/png;base64,iVBORw0KGgo=")
+    asked = [ChatMessageUser(content=[ContentText(text="What is it?"), picture])]
+    log = run_inspect(Task(dataset=[Sample(input=asked)], solver=plain()), model="s1_hf/any")
+    assert log.status == "error"
+    assert "a message has image" in log.error.message
+
+
+def test_options_are_shown_and_the_answer_is_marked(run_inspect: Run, scripted: Script) -> None:
+    engine = scripted(RIGHT.replace("Final Answer: 7", "Final Answer: B"))
+    asked = [
+        Sample(input="Which one?", choices=["blue", "green"], target=letter) for letter in "BA"
+    ]
+    log = run_inspect(Task(dataset=asked, solver=plain(), scorer=choice()), model="s1_hf/any")
+    assert log.status == "success", log.error
+    assert "B) green" in engine.tokenizer.decode(engine.calls[0].prompt)
+    assert [sample.scores["choice"].value for sample in log.samples] == ["C", "I"]
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"reasoning_effort": "low"}, "knows none at all"),
+        ({"reasoning_tokens": 9}, "takes no number"),
+    ],
+)
+def test_a_dial_that_the_template_lacks_is_refused(
+    run_inspect: Run, scripted: Script, option: dict[str, Any], said: str
+) -> None:
+    scripted(RIGHT)
+    for solver in (plain(), generate()):
+        log = run_inspect(bench(), solver=solver, model="s1_hf/any", **option)
+        assert log.status == "error"
+        assert said in log.error.message
 
 
 @pytest.mark.parametrize("options", [{"stop_seqs": ["x"]}, {"logprobs": True}, {"max_tokens": 5}])

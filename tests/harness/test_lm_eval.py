@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import pickle
 from collections.abc import Callable
@@ -90,12 +91,53 @@ def test_a_system_instruction_is_a_system_message(evaluate: Evaluate, lm: Any) -
     assert prompt.startswith("<|im_start|>system\nWait<|im_end|>\n<|im_start|>user\n")
 
 
-def test_few_shot_conversations_are_refused_with_what_to_type(lm: Any) -> None:
+def test_a_conversation_of_many_turns_is_answered_at_its_last_message(lm: Any) -> None:
     from lm_eval.api.instance import Instance
 
-    turns = [{"role": role, "content": "x"} for role in ("user", "assistant", "user")]
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "S=1"},
+        {"role": "assistant", "content": "01"},
+        {"role": "user", "content": "S=2"},
+    ]
+    asked = {"method": "token_conditional", "tokens": 9, "max_thinking_tokens": 9}
+    request = Instance("generate_until", {}, (lm.apply_chat_template(turns), asked), 0, ("t", 0, 1))
+    (answer,) = lm.generate_until([request])
+    assert lm.engine.tokenizer.decode(answer.row["traces"][0]["prompt"]) == (
+        "<|im_start|>system\nBe brief.<|im_end|>\n"
+        "<|im_start|>user\nS=1<|im_end|>\n<|im_start|>assistant\n01<|im_end|>\n"
+        "<|im_start|>user\nS=2\n\nThink for up to 9 tokens.<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert "raw_prompts" not in answer.row["run"]
+
+
+def test_a_conversation_that_ends_with_the_model_is_refused(lm: Any) -> None:
+    from lm_eval.api.instance import Instance
+
+    turns = [{"role": role, "content": "x"} for role in ("user", "assistant")]
     request = Instance("generate_until", {}, (lm.apply_chat_template(turns), {}), 0, ("t", 0, 1))
-    with pytest.raises(UserError, match="--fewshot_as_multiturn False"):
+    with pytest.raises(UserError, match="has to be a user's, but the conversation is user, assist"):
+        lm.generate_until([request])
+
+
+def test_a_prompt_without_the_chat_template_is_encoded_as_it_is(lm: Any) -> None:
+    from lm_eval.api.instance import Instance
+
+    text = "Q: S=1\nA: 01\n\nQ: S=2\nA:"
+    request = Instance("generate_until", {}, (text, {"max_gen_toks": 4}), 0, ("t", 0, 1))
+    (answer,) = lm.generate_until([request])
+    (trace,) = answer.row["traces"]
+    assert trace["prompt"] == lm.engine.tokenizer.encode(text)
+    assert answer.row["forced_tokens"] == 0
+    assert answer.row["run"]["raw_prompts"] is True
+
+
+def test_a_method_that_speaks_to_the_model_refuses_raw_text(lm: Any) -> None:
+    from lm_eval.api.instance import Instance
+
+    asked = {"method": "token_conditional", "tokens": 9}
+    request = Instance("generate_until", {}, ("Q: S=2\nA:", asked), 0, ("t", 0, 1))
+    with pytest.raises(UserError, match="--apply_chat_template"):
         lm.generate_until([request])
 
 
@@ -140,9 +182,41 @@ def test_the_response_cache_gives_the_records_back_and_serves_one_model(
     lm.set_cache_hook(CacheHook(None))
 
 
-def test_a_generation_survives_pickling_with_its_record() -> None:
-    generated = pickle.loads(pickle.dumps(Generated("7", {"epoch": 1})))  # noqa: S301
-    assert (generated, generated.row) == ("7", {"epoch": 1})
+def test_every_answer_reaches_the_response_cache_as_it_is_done(
+    lm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lm_eval.api.instance import Instance
+
+    from s1_eval.harness.run import Run
+
+    kept: list[tuple[str, Any, str]] = []
+    solve = Run.solve
+
+    async def breaks_at_the_second(run: Any, sample: Any, *args: Any) -> Any:
+        if sample.id == "1":
+            while not kept:
+                await asyncio.sleep(0.01)
+            raise RuntimeError("the engine broke")
+        return await solve(run, sample, *args)
+
+    monkeypatch.setattr(Run, "solve", breaks_at_the_second)
+    monkeypatch.setattr(lm.cache_hook, "add_partial", lambda *what: kept.append(what))
+    arguments = ("S=2", {"max_gen_toks": 4})
+    requests = [Instance("generate_until", {}, arguments, 0, ("t", at, 1)) for at in range(2)]
+    with pytest.raises(RuntimeError, match="the engine broke"):
+        lm.generate_until(requests)
+    [(kind, key, answer)] = kept
+    assert (kind, key, answer.row["sample_id"]) == ("generate_until", arguments, "0")
+
+
+def test_a_generation_survives_what_lm_eval_does_to_texts() -> None:
+    generated = Generated("7", {"epoch": 1})
+    for copied in (pickle.loads(pickle.dumps(generated)), copy.deepcopy(generated)):  # noqa: S301
+        assert (copied, copied.row) == ("7", {"epoch": 1})
+    assert json.dumps([generated]) == '["7"]'
+    cast = type(generated)(7)
+    assert (cast, cast.row) == ("7", {})
+    assert cast == generated
 
 
 def test_until_cuts_the_answer_and_never_the_thinking(evaluate: Evaluate, lm: Any) -> None:
@@ -207,6 +281,16 @@ def test_an_engine_that_scores_prompts_gives_the_numbers_of_lm_evals_own_model(l
     long = "S=47\n" * lm.engine.info.context_length
     with pytest.raises(UserError, match="does not fit"):
         scorer.loglikelihood(asked("loglikelihood", ("S=47", long)))
+
+
+def test_log_likelihoods_of_a_conversation_are_those_of_its_text(lm: Any) -> None:
+    from lm_eval.api.instance import Instance
+
+    chat = lm.apply_chat_template([{"role": "user", "content": "S=47"}])
+    text = "<|im_start|>user\nS=47<|im_end|>\n<|im_start|>assistant\n"
+    asked = [Instance("loglikelihood", {}, (c, "76"), 0, ("t", 0, 1)) for c in (chat, text)]
+    of_chat, of_text = lm.loglikelihood(asked)
+    assert of_chat == of_text
 
 
 def test_other_models_answers_are_graded_without_a_record() -> None:
