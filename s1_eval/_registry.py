@@ -7,11 +7,13 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from inspect_ai._util.registry import registry_info
+from inspect_ai.scorer._scorer import scorer_register
 from inspect_ai.solver import Solver
 
 from s1_eval import libraries
 from s1_eval.harness.inspect_models import S1API, S1HF, S1VLLM
-from s1_eval.harness.inspect_scoring import grade
+from s1_eval.harness.inspect_scoring import NAME, grade
 from s1_eval.harness.inspect_solving import unforced
 from s1_eval.solvers.beam_search import beam_search
 from s1_eval.solvers.best_of_n import best_of_n
@@ -78,3 +80,8 @@ def _alias(solver: Callable[..., Solver]) -> None:
 
 for _solver in SOLVERS:
     _alias(_solver)
+
+
+# Under the very name that logs have, too. The last name is the one that it keeps.
+for _name in (NAME, registry_info(grade).name):
+    scorer_register(grade, _name)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from s1_eval.cli import foreign
+from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.cli.options import add_resampling, comma_list
 
 
@@ -16,13 +15,12 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "at-k", help="pass@k (cov@k), maj@k and best-of-k for every k from one set of samples"
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders or files")
+    add_paths(parser)
     parser.add_argument(
         "--k", type=comma_list(int), default=[], metavar="K[,K]", help="default: 1, 2, 4, … and n"
     )
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the tables")
     add_resampling(parser)
-    foreign.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -30,12 +28,12 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from s1_eval.metrics.at_k import at_k
-    from s1_eval.records import read_runs
 
-    found = [
-        at_k(run, _grouper(run.task), args.k, args.seed, args.resamples)
-        for run in read_runs(args.paths, foreign.readers(args))
-    ]
+    inputs = Inputs(args)
+    found = inputs.each(
+        inputs.runs(args.paths),
+        lambda run: at_k(run, _grouper(run.task), args.k, args.seed, args.resamples),
+    )
     if args.json:
         print(json.dumps(found, indent=2, allow_nan=False))  # noqa: T201
         return 0

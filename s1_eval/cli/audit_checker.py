@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from s1_eval import __version__
 from s1_eval.answers import Grader, grader
 from s1_eval.answers.pool import Failed, Pool
-from s1_eval.cli import foreign, opponents
+from s1_eval.cli import opponents
 from s1_eval.cli.check import add_grader, settings
+from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.errors import UserError
 from s1_eval.thinking.render import printable
-
-if TYPE_CHECKING:
-    from s1_eval.records import Located, Reader
 
 OURS = "s1_eval"
 RECORDED = "recorded"
@@ -34,19 +32,17 @@ def add_parser(commands: Any) -> None:
         "audit-checker",
         help="grade recorded answers again with several checkers and list where they disagree",
         description="The checkers compare; what each of them is given was extracted by ours. "
-        "PATHS are what `s1-eval score` reads, or JSON lines with "
+        "PATHs are what `s1-eval score` reads, or JSON lines with "
         f"{'/'.join(_GOLD)} and {'/'.join(_ANSWER)}, and optionally {'/'.join(_CORRECT)}.",
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    add_paths(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_grader(parser)
-    foreign.add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    readers = foreign.readers(args, counted=False)
-    answers = [answer for path in args.paths for answer in read(path, readers)]
+    answers = read(args.paths, Inputs(args, counted=False))
     found = audit(answers, grader(args.grader, **settings(args.set)))
     if args.json:
         print(json.dumps(found))  # noqa: T201
@@ -65,34 +61,26 @@ class Recorded:
     correct: bool | None
 
 
-def read(path: Path, readers: Sequence[Reader]) -> Iterator[Recorded]:
-    """The answers of a file, or of a folder's files, each sample once. Raises UserError where there
-    are none."""
-    from s1_eval.records import read_rows
+def read(paths: Sequence[str], inputs: Inputs) -> list[Recorded]:
+    """The answers of all paths: of runs, those that `s1-eval score` counts, each once. Raises
+    UserError where a path has none."""
 
-    if path.is_file() and not any(reader.sniff(path) for reader in readers):
-        rows: Iterable[tuple[str, Mapping[str, Any]]] = _plain_rows(path)
-    else:
-        rows = _once(read_rows(path, readers))
-    found = [recorded for where, row in rows for recorded in _recorded(where, row)]
-    if not found:
-        raise UserError(
-            f"{path} has no answers to grade: give our records, an Inspect log, an lm-eval sample "
-            f"file, or JSON lines with {'/'.join(_GOLD)} and {'/'.join(_ANSWER)}"
-        )
-    yield from found
+    def is_plain(path: str) -> bool:
+        file = Path(path)
+        return file.is_file() and not any(reader.sniff(file) for reader in inputs.readers)
 
-
-def _once(rows: Iterable[Located]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """As `score` counts: a sample that is there twice is one."""
-    seen = set()
-    for located in rows:
-        row = located.row
-        sample = (row.get("run_id"), row.get("sample_id"), row.get("epoch"))
-        if sample not in seen:
-            seen.add(sample)
-            verdict = {"correct": row["recorded_correct"]} if "recorded_correct" in row else {}
-            yield located.where, {**row, **verdict}
+    plain = [path for path in paths if is_plain(path)]
+    runs = inputs.runs(path for path in paths if path not in plain)
+    found = [one for row in inputs.rows(runs) for one in _recorded(row.where, row.row)]
+    for path in plain:
+        answers = [one for where, row in _plain_rows(Path(path)) for one in _recorded(where, row)]
+        if not answers:
+            raise UserError(
+                f"{path} has no answers to grade: give our records, an Inspect log, an lm-eval "
+                f"sample file, or JSON lines with {'/'.join(_GOLD)} and {'/'.join(_ANSWER)}"
+            )
+        found += answers
+    return found
 
 
 def _plain_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -107,7 +95,8 @@ def _plain_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _recorded(where: str, row: Mapping[str, Any]) -> Iterator[Recorded]:
     gold = next((row[key] for key in _GOLD if key in row), None)
     answers = next((row[key] for key in _ANSWER if key in row), None)
-    correct = next((row[key] for key in _CORRECT if isinstance(row.get(key), bool)), None)
+    verdicts = ("recorded_correct", *_CORRECT)
+    correct = next((row[key] for key in verdicts if isinstance(row.get(key), bool)), None)
     if gold is None or answers is None:
         return
     for answer in answers if isinstance(answers, list) else [answers]:

@@ -5,17 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from s1_eval.cli import foreign
+from s1_eval.cli.inputs import Inputs
 from s1_eval.cli.options import add_resampling, allowance, comma_list
-from s1_eval.errors import UserError
-
-if TYPE_CHECKING:
-    from s1_eval.records import Reader, Run
 
 
 def add_parser(commands: Any) -> None:
@@ -59,10 +54,10 @@ def run(args: argparse.Namespace) -> int:
     from s1_eval.metrics.comparison import compare
     from s1_eval.report import comparison
 
-    readers = foreign.readers(args)
+    inputs = Inputs(args)
     found = compare(
-        _side(args.first, readers),
-        _side(args.second, readers),
+        inputs.runs([args.first]),
+        inputs.runs([args.second]),
         args.at,
         args.points,
         args.alpha,
@@ -76,19 +71,3 @@ def run(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(comparison.markdown(found, args.at, args.points, args.alpha))
     return 0
-
-
-def _side(given: str, readers: Sequence[Reader]) -> list[Run]:
-    """The runs of a path, of one method if the argument names one after a colon."""
-    from s1_eval.metrics.series import method_label
-    from s1_eval.records import read_runs
-
-    path, colon, method = given.rpartition(":")
-    if not colon or Path(given).exists():
-        return read_runs([Path(given)], readers)
-    runs = read_runs([Path(path)], readers)
-    chosen = [run for run in runs if method_label(run) == method]
-    if not chosen:
-        known = ", ".join(sorted({method_label(run) for run in runs}))
-        raise UserError(f"{given}: no run of {method!r} in {path}; it holds {known}")
-    return chosen

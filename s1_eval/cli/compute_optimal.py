@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from s1_eval.cli import foreign
+from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.cli.options import add_resampling, at_least_one
 from s1_eval.errors import UserError
 
@@ -19,10 +19,9 @@ def add_parser(commands: Any) -> None:
         "compute-optimal",
         help="accuracy of search strategies by width and tokens, and of the best choice among them",
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="RUNS", help="folders or files")
+    add_paths(parser)
     parser.add_argument(
         "--difficulty",
-        type=Path,
         required=True,
         metavar="RUN",
         help="samples of the same questions with another seed, to estimate difficulty from; they "
@@ -38,25 +37,24 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", type=Path, help="folder for the pictures")
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
     add_resampling(parser, "the folds and the bootstrap")
-    foreign.add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from s1_eval.metrics.strategies import curves
-    from s1_eval.records import read_runs
 
-    readers = foreign.readers(args)
-    estimates = read_runs([args.difficulty], readers)
+    inputs = Inputs(args)
+    estimates = inputs.runs([args.difficulty])
     if len(estimates) > 1:
         raise UserError(f"--difficulty {args.difficulty} holds {len(estimates)} runs: give one")
     found = curves(
-        read_runs(args.paths, readers),
+        inputs.runs(args.paths),
         estimates[0],
         args.difficulty_by,
         args.bins,
         args.seed,
         args.resamples,
+        inputs.tell,
     )
     if args.out:
         from s1_eval.report import plots

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s1_eval.cli import foreign
+from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.cli.options import add_resampling
 from s1_eval.errors import UserError
 
@@ -21,7 +21,7 @@ def add_parser(actions: Any) -> None:
     parser = actions.add_parser(
         "export", help="write results for the hub's model pages, or for Every Eval Ever"
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="RUNS", help="folders or files")
+    add_paths(parser)
     parser.add_argument(
         "--format",
         choices=("hub", "every-eval-ever"),
@@ -54,19 +54,17 @@ def add_parser(actions: Any) -> None:
     )
     parser.add_argument("--common-questions", action="store_true", help="as in `s1-eval score`")
     add_resampling(parser)
-    foreign.add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from s1_eval.metrics import score
-    from s1_eval.records import read_runs
     from s1_eval.report.exports import every_eval_ever, hub, model_ids
 
     told = _pairs(args.model_id, "--model-id MODEL=ORGANISATION/NAME")
     benchmarks = _benchmarks(args.benchmark)
     evaluator = _evaluator(args) if args.format == "every-eval-ever" else None
-    runs = read_runs(args.paths, foreign.readers(args))
+    runs = Inputs(args).runs(args.paths)
     names = model_ids(runs, told)
     entries = score(runs, args.seed, args.resamples, args.common_questions)
     try:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from s1_eval.errors import UserError
-from s1_eval.thinking.render import printable
 
 if TYPE_CHECKING:
     from s1_eval.records import Reader
+    from s1_eval.records.foreign_rows import Grade
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +53,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--skip-bad", action="store_true", help="skip damaged rows, naming them")
 
 
-def readers(args: argparse.Namespace, counted: bool = True) -> tuple[Reader, ...]:
-    """What reads the paths of a command with these options. counted: the command needs the numbers
-    of tokens; without it a file need not tell them."""
+def readers(
+    args: argparse.Namespace, tell: Callable[[str], None], counted: bool = True
+) -> tuple[Reader, ...]:
+    """What reads the paths of a command with these options. tell: told what should be known of the
+    files. counted: the command needs the numbers of tokens; without it a file need not tell them.
+    """
     from s1_eval.records.foreign import Told, parse_columns, parse_delimiters, parse_where
     from s1_eval.records.foreign import readers as known
 
@@ -68,8 +70,9 @@ def readers(args: argparse.Namespace, counted: bool = True) -> tuple[Reader, ...
             delimiters=None if args.delimiters is None else parse_delimiters(args.delimiters),
             count=count if counted or count else lambda _: 0,
             grade=_grader(args.regrade) if args.regrade else None,
-            on_bad=(lambda error: _say(f"skipped: {error}")) if args.skip_bad else None,
-            say=_say,
+            grade_as=_grade_as,
+            skip_bad=args.skip_bad,
+            tell=tell,
         )
     )
 
@@ -88,22 +91,26 @@ def _counter(model: str) -> Callable[[str], int]:
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
 
 
-def _grader(name: str) -> Callable[[str, str], tuple[bool, bool, str]]:
+def _grader(name: str) -> Grade:
     from s1_eval.answers import grader
+    from s1_eval.answers.cut import grade_ended
 
     chosen = grader(name)
-
     checked: set[str] = set()
 
-    def grade(response: str, target: str) -> tuple[bool, bool, str]:
+    def grade(response: str, target: str, cut: bool) -> tuple[bool, bool, str]:
         if target not in checked:
             chosen.check_target(target)
             checked.add(target)
-        verdict = chosen.grade(response, target)
+        verdict = grade_ended(chosen, response, target, cut=cut)
         return verdict.correct, verdict.answered, verdict.answer
 
     return grade
 
 
-def _say(message: str) -> None:
-    print(f"s1-eval: {printable(message)}", file=sys.stderr)  # noqa: T201
+def _grade_as(row: Mapping[str, Any], about: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row, graded by the grader that our task left in an Inspect sample's metadata."""
+    from s1_eval.harness.benchmark import open_grader
+    from s1_eval.harness.run import graded
+
+    return graded(row, open_grader(about["grader"]), about["options"])

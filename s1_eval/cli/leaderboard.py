@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from s1_eval.cli import export, foreign
+from s1_eval.cli import export
+from s1_eval.cli.inputs import HELP, Inputs, add_paths
 from s1_eval.cli.options import add_resampling, allowance, comma_list
 from s1_eval.errors import UserError
 
@@ -26,7 +27,7 @@ def add_parser(commands: Any) -> None:
 
 def _add_build(actions: Any) -> None:
     parser = actions.add_parser("build", help="write a static page, leaderboard.md and .json")
-    parser.add_argument("paths", nargs="+", type=Path, metavar="RUNS", help="folders or files")
+    add_paths(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the page")
     parser.add_argument("--title", default="Leaderboard")
     parser.add_argument(
@@ -38,7 +39,6 @@ def _add_build(actions: Any) -> None:
     )
     parser.add_argument("--common-questions", action="store_true", help="as in `s1-eval score`")
     add_resampling(parser)
-    foreign.add_options(parser)
     parser.set_defaults(run=build)
 
 
@@ -46,8 +46,8 @@ def _add_check(actions: Any) -> None:
     parser = actions.add_parser(
         "check", help="exit 1 if a run is worse than the baseline's with the same settings"
     )
-    parser.add_argument("new", nargs="+", type=Path, metavar="NEW", help="folders or files")
-    parser.add_argument("--baseline", nargs="+", type=Path, required=True, metavar="BASE")
+    add_paths(parser, "new", metavar="NEW")
+    parser.add_argument("--baseline", nargs="+", required=True, metavar="BASE", help=HELP)
     parser.add_argument(
         "--max-drop", type=float, default=2.0, help="tolerated drop of accuracy, in points"
     )
@@ -67,7 +67,6 @@ def _add_check(actions: Any) -> None:
     parser.add_argument("--summary", type=Path, help="file to append a Markdown summary to")
     parser.add_argument("--json", action="store_true", help="a JSON object instead of the table")
     add_resampling(parser, "the resampling tests")
-    foreign.add_options(parser)
     parser.set_defaults(run=check)
 
 
@@ -75,14 +74,12 @@ def build(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from s1_eval.metrics import score
-    from s1_eval.records import read_rows, read_runs
     from s1_eval.report.leaderboard import build as write
 
-    readers = foreign.readers(args)
-    runs = read_runs(args.paths, readers)
+    inputs = Inputs(args)
+    runs = inputs.runs(args.paths)
     entries = score(runs, args.seed, args.resamples, args.common_questions)
-    rows = (row for path in args.paths for row in read_rows(path, readers))
-    page = write(runs, entries, rows, args.out, args.title, args.traces)
+    page = write(runs, entries, inputs.rows(runs), args.out, args.title, args.traces)
     Console(stderr=True).print(f"Open {page}", markup=False)
     return 0
 
@@ -90,14 +87,13 @@ def build(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     from s1_eval.metrics.gate import Tolerance
     from s1_eval.metrics.gate import check as compare
-    from s1_eval.records import read_runs
     from s1_eval.report import regressions
 
     tolerance = Tolerance(args.max_drop, args.max_rise, args.alpha)
-    readers = foreign.readers(args)
+    inputs = Inputs(args)
     comparisons = compare(
-        read_runs(args.new, readers),
-        read_runs(args.baseline, readers),
+        inputs.runs(args.new),
+        inputs.runs(args.baseline, whole="runs" not in args.allow_different),
         tolerance,
         args.allow_different,
         args.seed,

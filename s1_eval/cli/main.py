@@ -1,5 +1,5 @@
 """`s1-eval`: one subcommand per file of this folder. Exit codes: 0 done, 2 bad input, 130
-interrupted; `leaderboard check` adds 1 for a regression."""
+interrupted, 141 when its output was closed; `leaderboard check` adds 1 for a regression."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from s1_eval.cli import (
     score,
     sweep,
 )
+from s1_eval.cli.inputs import say
+from s1_eval.cli.pipe import quietly
 from s1_eval.errors import UserError
 from s1_eval.thinking.render import printable
 
@@ -42,9 +44,17 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; a user's mistake is its message alone and exit code 2."""
+    return quietly(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
     try:
-        code: int = args.run(args)
+        try:
+            code: int = args.run(args)
+            sys.stdout.flush()  # what was skipped is said below the result
+        finally:
+            say(args)
     except UserError as error:
         # Names of files and columns come from other people.
         print(f"s1-eval: {printable(str(error))}", file=sys.stderr)  # noqa: T201

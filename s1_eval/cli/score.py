@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from s1_eval.cli import foreign
+from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.cli.options import add_resampling
 
 
@@ -17,7 +17,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "score", help="score recorded runs: ours, Inspect logs, lm-eval sample files, tables"
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders or files")
+    add_paths(parser)
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
     parser.add_argument("--out", type=Path, help="folder for table, pictures and report.html")
     add_resampling(parser)
@@ -26,15 +26,13 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="compare runs of different question sets on the questions they share",
     )
-    foreign.add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from s1_eval.metrics import score
-    from s1_eval.records import read_runs
 
-    runs = read_runs(args.paths, foreign.readers(args))
+    runs = Inputs(args).runs(args.paths)
     entries = score(runs, args.seed, args.resamples, args.common_questions)
     if args.out:
         from s1_eval.report import write

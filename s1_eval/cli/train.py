@@ -8,13 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from s1_eval.cli.pipe import quietly
 from s1_eval.training.curation.reference import Reference
 from s1_eval.training.main import main as train
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """See `s1_eval.training.main`."""
-    return train(argv, evaluation_questions, results_of)
+    return quietly(lambda: train(argv, evaluation_questions, results_of))
 
 
 def evaluation_questions(task: str) -> list[Reference]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -22,14 +21,14 @@ from s1_eval.engines.protocol import settings_of
 from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import grader_data, open_grader
 from s1_eval.harness.inspect_models import MethodCall, framing_of
-from s1_eval.harness.inspect_scoring import ANSWER_EXITS
 from s1_eval.methods.class_conditional import ClassConditional
 from s1_eval.methods.plain import Plain
 from s1_eval.methods.token_conditional import TokenConditional
+from s1_eval.records.foreign_inspect import ANSWER_EXITS, thinking_exit
 from s1_eval.records.readers import KEY
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import SHARED_FIELDS
-from s1_eval.thinking import Delimiters, ExitReason, ThinkingFormat
+from s1_eval.thinking import Delimiters, ThinkingFormat
 
 libraries.check(__name__)
 from inspect_ai.model._generate_config import active_generate_config  # noqa: E402
@@ -55,8 +54,6 @@ _NEUTRAL = frozenset(
     )
 )
 """Inspect's options that say how a service is asked, not what; the seed has a field of its own."""
-
-EXITS: Mapping[str, ExitReason] = {"max_tokens": "budget", "model_length": "context"}
 
 
 async def same_server(model: Model) -> Model | None:
@@ -148,7 +145,11 @@ async def solve_by_dials(
         "answer_tokens": max(0, usage.output_tokens - thinking),
         "generated_tokens": usage.output_tokens,
         "verifier_tokens": 0,
-        "exit_reason": EXITS.get(output.stop_reason, "natural"),
+        "exit_reason": thinking_exit(
+            output.stop_reason,
+            bool(output.completion.strip()),
+            held=isinstance(settings, TokenConditional),
+        ),
         "answer_exit": ANSWER_EXITS.get(output.stop_reason),
         "num_ignores_used": 0,
         "seconds": time.perf_counter() - began,

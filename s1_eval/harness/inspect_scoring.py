@@ -5,7 +5,7 @@ do, and leaves the sample record in the score's metadata.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from inspect_ai.scorer import (
     CORRECT,
@@ -25,17 +25,14 @@ from inspect_ai.solver import TaskState
 from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import open_grader
 from s1_eval.harness.run import graded
+from s1_eval.records.foreign_inspect import ANSWER_EXITS
 from s1_eval.records.readers import KEY
-from s1_eval.thinking import AnswerExit
 
 ANSWERED = "answered"
 
-ANSWER_EXITS: Mapping[str | None, AnswerExit] = {
-    "stop": "eos",
-    "max_tokens": "budget",
-    "model_length": "context",
-}
-"""Why an answer ended, by Inspect's stop reason; for others it is not known."""
+NAME = "s1_eval/grade"
+"""What a log calls the scorer. Inspect records names without their package's prefix, so this one
+carries it itself: `inspect score` finds it, see `_registry`."""
 
 
 @metric(scores="unreduced")
@@ -69,7 +66,9 @@ def thinking_tokens() -> Metric:
     return mean
 
 
-@scorer(metrics=[accuracy(), stderr(), accuracy_answered(), unanswered(), thinking_tokens()])
+@scorer(
+    metrics=[accuracy(), stderr(), accuracy_answered(), unanswered(), thinking_tokens()], name=NAME
+)
 def grade() -> Scorer:
     """Grade the answer with the benchmark's grader.
 

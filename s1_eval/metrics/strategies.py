@@ -4,7 +4,7 @@ each N. The choice itself stands in `compute_optimal`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ def curves(
     number: int = BINS,
     seed: int = 0,
     resamples: int = bootstrap.RESAMPLES,
+    tell: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
     """One entry per strategy and one for the compute-optimal choice, the last: `model`, `task`,
     `strategy` and `points`, one per width N, each with `samples`, `tokens` (policy's and
@@ -36,8 +37,9 @@ def curves(
     strategies or more have.
     estimate: samples that no strategy is measured on, whose pass@1 (`oracle`) or mean score
     (`verifier`) is a question's easiness.
-    Raises UserError on runs of different questions or of no whole width, or an estimate that is
-    one of them.
+    tell: told of runs of other questions or of no whole width, which are left out; without it they
+    raise.
+    Raises UserError for an estimate that is one of the runs, and where there is nothing to choose.
     """
     if estimate.id in {run.id for run in runs}:
         raise UserError(
@@ -47,11 +49,14 @@ def curves(
     ids = sorted({row["sample_id"] for row in estimate.rows})
     levels: dict[int, dict[str, Measured]] = {}
     for run in runs:
-        if sorted({row["sample_id"] for row in run.rows}) != ids:
-            raise UserError(
-                f"runs {run.id} and {estimate.id} answered different questions: run all on the same"
-            )
-        for name, width, measured in _measured(run, ids):
+        try:
+            widths = _measured(run, ids, estimate)
+        except UserError as error:
+            if tell is None:
+                raise
+            tell(f"skipped {error}")
+            continue
+        for name, width, measured in widths:
             if name in levels.setdefault(width, {}):
                 raise UserError(f"two runs of {name} with {width} samples: give one of them")
             levels[width][name] = measured
@@ -76,8 +81,13 @@ def curves(
     return [{**about, "strategy": name, "points": each} for name, each in points.items()]
 
 
-def _measured(run: Run, ids: Sequence[str]) -> list[tuple[str, int, Measured]]:
+def _measured(run: Run, ids: Sequence[str], estimate: Run) -> list[tuple[str, int, Measured]]:
     """(strategy, width, measured) of every width that the run serves."""
+    if sorted({row["sample_id"] for row in run.rows}) != ids:
+        raise UserError(
+            f"run {run.id} of {run.method} answered other questions than {estimate.id}, the "
+            "estimate of difficulty: run both on the same"
+        )
     tokens = _per_question(run, ids, "generated_tokens", "verifier_tokens")
     if run.method in ("majority_vote", "best_of_n"):
         n = min(len(samples_of(row)) for row in run.rows)

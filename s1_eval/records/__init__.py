@@ -1,6 +1,7 @@
 """One row per question, epoch and run; one run record per run; writing and reading them."""
 
-from s1_eval.records.readers import READERS, Located, Reader, Run, collect, read_rows, read_runs
+from s1_eval.records.located import Located, Reader
+from s1_eval.records.readers import READERS, Run, collect, read_rows, read_runs
 from s1_eval.records.run import IDENTITY, differences, flatten, recorded_grader, run_id, run_record
 from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS, sample_row
 from s1_eval.records.schema import validate_run, validate_sample

@@ -9,34 +9,40 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.records.foreign_inspect import recorded
+from s1_eval.records.foreign_inspect import ended_by, recorded, tokens_of, verdict
 from s1_eval.records.foreign_rows import (
     CAP,
+    ENDED,
     NTH,
+    REPEATED,
     Count,
     File,
     Grade,
     as_text,
     each_epoch,
+    give_verdict,
     make_row,
 )
 from s1_eval.records.lines import MAX_LINE, parse, read_lines
+from s1_eval.records.located import KEY
 from s1_eval.records.readers import (
     READERS,
     Located,
     Reader,
+    Tell,
     read_inspect,
     read_lm_eval,
     read_ours,
 )
 from s1_eval.records.transcripts import KNOWN, NO_MARKS, Marks, find_marks
+from s1_eval.thinking import CUT
 
 _TABLES = frozenset({".jsonl", ".json", ".csv"})
 _LARGEST = 1 << 30
@@ -52,9 +58,9 @@ class Told:
 
     columns: where a field comes from, see `parse_columns`. where: columns and the one value that
     they have in the rows to read. delimiters: of the thinking; None looks for them in the file.
-    count: the number of tokens of a text. grade: (correct, answered, answer) of a response and
-    its target; raises UserError on a target that it can't read. on_bad: told about a row that
-    can't be read, which is then left out; None refuses it. say: told what should be known.
+    count: the number of tokens of a text. grade: grades all answers of others again. grade_as: the
+    verdict on a sample record of ours by the grader that its task names. skip_bad: leave out rows
+    that can't be read. tell: told of them, and of what else should be known.
     """
 
     columns: Mapping[str, Source] = field(default_factory=dict)
@@ -62,8 +68,15 @@ class Told:
     delimiters: Marks | None = None
     count: Count | None = None
     grade: Grade | None = None
-    on_bad: Callable[[UserError], None] | None = None
-    say: Callable[[str], None] | None = None
+    grade_as: Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]] | None = None
+    skip_bad: bool = False
+    tell: Tell = lambda _: None
+
+    def skip(self, error: UserError) -> None:
+        """Tell of a row that can't be read. Raises the error where such rows are refused."""
+        if not self.skip_bad:
+            raise error
+        self.tell(f"skipped {error}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +170,11 @@ def _is_table(path: Path) -> bool:
 
 
 def _ours(told: Told, path: Path) -> Iterator[Located]:
-    return read_ours(path, told.on_bad)
+    return read_ours(path, told.skip)
 
 
 Make = Callable[[], dict[str, Any]]
-OnBad = Callable[[UserError], None] | None
+OnBad = Callable[[UserError], None]
 Unit = tuple[str, Make]
 """A row of a file: where it stands, and what makes the fields that it gives."""
 
@@ -172,27 +185,56 @@ def _inspect(told: Told, path: Path) -> Iterator[Located]:
         row = sample.model_dump(mode="json") if told.columns or told.where else {}
         if not _wanted(row, told, where):
             return {}
-        return fields | {n: source.of(row, path, where) for n, source in told.columns.items()}
+        ended = ended_by(sample)
+        if not ended:
+            return fields | _columns(told, row, path, where)
+        if told.count is None or not sample.output.choices:
+            fields = tokens_of(sample) | fields
+        about = _columns(told, row, path, where, but=REPEATED)
+        return fields | about | _UNANSWERED | {ENDED: ended}
+
+    def judge(sample: Any, row: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+        """The verdict on an answer of ours that our scorer did not grade."""
+        about = (sample.metadata or {}).get(KEY)
+        if told.grade is None and "correct" not in told.columns:
+            if sample.scores or about is None or told.grade_as is None:
+                return verdict(sample, row, where)
+            return told.grade_as(row, about)
+        others = told.columns.keys() - _VERDICT
+        columns = _columns(told, sample.model_dump(mode="json"), path, where, but=others)
+        given = {"answer": row["response"].strip(), "target": row["target"], **columns}
+        cut = row.get("answer_exit") in CUT
+        recorded = give_verdict(given, row["response"], cut, told.grade, where)
+        return {name: given[name] for name in _VERDICT} | recorded
 
     def other(log: Any, sample: Any, where: str) -> Located:
         return Located({_MAKE: partial(given, log, sample, where)}, str(path), where, None)
 
     def units(_: OnBad) -> Iterator[Unit | Located]:
-        for located in read_inspect(path, other):
+        for located in read_inspect(path, other, judge):
             yield (located.where, located.row[_MAKE]) if _MAKE in located.row else located
 
     return _read(told, path, "inspect", units)
 
 
 _MAKE = "make"
-"""Marks a sample that our tasks did not score."""
+"""Marks a sample that no solver of ours answered."""
+_VERDICT = frozenset({"correct", "answered", "answer", "target"})
+_UNANSWERED = {"correct": False, "answered": False, "answer": "", "exit_reason": "unknown"}
+
+
+def _columns(
+    told: Told, row: Mapping[str, Any], path: Path, where: str, but: Collection[str] = ()
+) -> dict[str, Any]:
+    """What the columns say that the user named, but for some of them."""
+    return {n: source.of(row, path, where) for n, source in told.columns.items() if n not in but}
 
 
 def _table(told: Told, path: Path) -> Iterator[Located]:
     def given(row: Mapping[str, Any], where: str) -> dict[str, Any]:
         if not _wanted(row, told, where):
             return {}
-        return {name: source.of(row, path, where) for name, source in told.columns.items()}
+        return _columns(told, row, path, where)
 
     def units(on_bad: OnBad) -> Iterator[Unit]:
         for where, row in _rows(path, on_bad):
@@ -231,7 +273,7 @@ def _rows(path: Path, on_bad: OnBad) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _lm_eval(told: Told, path: Path) -> Iterator[Located]:
     """Our own lines as they are; others are put together from what lm-eval recorded."""
-    first = next(read_lines(path, told.on_bad), None)
+    first = next(read_lines(path, _nobody), None)
     if first is None or "run_id" in first[1]:
         yield from read_lm_eval(path)
         return
@@ -241,8 +283,7 @@ def _lm_eval(told: Told, path: Path) -> Iterator[Located]:
     def given(row: Mapping[str, Any], where: str) -> dict[str, Any]:
         if not _wanted(row, wanted, where):
             return {}
-        fields = _recorded(row, path, results, where)
-        return fields | {n: source.of(row, path, where) for n, source in told.columns.items()}
+        return _recorded(row, path, results, where) | _columns(told, row, path, where)
 
     def units(on_bad: OnBad) -> Iterator[Unit]:
         for number, row in read_lines(path, on_bad):
@@ -257,7 +298,7 @@ def _one_filter(told: Told, path: Path) -> Told:
     in the verdict alone, so grading again needs none of them in particular."""
     if "filter" in told.where:
         return told
-    rows = read_lines(path, told.on_bad and _nobody)
+    rows = read_lines(path, _nobody)
     names = [*dict.fromkeys(as_text(row["filter"]) for _, row in rows if "filter" in row)]
     if len(names) < 2:
         return told
@@ -267,8 +308,7 @@ def _one_filter(told: Told, path: Path) -> Told:
             f"{several}: choose one by the column `filter`, e.g. --where 'filter={names[0]}', or "
             "grade again with --regrade GRADER"
         )
-    if told.say:
-        told.say(f"{several}: read once, since they are graded again")
+    told.tell(f"{several}: read once, since they are graded again")
     return replace(told, where={**told.where, "filter": names[0]})
 
 
@@ -344,7 +384,7 @@ _READ: Mapping[Any, Callable[[Told, Path], Iterator[Located]]] = {
 
 
 def _nobody(error: UserError) -> None:
-    """Told of what has been told already."""
+    """Told of what is told in another pass."""
 
 
 def _look(told: Told, units: Callable[[OnBad], Iterator[Unit | Located]]) -> File:
@@ -354,7 +394,7 @@ def _look(told: Told, units: Callable[[OnBad], Iterator[Unit | Located]]) -> Fil
     ends: list[str] = []
 
     def texts() -> Iterator[tuple[str, str, str]]:
-        for unit in units(told.on_bad and _nobody):
+        for unit in units(_nobody):
             if isinstance(unit, Located):
                 continue
             try:
@@ -392,12 +432,10 @@ def _read(
 
     def leave_out(error: UserError) -> None:
         nonlocal left_out
-        if told.on_bad is None:
-            raise error
+        told.skip(error)
         left_out += 1
-        told.on_bad(error)
 
-    for unit in units(told.on_bad and leave_out):
+    for unit in units(leave_out):
         if isinstance(unit, Located):
             yield unit
             continue
@@ -433,9 +471,9 @@ def _read(
     elif file and told.where and not left_out:
         wanted = " ".join(f"{column}={value}" for column, value in told.where.items())
         raise UserError(f"{path}: no row has {wanted}: give --where a value that its rows have")
-    if cut and told.say and file and file.marks:
+    if cut and file and file.marks:
         right = f"; {cut_right} of them the file itself counts as right" if cut_right else ""
-        told.say(
+        told.tell(
             f"{path}: {cut} of {len(seen)} rows do not end their thinking ({file.marks.shown}) "
             f"and count as cut, without an answer{right}"
         )

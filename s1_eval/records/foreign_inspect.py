@@ -1,31 +1,41 @@
 """What an Inspect log of a task that is not ours says of a sample: reasoning that a provider kept
-apart, token counts from its usage, the verdict of the log's scorer.
+apart, token counts from its usage, the verdict of the log's scorer, the error or limit that ended
+it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-_VERDICTS = {"C": True, "I": False, "N": False, 1: True, 0: False}
-"""Inspect's values of a score that is right or wrong. Partly right (P) is neither."""
+from s1_eval.errors import UserError
+from s1_eval.thinking import CUT, AnswerExit
+
+_RIGHT, _WRONG = ("C", "yes", "true", 1), ("I", "N", "no", "false", 0)
+"""What Inspect's own metrics count as 1 or 0. Partly right (P) is neither."""
 
 _LENGTHS = {"low": "short", "medium": "default", "high": "long"}
 """Of a reasoning effort, as our own class-conditional control asks for one."""
 
-_CUT = {"max_tokens": "budget", "model_length": "context"}
+ANSWER_EXITS: Mapping[str | None, AnswerExit] = {
+    "stop": "eos",
+    "max_tokens": "budget",
+    "model_length": "context",
+}
+"""Why an answer ended, by Inspect's stop reason; for others it is not known."""
 
 
 def recorded(log: Any, sample: Any) -> dict[str, Any]:
     """Fields of the sample record. log, sample: Inspect's `EvalLog` and `EvalSample`."""
     output = sample.output
     config = log.eval.model_generate_config.merge(log.plan.config)
-    target = sample.target if isinstance(sample.target, str) else ", ".join(sample.target)
     given: dict[str, Any] = {
         "model": log.eval.model,
         "task": log.eval.task,
         "sample_id": str(sample.id),
         "epoch": sample.epoch,
-        "target": target,
+        "target": target_of(sample),
         **_method(config),
         **_texts(output),
     }
@@ -37,25 +47,86 @@ def recorded(log: Any, sample: Any) -> dict[str, Any]:
     if config.max_tokens is not None:
         given["most_tokens"] = config.max_tokens
     if "thinking" in given:
-        given["exit_reason"] = _exit(output.stop_reason, bool(given["response"]), config)
+        given["exit_reason"] = thinking_exit(
+            output.stop_reason, bool(given["response"]), config.reasoning_tokens is not None
+        )
+    if output.choices:
+        given["answer_exit"] = ANSWER_EXITS.get(output.stop_reason)
     scores = list((sample.scores or {}).values())
-    if len(scores) == 1 and _known(scores[0].value):
-        given["correct"] = _VERDICTS[scores[0].value]
+    if len(scores) == 1 and (correct := _right(scores[0].value)) is not None:
+        given["correct"] = correct
         if scores[0].answer is not None:
             given["answer"] = scores[0].answer
     return given
 
 
-def _exit(stop: str, answered: bool, config: Any) -> str:
+def thinking_exit(stop: str | None, answered: bool, held: bool) -> str:
     """Why reasoning that a provider kept apart ended. With an answer behind it nothing else cut it,
-    unless the provider holds it to a number of tokens, whose workings it does not tell."""
+    unless the provider holds it to a number of tokens, whose workings it does not tell.
+
+    stop: Inspect's stop reason. held: whether the provider was given such a number."""
     if not answered:
-        return _CUT.get(stop, "unknown")
-    return "natural" if config.reasoning_tokens is None else "unknown"
+        exit = ANSWER_EXITS.get(stop)
+        return exit if exit in CUT else "unknown"
+    return "unknown" if held else "natural"
 
 
-def _known(value: Any) -> bool:
-    return isinstance(value, str | int | float) and value in _VERDICTS
+def verdict(sample: Any, row: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The verdict of the log's own scorer on a sample that a solver of ours answered with
+    `row["response"]`. Raises UserError where there is not one scorer that says right or wrong."""
+    scores = sample.scores or {}
+    if len(scores) != 1:
+        raise UserError(
+            f"{where} has scores of {', '.join(scores)}: say whose count, e.g. --columns "
+            f"correct=scores.{next(iter(scores))}.value:C"
+            if scores
+            else f"{where} was not scored: run `inspect score` on the log, or add --regrade GRADER"
+        )
+    [(name, score)] = scores.items()
+    correct = _right(score.value)
+    if correct is None:
+        raise UserError(
+            f"{where}: the score of {name} is {score.value!r:.100}, neither right nor wrong: say "
+            f"which values are right, e.g. --columns correct=scores.{name}.value:C"
+        )
+    answer = row["response"].strip() if score.answer is None else score.answer
+    answered = correct or bool(row["response"].strip() and answer.strip())
+    return {"correct": correct, "answered": answered, "answer": answer}
+
+
+def ended_by(sample: Any) -> dict[str, str]:
+    """The `error` or `limit` that ended the sample, for its record; empty if it went through."""
+    if sample.error is not None:
+        return {"error": sample.error.message[:1000]}
+    if sample.limit is not None:
+        return {"limit": f"{sample.limit.type} {sample.limit.limit:g}"}
+    return {}
+
+
+def target_of(sample: Any) -> str:
+    """The target; several of them as one text."""
+    return sample.target if isinstance(sample.target, str) else ", ".join(sample.target)
+
+
+def tokens_of(sample: Any) -> dict[str, int]:
+    """Token counts of a sample that ended early, as far as the models' usage says."""
+    used = list(sample.model_usage.values())
+    generated = sum(usage.output_tokens for usage in used)
+    thinking = sum(usage.reasoning_tokens or 0 for usage in used)
+    return {
+        "thinking_tokens": thinking,
+        "answer_tokens": max(0, generated - thinking),
+        "generated_tokens": generated,
+    }
+
+
+def _right(value: Any) -> bool | None:
+    """Whether a score's value means right; None where it is neither right nor wrong."""
+    if isinstance(value, str) and value not in (*_RIGHT, *_WRONG):
+        with suppress(ValueError):  # Inspect's metrics take numbers as texts too
+            return _right(float(value))
+        value = value.lower()
+    return True if value in _RIGHT else False if value in _WRONG else None
 
 
 def _method(config: Any) -> dict[str, Any]:

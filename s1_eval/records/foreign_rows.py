@@ -17,6 +17,7 @@ from s1_eval.errors import UserError
 from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS
 from s1_eval.records.schema import fits, validate_sample
 from s1_eval.records.transcripts import S1, Marks, Parts, split
+from s1_eval.thinking import CUT
 
 CAP = "max_thinking_tokens"
 NTH = "nth"
@@ -24,14 +25,18 @@ NTH = "nth"
 
 _TEXTS = ("thinking", "response", "transcript", "prompt")
 _COUNTS = ("thinking_tokens", "answer_tokens", "generated_tokens")
-_REPEATED = frozenset({*_TEXTS[:3], *_COUNTS, "correct", "answered", "answer", "exit_reason"})
+REPEATED = frozenset({*_TEXTS[:3], *_COUNTS, "correct", "answered", "answer", "exit_reason"})
 """What a row may have a list of: one entry for each time that the question was asked."""
+ENDED = "ended by"
+"""What is given of a sample that an error or a limit ended, for its record. No column's name."""
 
 _INEXACT = 0.02
 """Share of a limit by which a count made from text may miss what the model itself counted."""
 
 Count = Callable[[str], int]
-Grade = Callable[[str, str], tuple[bool, bool, str]]
+Grade = Callable[[str, str, bool], tuple[bool, bool, str]]
+"""(correct, answered, answer) of a response, its target, and whether a limit cut the response.
+Raises UserError on a target that it can't read."""
 
 
 @dataclass(slots=True)
@@ -49,7 +54,7 @@ def each_epoch(given: dict[str, Any], where: str, graded: bool) -> list[dict[str
     for each repeat."""
     if not given:
         return []
-    lists = {n: v for n, v in given.items() if n in _REPEATED and isinstance(v, list)}
+    lists = {n: v for n, v in given.items() if n in REPEATED and isinstance(v, list)}
     if not lists:
         return [given]
     lengths = {name: len(value) for name, value in lists.items()}
@@ -65,7 +70,7 @@ def each_epoch(given: dict[str, Any], where: str, graded: bool) -> list[dict[str
     single = [
         name
         for name in given
-        if name in _REPEATED - lists.keys() and not (graded and name == "correct")
+        if name in REPEATED - lists.keys() and not (graded and name == "correct")
     ]
     if single or not (graded or "correct" in lists):
         raise UserError(
@@ -75,7 +80,7 @@ def each_epoch(given: dict[str, Any], where: str, graded: bool) -> list[dict[str
         )
     if "epoch" in given or "epoch0" in given:
         raise UserError(f"{where} has {count} repeats and an epoch: leave out the column epoch")
-    rest = {n: v for n, v in given.items() if n in lists or n not in _REPEATED}
+    rest = {n: v for n, v in given.items() if n in lists or n not in REPEATED}
     return [
         rest | {name: value[i] for name, value in lists.items()} | {"epoch": i + 1}
         for i in range(count)
@@ -93,25 +98,32 @@ def make_row(
     """A sample record of what is given, and `cut`: whether the thinking lacks its end. A given
     `most_tokens` limits everything that was generated. count, grade: see `foreign.Told`.
 
-    Beyond `SAMPLE_FIELDS`: `most_tokens`, `recounted` (thinking was counted here), `forced_end`
-    (the text shows it), `recorded_correct` (the verdict of the file where ours is another's).
+    Beyond `SAMPLE_FIELDS`: `answer_exit`, `most_tokens`, `recounted` (thinking was counted here),
+    `forced_end` (the text shows it), `recorded_correct` (the verdict of the file where ours is
+    another's), `error` or `limit`.
     Raises UserError that names what is missing and the option that tells it.
     """
     most = _limit(given.pop("most_tokens", None), "most_tokens", where)
+    ended, stop = given.pop(ENDED, {}), given.pop("answer_exit", None)
     parts = _parts(given, file, where)
     extra: dict[str, Any] = {} if most is None else {"most_tokens": most}
     if recounted := _count(given, parts, count, where):
         extra["recounted"] = True
     counts = {name: as_whole(given[name], name, where) for name in _COUNTS}
     _check_counts(counts, given, where)
-    cut = parts.closed is False
-    extra |= _grade(given, parts.response, cut, grade, where)
+    least = 1 - _INEXACT if recounted else 1
+    if most is not None and counts["generated_tokens"] >= least * most:
+        stop = "budget"
+    cut = parts.closed is False and not ended
+    if stop and not cut and parts.response.strip():
+        extra["answer_exit"] = stop
+    if not ended:
+        extra |= give_verdict(given, parts.response, stop in CUT, grade, where, no_answer=cut)
     if parts.forced:
         extra["forced_end"] = True
     said = as_text(given.get("exit_reason"))
     if not said or (said == "natural" and (cut or parts.forced)):
-        least = 1 - _INEXACT if recounted else 1
-        given["exit_reason"] = _exit(parts, counts, given, most, least, file.marks is S1)
+        given["exit_reason"] = _exit(parts, counts, given, stop, least, file.marks is S1)
     names = ("model", "task", "method", "sample_id")
     if missing := [name for name in names if not as_text(given.get(name))]:
         raise UserError(_missing(where, missing))
@@ -138,6 +150,7 @@ def make_row(
             for name in ("forced_tokens", "num_ignores_used")
         },
         **extra,
+        **ended,
         "cut": cut,
     }
     shared = [row[name] for name in SHARED_FIELDS if name != "run_id"]
@@ -229,20 +242,20 @@ def _exit(
     parts: Parts,
     counts: Mapping[str, int],
     given: Mapping[str, Any],
-    most: int | None,
+    stop: str | None,
     least: float,
     fork: bool,
 ) -> str:
-    """Why thinking ended, as far as text, counts and limits show it. least: the share of a limit
-    from which on it may have been reached. fork: the text is in the s1 fork's format."""
+    """Why thinking ended, as far as text, counts and limits show it. stop: why all of the text
+    ended. least: the share of a limit from which on it may have been reached. fork: the text is in
+    the s1 fork's format."""
     if parts.closed is None:
         return "unknown"
     cap = as_number(given.get(CAP, given.get("budget")))
     thinking = counts["thinking_tokens"]
     reached = type(cap) is int and thinking >= least * cap
     if not parts.closed:
-        full = most is not None and counts["generated_tokens"] >= least * most
-        return "budget" if reached or full else "unknown"
+        return "budget" if reached else stop if stop in CUT else "unknown"
     if parts.forced:
         # The fork writes its nudge at a forced end alone; other models may write it themselves.
         if reached or (fork and type(cap) is int):
@@ -253,13 +266,18 @@ def _exit(
     return "natural"
 
 
-def _grade(
-    given: dict[str, Any], response: str, cut: bool, grade: Grade | None, where: str
+def give_verdict(
+    given: dict[str, Any],
+    response: str,
+    cut: bool,
+    grade: Grade | None,
+    where: str,
+    no_answer: bool = False,
 ) -> dict[str, Any]:
-    """Fills in the verdict. The verdict of the file itself, where it is another's. A thinking that
-    was cut has no answer, whatever stands in it."""
+    """Fills in the verdict. The verdict of the file itself, where it is another's. cut: a limit cut
+    the response. no_answer: thinking was cut, which has no answer, whatever stands in it."""
     recorded: dict[str, Any] = {}
-    if given.get("correct") is not None and (grade or cut):
+    if given.get("correct") is not None and (grade or no_answer):
         with suppress(UserError):  # not needed
             recorded["recorded_correct"] = as_truth(given["correct"], "correct", where)
     target = given.get("target")
@@ -271,12 +289,12 @@ def _grade(
                 f"{where} has no single target to grade by: add --columns target=COLUMN"
             )
         try:
-            verdict = grade("" if cut else response, as_text(target))
+            verdict = grade("" if no_answer else response, as_text(target), cut)
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
         given["correct"], given["answered"], given["answer"] = verdict
         return recorded
-    if cut:
+    if no_answer:
         given["correct"], given["answered"], given["answer"] = False, False, ""
         return recorded
     if "correct" not in given:

@@ -1,28 +1,33 @@
 """Reading runs back from any mix of files and folders: our own records, Inspect logs and lm-eval
-sample files. A kind of file is one entry in `READERS`; what is common to all of them (validation,
-putting rows together into runs) happens once, in `collect`.
+sample files. A kind of file is one entry in `READERS`; what is common to all of them (searching
+folders, validation, putting rows together into runs) happens once, here.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
-from typing import Any, NamedTuple
+from typing import Any
 
 from s1_eval.errors import UserError
+from s1_eval.records.inspect_logs import is_inspect, superseded
+from s1_eval.records.inspect_logs import read_inspect as read_inspect
 from s1_eval.records.lines import parse, read_lines
+from s1_eval.records.located import KEY as KEY
+from s1_eval.records.located import Located as Located
+from s1_eval.records.located import Reader as Reader
 from s1_eval.records.sample import SHARED_FIELDS
 from s1_eval.records.schema import fits, validate_run, validate_sample
 from s1_eval.records.store import RUN, SAMPLES
 
-KEY = "s1_eval"
-"""Where an Inspect score's metadata holds the sample record."""
-
 OTHER_EPOCHS = "other_epochs"
 """Where a line of an lm-eval sample file keeps the records of a question's further epochs."""
+
+Tell = Callable[[str], None]
+"""Told, in a whole sentence, about what was not taken or needs a remark."""
 
 _LEFT_IN_THE_FILE = frozenset(
     (
@@ -76,49 +81,148 @@ class Run:
         return params
 
 
-class Located(NamedTuple):
-    """A row and where it stands. The run record is None if the file holds none."""
-
-    row: dict[str, Any]
-    file: str
-    where: str
-    run: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """A kind of file. looks_for: its description in messages. sniff: cheap, by name and first
-    bytes. read: the rows one by one; raises UserError with file and line on damage."""
-
-    looks_for: str
-    sniff: Callable[[Path], bool]
-    read: Callable[[Path], Iterator[Located]]
-
-
-def read_runs(paths: Iterable[str | Path], readers: Sequence[Reader] | None = None) -> list[Run]:
+def read_runs(
+    paths: Iterable[str | Path],
+    readers: Sequence[Reader] | None = None,
+    tell: Tell | None = None,
+) -> list[Run]:
     """Every run in the files and folders, in the order they are found; folders are searched to
     any depth. A run may be spread over files.
 
+    tell: told of every file and run in a folder that can't be taken, and why, and of what a run's
+    numbers rest on. Without it the first one raises.
     Raises UserError, naming file and line, on what is missing, damaged, half-written or no record
-    of ours, and on a folder with nothing to read.
+    of ours, and on paths with nothing to read.
     """
-    return collect(row for path in paths for row in read_rows(path, readers))
+    given = [Path(path) for path in paths]
+    collection = _Collection(tell, {path.resolve() for path in given})
+    for path in given:
+        collection.search(path, READERS if readers is None else readers)
+    runs = collection.finish()
+    if given and not runs:
+        names = ", ".join(map(str, given))
+        raise UserError(f"nothing is left to read in {names}: all of it was skipped, see there")
+    return runs
+
+
+def read_rows(runs: Iterable[Run], readers: Sequence[Reader] | None = None) -> Iterator[Located]:
+    """The rows of runs that `read_runs` gave, whole as they stand in their files, traces included,
+    each sample once."""
+    known = READERS if readers is None else readers
+    wanted = {run.id: {(row["sample_id"], row["epoch"]) for row in run.rows} for run in runs}
+    for source in dict.fromkeys(source for run in runs for source in run.sources):
+        for located in _read(Path(source), _only_reader(Path(source), known)):
+            samples = wanted.get(located.row["run_id"], set())
+            sample = (located.row["sample_id"], located.row["epoch"])
+            if sample in samples:
+                samples.remove(sample)
+                yield located
 
 
 def collect(rows: Iterable[Located]) -> list[Run]:
     """Rows put together into runs by their `run_id`. A sample that is there twice with the same
     result is taken once. Raises UserError on an invalid row, a contradiction, or a run that has
     fewer samples than its record planned."""
-    runs: dict[str, _Collected] = {}
+    collection = _Collection(None, set())
+    collection.add(_gathered(rows, {}), in_folder=False)
+    return collection.finish()
+
+
+class _Collection:
+    """Runs while they are put together from files. A file counts as a whole or not at all."""
+
+    def __init__(self, tell: Tell | None, named: Collection[Path]) -> None:
+        """named: what the user gave by its own name, as absolute paths."""
+        self._tell, self._named = tell, named
+        self._runs: dict[str, _Collected] = {}
+        self._broken: dict[str, _Collected] = {}
+        self._contradicted: set[str] = set()
+        self._read: set[Path] = set()
+
+    def search(self, path: Path, readers: Sequence[Reader]) -> None:
+        """Take in a file, or every file in a folder that a reader knows."""
+        if path.is_file():
+            return self._take(path, _only_reader(path, readers))
+        if not path.is_dir():
+            raise UserError(f"there is no file or folder {path}")
+        found = [(file, reader) for file in _files(path) if (reader := _reader(file, readers))]
+        if not found:
+            raise UserError(f"nothing to read in {path}: looked for {_looked_for(readers)}")
+        replaced: dict[Path, Path] = {}
+        for reader in readers:
+            replaced.update(reader.superseded([file for file, by in found if by is reader]))
+        for file, by in replaced.items():
+            if self._tell:
+                self._tell(f"passed over {file}: {by.name} is a finished run of the same task")
+        for file, reader in found:
+            if file not in replaced:
+                self._take(file, reader)
+        return None
+
+    def _take(self, file: Path, reader: Reader) -> None:
+        absolute = file.resolve()
+        if absolute in self._read:  # given twice, or by itself and in its folder
+            return
+        self._read.add(absolute)
+        in_folder = absolute not in self._named
+        staged: dict[str, _Collected] = {}
+        try:
+            self.add(_gathered(_read(file, reader), staged), in_folder)
+        except UserError as error:
+            if self._tell is None or not in_folder:
+                raise
+            self._tell(f"skipped {error}")
+            for run_id, run in staged.items():
+                self._broken.setdefault(run_id, run).rows.update(run.rows)
+
+    def add(self, staged: Mapping[str, _Collected], in_folder: bool) -> None:
+        for run_id, run in staged.items():
+            run.in_folder = in_folder
+            first = self._runs.setdefault(run_id, run)
+            if first is not run and run_id not in self._contradicted:
+                try:
+                    first.merge(run)
+                except UserError as error:
+                    self._contradicted.add(run_id)
+                    self._unfit(error, first.in_folder or in_folder)
+
+    def finish(self) -> list[Run]:
+        finished = []
+        for run_id, run in self._runs.items():
+            if run_id in self._contradicted:
+                continue
+            try:
+                lost = self._broken.get(run_id)
+                if lost is not None and not lost.rows.keys() <= run.rows.keys():
+                    raise UserError(
+                        f"run {run_id} in {', '.join(run.sources)}: the rest of its samples is in "
+                        f"{', '.join(lost.sources)}, which can't be read"
+                    )
+                finished.append(run.finish())
+            except UserError as error:
+                self._unfit(error, run.in_folder)
+            else:
+                if self._tell and (remark := run.remark()):
+                    self._tell(remark)
+        return finished
+
+    def _unfit(self, error: UserError, in_folder: bool) -> None:
+        if self._tell is None or not in_folder:
+            raise error
+        self._tell(f"skipped {error}")
+
+
+def _gathered(rows: Iterable[Located], into: dict[str, _Collected]) -> dict[str, _Collected]:
+    """`into`, with the rows in it by their runs. Raises UserError on a row that does not fit."""
     for located in rows:
         row, run_id = located.row, located.row.get("run_id")
-        run = runs.get(run_id) if isinstance(run_id, str) else None
+        run = into.get(run_id) if isinstance(run_id, str) else None
         if run is None or not fits(row):
             validate_sample(row, located.where)
         if run is None:
-            run = runs[row["run_id"]] = _Collected(_record(located), row["budget"])
+            run = into[row["run_id"]] = _Collected(_record(located), row["budget"])
         run.add(located)
-    return [run.finish() for run in runs.values()]
+    return into
 
 
 @dataclass(slots=True)
@@ -128,37 +232,52 @@ class _Collected:
     rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     sources: dict[str, None] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
+    in_folder: bool = False
 
     def add(self, located: Located) -> None:
         row = located.row
-        for name in SHARED_FIELDS:
-            if row.get(name) != self.record[name]:
-                raise UserError(
-                    f"{located.where}: {name} is {row.get(name)!r:.200}, but run "
-                    f"{self.record['run_id']} has {self.record[name]!r:.200}"
-                )
-        if row["budget"] != self.budget:
-            raise UserError(
-                f"{located.where}: budget is {row['budget']}, but run {self.record['run_id']} has "
-                f"{self.budget}: a run has one; name the setting that it comes from too, e.g. "
-                "--columns max_thinking_tokens=COLUMN"
-            )
-        target = self.targets.setdefault(row["sample_id"], row["target"])
-        if target != row["target"]:
-            raise UserError(
-                f"{located.where}: sample {row['sample_id']!r:.200} has the target "
-                f"{row['target']!r:.100}, but {target!r:.100} before: two questions with one id; "
-                "give one file only, or another column with --columns sample_id=COLUMN"
-            )
+        self._check(row, located.where)
         # JSON makes new strings for every row, names included: shared, they need half the memory.
         slim = {intern(name): value for name, value in row.items() if name not in _DROPPED}
         for name in ("sample_id", "target", "exit_reason"):
             slim[name] = intern(slim[name])
         self.sources[located.file] = None
-        first = self.rows.setdefault((row["sample_id"], row["epoch"]), slim)
+        self._put(slim, located.where)
+
+    def merge(self, other: _Collected) -> None:
+        """Take in what another file has of the same run."""
+        where = ", ".join(other.sources)
+        self._check({**other.record, "budget": other.budget}, where)
+        for row in other.rows.values():
+            self._put(row, where)
+        self.sources.update(other.sources)
+
+    def _check(self, row: Mapping[str, Any], where: str) -> None:
+        for name in SHARED_FIELDS:
+            if row.get(name) != self.record[name]:
+                raise UserError(
+                    f"{where}: {name} is {row.get(name)!r:.200}, but run "
+                    f"{self.record['run_id']} has {self.record[name]!r:.200}"
+                )
+        if row["budget"] != self.budget:
+            raise UserError(
+                f"{where}: budget is {row['budget']}, but run {self.record['run_id']} has "
+                f"{self.budget}: a run has one; name the setting that it comes from too, e.g. "
+                "--columns max_thinking_tokens=COLUMN"
+            )
+
+    def _put(self, slim: dict[str, Any], where: str) -> None:
+        target = self.targets.setdefault(slim["sample_id"], slim["target"])
+        if target != slim["target"]:
+            raise UserError(
+                f"{where}: sample {slim['sample_id']!r:.200} has the target "
+                f"{slim['target']!r:.100}, but {target!r:.100} before: two questions with one id; "
+                "give one file only, or another column with --columns sample_id=COLUMN"
+            )
+        first = self.rows.setdefault((slim["sample_id"], slim["epoch"]), slim)
         if first is not slim and not _same(first, slim):
             raise UserError(
-                f"{located.where}: sample {row['sample_id']!r:.200}, epoch {row['epoch']}, of run "
+                f"{where}: sample {slim['sample_id']!r:.200}, epoch {slim['epoch']}, of run "
                 f"{self.record['run_id']} is there twice with different results (read so far: "
                 f"{', '.join(self.sources)}): give only one of the files"
             )
@@ -173,6 +292,19 @@ class _Collected:
             )
         return Run(self.record, tuple(self.rows.values()), self.budget, tuple(self.sources))
 
+    def remark(self) -> str | None:
+        """What the reader of the run's numbers must know."""
+        ended = [row for row in self.rows.values() if row.keys() & {"error", "limit"}]
+        if not ended:
+            return None
+        first = ended[0]
+        why = f"error {first['error']!r:.100}" if "error" in first else f"limit {first['limit']}"
+        return (
+            f"{', '.join(self.sources)}: {len(ended)} of {len(self.rows)} samples ended by an "
+            f"error or a limit (sample {first['sample_id']!r:.50}: {why}) and count as unanswered; "
+            "`inspect eval-retry` asks those with an error again"
+        )
+
 
 def _record(located: Located) -> Mapping[str, Any]:
     if located.run is None:
@@ -186,32 +318,23 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(name) == other.get(name) for name in names)
 
 
-def read_rows(path: str | Path, readers: Sequence[Reader] | None = None) -> Iterator[Located]:
-    """The rows of one file, or of every file in a folder that a reader knows, one by one and as
-    they stand there, traces included. Raises UserError as `read_runs` does."""
-    path = Path(path)
-    known = READERS if readers is None else readers
-    if path.is_dir():
-        found = [(file, reader) for file in _files(path) if (reader := _reader(file, known))]
-        if not found:
-            raise UserError(f"nothing to read in {path}: looked for {_looked_for(known)}")
-    elif path.is_file():
-        only = _reader(path, known)
-        if only is None:
-            raise UserError(f"can't tell what {path} is: looked for {_looked_for(known)}")
-        found = [(path, only)]
-    else:
-        raise UserError(f"there is no file or folder {path}")
-    for file, reader in found:
-        count = 0
-        try:
-            for located in reader.read(file):
-                count += 1
-                yield located
-        except OSError as error:
-            raise UserError(f"can't read {file}: {error}") from error
-        if not count:
-            raise UserError(f"{file} holds no sample yet: run its command first, or leave it out")
+def _read(file: Path, reader: Reader) -> Iterator[Located]:
+    count = 0
+    try:
+        for located in reader.read(file):
+            count += 1
+            yield located
+    except OSError as error:
+        raise UserError(f"can't read {file}: {error}") from error
+    if not count:
+        raise UserError(f"{file} holds no sample yet: run its command first, or leave it out")
+
+
+def _only_reader(file: Path, readers: Sequence[Reader]) -> Reader:
+    found = _reader(file, readers)
+    if found is None:
+        raise UserError(f"can't tell what {file} is: looked for {_looked_for(readers)}")
+    return found
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -270,65 +393,9 @@ def read_lm_eval(path: Path) -> Iterator[Located]:
             yield Located(epoch, str(path), where, epoch.pop("run", None))
 
 
-def read_inspect(
-    path: Path, other: Callable[[Any, Any, str], Located] | None = None
-) -> Iterator[Located]:
-    """The rows that our Inspect tasks scored. other: makes a row of a sample that they did not,
-    from the log's header, the sample, and where it stands; without it that is refused."""
-    from inspect_ai.log import read_eval_log, read_eval_log_samples
-
-    try:
-        if path.suffix == ".eval":
-            log = read_eval_log(str(path), header_only=True)
-            samples: Iterator[Any] = read_eval_log_samples(str(path), all_samples_required=False)
-        else:
-            log = read_eval_log(str(path))
-            samples = iter(log.samples or [])
-    except Exception as error:  # whatever a damaged archive makes the library raise
-        raise UserError(f"{path} is no readable Inspect log: {str(error)[:200]!r}") from error
-    if log.status != "success":
-        raise UserError(
-            f"{path}: the evaluation's status is {log.status!r}, and the samples that finish first "
-            f"are not like the rest: finish it with `inspect eval-retry {path}`"
-        )
-    while True:
-        try:
-            sample = next(samples, None)
-        except Exception as error:
-            raise UserError(f"{path} is damaged: {str(error)[:200]!r}") from error
-        if sample is None:
-            return
-        where = f"{path} sample {sample.id!r} epoch {sample.epoch}"
-        records = [
-            score.metadata[KEY]
-            for score in (sample.scores or {}).values()
-            if score.metadata and isinstance(score.metadata.get(KEY), dict)
-        ]
-        if not records and other is not None:
-            yield other(log, sample, where)
-            continue
-        if not records:
-            raise UserError(
-                f"{where} has no sample record: it was not scored by an s1_eval task; run it with "
-                "one of the tasks in tasks/"
-            )
-        row = dict(records[0])
-        yield Located(row, str(path), where, row.pop("run", None))
-
-
-def _is_inspect(path: Path) -> bool:
-    if path.suffix == ".eval":
-        return True
-    if path.suffix != ".json":
-        return False
-    with path.open("rb") as file:
-        head = file.read(256)
-    return all(key in head for key in (b'"version"', b'"status"', b'"eval"'))
-
-
 READERS: tuple[Reader, ...] = (
     Reader(f"our records ({SAMPLES} with {RUN} beside it)", lambda p: p.name == SAMPLES, read_ours),
-    Reader("Inspect logs (*.eval, or *.json)", _is_inspect, read_inspect),
+    Reader("Inspect logs (*.eval, or *.json)", is_inspect, read_inspect, superseded),
     Reader(
         "lm-eval sample files (samples_<task>_<time>.jsonl)",
         lambda p: p.name.startswith("samples_") and p.suffix == ".jsonl",

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from s1_eval.cli import audit_checker
+from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.errors import UserError
 
 OPPONENTS = {"Math-Verify", "Inspect math()", "lm-eval minerva", "lm-eval hendrycks"}
@@ -89,8 +90,6 @@ def test_a_missing_file_is_named(run, tmp_path):
 
 def test_it_counts_what_score_counts(tmp_path):
     """Every filter's line is the same sample; every repeat is one; a cut row has no answer."""
-    from s1_eval.cli import foreign
-
     row = {
         "doc_id": 0,
         "target": "7",
@@ -101,10 +100,10 @@ def test_it_counts_what_score_counts(tmp_path):
     lines = [json.dumps({**row, "filter": name}) for name in ("strict", "loose")]
     path.write_text("".join(line + "\n" for line in lines))
     parser = argparse.ArgumentParser()
-    foreign.add_options(parser)
-    told = ["--regrade", "integer", "--columns", "model==m"]
-    readers = foreign.readers(parser.parse_args(told), counted=False)
-    found = [*audit_checker.read(tmp_path, readers)]
+    add_paths(parser)
+    told = [str(tmp_path), "--regrade", "integer", "--columns", "model==m"]
+    args = parser.parse_args(told)
+    found = audit_checker.read(args.paths, Inputs(args, counted=False))
     assert [(each.answer, each.correct) for each in found] == [
         ("7", True),
         ("8", False),

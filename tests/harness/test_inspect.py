@@ -62,7 +62,7 @@ def bench() -> Task:
 
 
 def records(log: EvalLog) -> list[dict[str, Any]]:
-    return [sample.scores["grade"].metadata[KEY] for sample in log.samples]
+    return [sample.scores["s1_eval/grade"].metadata[KEY] for sample in log.samples]
 
 
 def metrics(log: EvalLog) -> dict[str, float]:
@@ -150,7 +150,7 @@ def test_another_providers_answers_are_graded_without_a_record(run_inspect: Run)
     log = run_inspect(bench(), model=get_model("mockllm/model", custom_outputs=outputs))
     assert (metrics(log)["accuracy"], metrics(log)["unanswered"]) == (0.5, 0)
     assert math.isnan(metrics(log)["thinking_tokens"])
-    assert all(KEY not in sample.scores["grade"].metadata for sample in log.samples)
+    assert all(KEY not in sample.scores["s1_eval/grade"].metadata for sample in log.samples)
 
 
 def test_ordinary_solvers_get_thinking_and_an_answer(run_inspect: Run, scripted: Script) -> None:

@@ -68,7 +68,7 @@ def by_inspect(
         **sampled,
     )
     assert log.status == "success", log.error
-    return keyed(sample.scores["grade"].metadata["s1_eval"] for sample in log.samples)
+    return keyed(sample.scores["s1_eval/grade"].metadata["s1_eval"] for sample in log.samples)
 
 
 def by_lm_eval(folder: Path, name: str, params: dict[str, Any], sampled: dict[str, Any]) -> Rows:

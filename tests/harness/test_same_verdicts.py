@@ -114,7 +114,7 @@ def by_lm_eval(answers: dict[str, Answers], shared_data: Path) -> dict[str, Verd
 
 def by_inspect(log: EvalLog) -> Verdicts:
     assert log.status == "success", log.error
-    scores = {str(sample.id): sample.scores["grade"] for sample in log.samples or ()}
+    scores = {str(sample.id): sample.scores["s1_eval/grade"] for sample in log.samples or ()}
     return {id: (s.value == "C", s.metadata["answered"]) for id, s in scores.items()}
 
 

@@ -121,7 +121,7 @@ def test_a_damaged_line_is_refused_or_named_and_skipped(tmp_path):
     with pytest.raises(UserError, match="line 3"):
         read(path, *TABLE, *TOLD)
     said = []
-    [run] = read(path, *TABLE, *TOLD, on_bad=said.append)
+    [run] = read(path, *TABLE, *TOLD, skip_bad=True, tell=said.append)
     assert len(run.rows) == 2
     assert "x.jsonl line 3" in str(said[0])
 
@@ -140,7 +140,9 @@ def test_the_s1_forks_arguments_tell_method_budget_and_ignores(tmp_path):
 
 def test_think_tags_of_stock_lm_eval_are_split_and_a_cut_is_seen(tmp_path):
     path = lm_eval(tmp_path, ["<think>a b c</think>7", "<think>a b c d"], {"max_gen_toks": 4})
-    [run] = read(tmp_path, count=words, grade=lambda text, gold: (text == gold, bool(text), text))
+    [run] = read(
+        tmp_path, count=words, grade=lambda text, gold, cut: (text == gold, bool(text), text)
+    )
     whole, cut = run.rows
     assert (whole["thinking_tokens"], whole["correct"], whole["exit_reason"]) == (
         3,
@@ -200,7 +202,7 @@ def test_a_damaged_line_of_a_run_of_ours_is_named_and_skipped_too(tmp_path):
     with pytest.raises(UserError, match="line 2 is not JSON"):
         read(path)
     said = []
-    [run] = read(path, on_bad=said.append)
+    [run] = read(path, skip_bad=True, tell=said.append)
     assert [row["sample_id"] for row in run.rows] == ["q0", "q2"]
     assert "line 2 is not JSON" in str(said[0])
 
@@ -214,7 +216,7 @@ def test_a_csv_may_hold_long_transcripts(tmp_path):
     assert run.rows[0]["thinking_tokens"] == 60_000
 
 
-def graded_by_text(response, target):
+def graded_by_text(response, target, cut):
     answer = response.strip().split(" ")[-1]
     return answer == target, bool(answer), answer
 
@@ -254,7 +256,7 @@ def test_a_row_without_the_end_that_others_show_is_cut_and_has_no_answer(tmp_pat
 def test_the_files_own_verdict_on_a_cut_row_is_no_verdict_and_is_said(tmp_path):
     path = texts(tmp_path / "x.jsonl", "a</think>7", "b 7", ok=True)
     said = []
-    [run] = read(path, *TEXTS, "correct=ok", count=words, say=said.append)
+    [run] = read(path, *TEXTS, "correct=ok", count=words, tell=said.append)
     assert [row["correct"] for row in run.rows] == [True, False]
     assert "1 of 2 rows do not end their thinking (</think>)" in said[0]
     assert "1 of them the file itself counts as right" in said[0]
@@ -337,7 +339,7 @@ def test_several_filters_are_named_and_one_is_chosen(tmp_path):
     [run] = read(tmp_path, "answer==7", count=words, where={"filter": "loose"})
     assert [row["correct"] for row in run.rows] == [False]
     said = []
-    [run] = read(tmp_path, count=words, grade=graded_by_text, say=said.append)
+    [run] = read(tmp_path, count=words, grade=graded_by_text, tell=said.append)
     assert len(run.rows) == 1
     assert "strict, loose" in said[0]
 
@@ -391,7 +393,7 @@ def test_a_target_that_cannot_be_read_is_named_with_its_row_or_left_out(tmp_path
     with pytest.raises(UserError, match=r"line 2: the target 'seven'"):
         read(path, *TEXTS, **told)
     said = []
-    [run] = read(path, *TEXTS, **told, on_bad=said.append)
+    [run] = read(path, *TEXTS, **told, skip_bad=True, tell=said.append)
     assert [row["correct"] for row in run.rows] == [True]
     assert run.rows[0]["left_out"] == len(said) == 1
 

@@ -89,5 +89,5 @@ def test_thinking_without_a_count_asks_for_the_tokenizer(tmp_path):
 def test_columns_and_regrading_say_what_a_log_does_not(tmp_path):
     folder = write_log(tmp_path, [reasoned("hm", "eight", 12)])
     columns = ["task==other", "target=input"]
-    [run] = read(folder, *columns, grade=lambda text, gold: (gold == "6+1?", True, text))
+    [run] = read(folder, *columns, grade=lambda text, gold, cut: (gold == "6+1?", True, text))
     assert (run.task, run.rows[0]["correct"], run.rows[0]["answer"]) == ("other", True, "eight")

@@ -152,7 +152,7 @@ def test_the_same_result_read_twice_counts_once(tmp_path, record, rows):
 def test_two_results_for_one_sample_are_no_choice_of_ours(tmp_path, record, rows):
     write_ours(tmp_path / "one", record, rows)
     write_ours(tmp_path / "two", record, [{**row, "correct": False} for row in rows])
-    with pytest.raises(UserError, match=r"two/samples\.jsonl line 1.*'a', epoch 1.*one/samples"):
+    with pytest.raises(UserError, match=r"two/samples\.jsonl: .*'a', epoch 1.*one/samples"):
         read_runs([tmp_path])
 
 

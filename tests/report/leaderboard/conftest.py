@@ -17,7 +17,7 @@ def site(tmp_path_factory) -> Path:
     folder = boards.write_runs(tmp_path_factory.mktemp("runs"))
     to = tmp_path_factory.mktemp("site")
     read = read_runs([folder])
-    build(read, score(read, resamples=200), read_rows(folder), to)
+    build(read, score(read, resamples=200), read_rows(read), to)
     return to
 
 

@@ -92,8 +92,7 @@ def test_traces_of_a_secret_benchmark_are_never_published(
         row = runs.row(record)
         writer.append({**row, "response": "the secret question"})
     made = read_runs([tmp_path / "runs"])
-    rows = read_rows(tmp_path / "runs")
-    build(made, score(made, resamples=10), rows, tmp_path / "site", traces=traces)
+    build(made, score(made, resamples=10), read_rows(made), tmp_path / "site", traces=traces)
     pages = "".join(page.read_text() for page in (tmp_path / "site").rglob("*.html"))
     assert ("the secret question" in pages) is published
 

@@ -1,0 +1,182 @@
+"""Reading Inspect logs: which files are logs, which of them a retry has replaced, and the rows in
+them. A sample with a record of ours is a row whoever graded it; what a sample without one says
+stands in `foreign_inspect`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from s1_eval.errors import UserError
+from s1_eval.records.foreign_inspect import ended_by, target_of, tokens_of, verdict
+from s1_eval.records.located import KEY, Located
+from s1_eval.records.run import run_id
+from s1_eval.records.sample import SHARED_FIELDS
+
+Judge = Callable[[Any, Mapping[str, Any], str], Mapping[str, Any]]
+"""`correct`, `answered`, `answer`, … of a sample that our scorer did not grade: from the sample,
+its ungraded record, and where it stands."""
+
+_HEAD = re.compile(rb'\s*\{\s*"(version|status)"\s*:')
+
+
+def is_inspect(path: Path) -> bool:
+    """Whether a file is a log. The manifest `logs.json` that `inspect eval-set` leaves, an object
+    of logs by their names, is none."""
+    if path.suffix == ".eval":
+        return True
+    if path.suffix != ".json":
+        return False
+    with path.open("rb") as file:
+        head = file.read(256)
+    return bool(_HEAD.match(head)) and all(key in head for key in (b'"status"', b'"eval"'))
+
+
+def superseded(paths: Sequence[Path]) -> dict[Path, Path]:
+    """The logs that a finished one of the same task id replaces: every attempt of `inspect
+    eval-retry` and `eval-set` begins with what the last one had, so the newest holds it all."""
+    tasks: dict[str, list[tuple[bool, str, bool, float, Path]]] = {}
+    for path in paths if len(paths) > 1 else ():
+        try:
+            log = _read(path, header_only=True)
+        except UserError:  # reading the file says so again
+            continue
+        attempt = (log.status == "success", log.eval.created, log.results is not None)
+        tasks.setdefault(log.eval.task_id, []).append((*attempt, path.stat().st_mtime, path))
+    replaced = {}
+    for attempts in tasks.values():
+        finished, *_, best = max(attempts)
+        if finished:
+            replaced.update({path: best for *_, path in attempts if path != best})
+    return replaced
+
+
+def read_inspect(
+    path: Path,
+    other: Callable[[Any, Any, str], Located] | None = None,
+    judge: Judge | None = None,
+) -> Iterator[Located]:
+    """The rows of the samples that a solver of ours answered. A sample that an error or a limit
+    ended is an unanswered row with `error` or `limit`.
+
+    other: makes a row of any other sample, from the log's header, the sample, and where it stands;
+    without it that is refused. judge: the verdict where our scorer gave none; by default the
+    log's own.
+    """
+    log, samples = _open(path)
+    about: _Ours | None = None
+    waiting: list[tuple[Any, str]] = []
+    while True:
+        try:
+            sample = next(samples, None)
+        except Exception as error:
+            raise UserError(f"{path} is damaged: {str(error)[:200]!r}") from error
+        if sample is None:
+            break
+        where = f"{path} sample {sample.id!r} epoch {sample.epoch}"
+        found = _record(log, sample)
+        if found is not None:
+            row, run, graded = found
+            about = about or _Ours(run, row["budget"])
+            if ended_by(sample):
+                row.update(_unanswered(sample))
+            elif not graded:
+                row.update(judge(sample, row, where) if judge else verdict(sample, row, where))
+            yield Located(row, str(path), where, run)
+        elif ended_by(sample):
+            waiting.append((sample, where))
+        elif other is not None:
+            yield other(log, sample, where)
+        else:
+            raise UserError(
+                f"{where} has no sample record: no solver or task of s1_eval answered it; run it "
+                "with one of the tasks in tasks/"
+            )
+    for sample, where in waiting:
+        if about is not None:
+            yield Located(about.row(sample), str(path), where, about.run)
+        elif other is not None:
+            yield other(log, sample, where)
+        else:
+            raise UserError(f"{where} has no sample record: {ended_by(sample)}")
+
+
+def _read(path: Path, header_only: bool) -> Any:
+    from inspect_ai.log import read_eval_log
+
+    try:
+        return read_eval_log(str(path), header_only=header_only)
+    except Exception as error:  # whatever a damaged archive makes the library raise
+        raise UserError(f"{path} is no readable Inspect log: {str(error)[:200]!r}") from error
+
+
+def _open(path: Path) -> tuple[Any, Iterator[Any]]:
+    """The log's header and its samples. Raises UserError if the evaluation did not finish."""
+    from inspect_ai.log import read_eval_log_samples
+
+    log = _read(path, header_only=path.suffix == ".eval")
+    if log.status != "success":
+        raise UserError(
+            f"{path}: the evaluation's status is {log.status!r}, and the samples that finish first "
+            f"are not like the rest: finish it with `inspect eval-retry {path}`"
+        )
+    if path.suffix != ".eval":
+        return log, iter(log.samples or [])
+    try:
+        return log, iter(read_eval_log_samples(str(path), all_samples_required=False))
+    except Exception as error:
+        raise UserError(f"{path} is no readable Inspect log: {str(error)[:200]!r}") from error
+
+
+def _record(log: Any, sample: Any) -> tuple[dict[str, Any], Any, bool] | None:
+    """(row, run record, whether our scorer graded it) of a sample that our solver answered."""
+    for score in (sample.scores or {}).values():
+        if score.metadata and isinstance(score.metadata.get(KEY), dict):
+            row = dict(score.metadata[KEY])
+            return row, row.pop("run", None), True
+    found = (sample.output.metadata or {}).get(KEY)
+    if not isinstance(found, dict) or not isinstance(found.get("run"), dict):
+        return None
+    row, run = dict(found), dict(found["run"])
+    del row["run"]
+    if KEY not in (sample.metadata or {}):  # somebody else's task: its solvers can't know its name
+        run["task"] = log.eval.task
+        run["dataset"] = {"id": log.eval.dataset.name, "revision": None, "fingerprint": None}
+    if sample.scores:
+        run["grader"] = {"name": ", ".join(scorer.name for scorer in log.eval.scorers or ())}
+    run["run_id"] = run_id(run)
+    row.update({name: run[name] for name in SHARED_FIELDS})
+    return row, run, False
+
+
+def _unanswered(sample: Any) -> dict[str, Any]:
+    return {**ended_by(sample), "answer": "", "correct": False, "answered": False}
+
+
+class _Ours:
+    """What the samples of a log of ours share."""
+
+    def __init__(self, run: Any, budget: Any) -> None:
+        self.run, self.budget = run, budget
+
+    def row(self, sample: Any) -> dict[str, Any]:
+        """The record of a sample that ended before its method did."""
+        return {
+            **{name: self.run[name] for name in SHARED_FIELDS},
+            "budget": self.budget,
+            "sample_id": str(sample.id),
+            "epoch": sample.epoch,
+            "target": target_of(sample),
+            **_unanswered(sample),
+            **tokens_of(sample),
+            "forced_tokens": 0,
+            "verifier_tokens": 0,
+            "exit_reason": "unknown",
+            "num_ignores_used": 0,
+            "seconds": None,
+            "seed": None,
+            "response": "",
+        }
