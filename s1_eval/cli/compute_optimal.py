@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         args.bins,
         args.seed,
         args.resamples,
-        inputs.tell,
+        inputs.leave_out,
     )
     if args.out:
         from s1_eval.report import plots

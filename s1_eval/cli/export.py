@@ -58,15 +58,17 @@ def add_parser(actions: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from s1_eval.metrics import score
+    from s1_eval.metrics import score, scored
     from s1_eval.report.exports import every_eval_ever, hub, model_ids
 
     told = _pairs(args.model_id, "--model-id MODEL=ORGANISATION/NAME")
     benchmarks = _benchmarks(args.benchmark)
     evaluator = _evaluator(args) if args.format == "every-eval-ever" else None
-    runs = Inputs(args).runs(args.paths)
+    inputs = Inputs(args)
+    found = inputs.runs(args.paths)
+    entries = score(found, args.seed, args.resamples, args.common_questions, inputs.leave_out)
+    runs = scored(entries, found)
     names = model_ids(runs, told)
-    entries = score(runs, args.seed, args.resamples, args.common_questions)
     try:
         if evaluator:
             written = every_eval_ever(entries, runs, args.out, names, evaluator)

@@ -33,6 +33,7 @@ class Inputs:
     def __init__(self, args: argparse.Namespace, counted: bool = True) -> None:
         """counted: whether the command needs the numbers of tokens."""
         self._remarks: dict[str, None] = vars(args).setdefault("remarks", {})
+        self._named: set[Path] = set()
         self.readers = foreign.readers(args, self.tell, counted)
 
     def tell(self, remark: str) -> None:
@@ -46,6 +47,7 @@ class Inputs:
         from s1_eval.records import read_runs
 
         chosen = [_chosen(text) for text in given]
+        self._named |= {path.resolve() for path, _ in chosen}
         said: list[str] = []
 
         def tell(remark: str) -> None:
@@ -77,19 +79,25 @@ class Inputs:
         return read_rows(runs, self.readers)
 
     def each(self, runs: Sequence[Run], use: Callable[[Run], T]) -> list[T]:
-        """`use` of every run. Those that it refuses are told of; raises UserError if that is all
-        of them."""
-        found, refused = [], []
+        """`use` of every run that it does not refuse. Raises UserError if that is none."""
+        from s1_eval.records import NOTHING_LEFT
+
+        found = []
         for run in runs:
             try:
                 found.append(use(run))
             except UserError as error:
-                refused.append(error)
-        if not found and refused:
-            raise refused[0]
-        for each in refused:
-            self.tell(f"skipped {each}")
+                self.leave_out(error, [run])
+        if not found:
+            raise UserError(NOTHING_LEFT)
         return found
+
+    def leave_out(self, error: UserError, runs: Sequence[Run]) -> None:
+        """Tell of runs that are of no use. Raises the error where one was given by its file's own
+        name."""
+        if any(Path(source).resolve() in self._named for run in runs for source in run.sources):
+            raise error
+        self.tell(f"skipped {error}")
 
 
 def say(args: argparse.Namespace) -> None:

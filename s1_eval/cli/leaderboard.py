@@ -73,12 +73,13 @@ def _add_check(actions: Any) -> None:
 def build(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from s1_eval.metrics import score
+    from s1_eval.metrics import score, scored
     from s1_eval.report.leaderboard import build as write
 
     inputs = Inputs(args)
-    runs = inputs.runs(args.paths)
-    entries = score(runs, args.seed, args.resamples, args.common_questions)
+    found = inputs.runs(args.paths)
+    entries = score(found, args.seed, args.resamples, args.common_questions, inputs.leave_out)
+    runs = scored(entries, found)
     page = write(runs, entries, inputs.rows(runs), args.out, args.title, args.traces)
     Console(stderr=True).print(f"Open {page}", markup=False)
     return 0

@@ -30,14 +30,15 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from s1_eval.metrics import score
+    from s1_eval.metrics import score, scored
 
-    runs = Inputs(args).runs(args.paths)
-    entries = score(runs, args.seed, args.resamples, args.common_questions)
+    inputs = Inputs(args)
+    runs = inputs.runs(args.paths)
+    entries = score(runs, args.seed, args.resamples, args.common_questions, inputs.leave_out)
     if args.out:
         from s1_eval.report import write
 
-        write(runs, args.out, entries)
+        write(scored(entries, runs), args.out, entries)
     if args.json:
         print(json.dumps(entries, indent=2, allow_nan=False))  # noqa: T201
         return 0

@@ -2,7 +2,7 @@
 
 from s1_eval.metrics.audit import Audit, audit
 from s1_eval.metrics.pass_at_k import pass_at_k, run_pass_at_k
-from s1_eval.metrics.scoring import difference, score
+from s1_eval.metrics.scoring import difference, score, scored
 from s1_eval.metrics.series import Series, series
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "pass_at_k",
     "run_pass_at_k",
     "score",
+    "scored",
     "series",
 ]

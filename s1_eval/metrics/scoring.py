@@ -13,7 +13,7 @@ from s1_eval.metrics.bootstrap import Draws, Interval
 from s1_eval.metrics.points import Tally, Value, tally
 from s1_eval.metrics.remarks import remarks
 from s1_eval.metrics.series import Series, dial, series
-from s1_eval.records import Run
+from s1_eval.records import NOTHING_LEFT, LeaveOut, Run, refuse
 
 if TYPE_CHECKING:
     from s1_eval.metrics.bootstrap import Floats
@@ -24,11 +24,14 @@ def score(
     seed: int = 0,
     resamples: int = bootstrap.RESAMPLES,
     common_questions: bool = False,
+    leave_out: LeaveOut = refuse,
 ) -> list[dict[str, Any]]:
     """Control, Scaling and Performance of every series among `runs`, with 95% intervals.
 
     common_questions: where runs of one series answered different questions, compare them on those
-        that all of them answered. Without it that raises UserError.
+        that all of them answered. Without it they have no common numbers.
+    leave_out: told of the runs of a series that have no common numbers, and why; what it does not
+        raise is left out. Raises UserError where nothing is left.
 
     Each entry has `model, task, method, runs` (their number), and `control, scaling, performance`
     as `{value, low, high, interval, note}`: percent, points per doubling, percent; null where
@@ -44,7 +47,14 @@ def score(
         raise UserError("no runs to score: give folders or files with records")
     if resamples < 1:
         raise UserError(f"resamples={resamples}: give 1 or more, e.g. 10000")
-    found = [_same_questions(one, common_questions) for one in series(runs)]
+    found = []
+    for one in series(runs):
+        try:
+            found.append(_same_questions(one, common_questions))
+        except UserError as error:
+            leave_out(error, _members(one))
+    if not found:
+        raise UserError(NOTHING_LEFT)
     chosen = [{run.id: tally(run) for run in _members(one)} for one in found]
     drawn = _draw_all(chosen, seed, resamples)
     asked = {run.id: len({row["sample_id"] for row in run.rows}) for run in runs}
@@ -52,6 +62,12 @@ def score(
         _entry(one, tallies, drawn[_questions(tallies)], seed, resamples, asked)
         for one, tallies in zip(found, chosen, strict=True)
     ]
+
+
+def scored(entries: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> list[Run]:
+    """Those of the runs that the entries of `score` are about."""
+    ids = {point["run_id"] for entry in entries for point in entry["points"]}
+    return [run for run in runs if run.id in ids]
 
 
 def difference(

@@ -4,7 +4,7 @@ each N. The choice itself stands in `compute_optimal`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from s1_eval.errors import UserError
 from s1_eval.metrics import bootstrap
 from s1_eval.metrics.compute_optimal import BINS, Measured, compute_optimal
 from s1_eval.metrics.selection import mean_accuracy_at, samples_of
-from s1_eval.records import Run
+from s1_eval.records import LeaveOut, Run, refuse
 
 Difficulty = Literal["oracle", "verifier"]
 OPTIMAL = "compute-optimal"
@@ -25,7 +25,7 @@ def curves(
     number: int = BINS,
     seed: int = 0,
     resamples: int = bootstrap.RESAMPLES,
-    tell: Callable[[str], None] | None = None,
+    leave_out: LeaveOut = refuse,
 ) -> list[dict[str, Any]]:
     """One entry per strategy and one for the compute-optimal choice, the last: `model`, `task`,
     `strategy` and `points`, one per width N, each with `samples`, `tokens` (policy's and
@@ -37,8 +37,7 @@ def curves(
     strategies or more have.
     estimate: samples that no strategy is measured on, whose pass@1 (`oracle`) or mean score
     (`verifier`) is a question's easiness.
-    tell: told of runs of other questions or of no whole width, which are left out; without it they
-    raise.
+    leave_out: told of runs of other questions or of no whole width.
     Raises UserError for an estimate that is one of the runs, and where there is nothing to choose.
     """
     if estimate.id in {run.id for run in runs}:
@@ -52,9 +51,7 @@ def curves(
         try:
             widths = _measured(run, ids, estimate)
         except UserError as error:
-            if tell is None:
-                raise
-            tell(f"skipped {error}")
+            leave_out(error, [run])
             continue
         for name, width, measured in widths:
             if name in levels.setdefault(width, {}):

@@ -1,7 +1,16 @@
 """One row per question, epoch and run; one run record per run; writing and reading them."""
 
 from s1_eval.records.located import Located, Reader
-from s1_eval.records.readers import READERS, Run, collect, read_rows, read_runs
+from s1_eval.records.readers import (
+    NOTHING_LEFT,
+    READERS,
+    LeaveOut,
+    Run,
+    collect,
+    read_rows,
+    read_runs,
+    refuse,
+)
 from s1_eval.records.run import IDENTITY, differences, flatten, recorded_grader, run_id, run_record
 from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS, sample_row
 from s1_eval.records.schema import validate_run, validate_sample
@@ -9,9 +18,11 @@ from s1_eval.records.store import RunWriter
 
 __all__ = [
     "IDENTITY",
+    "NOTHING_LEFT",
     "READERS",
     "SAMPLE_FIELDS",
     "SHARED_FIELDS",
+    "LeaveOut",
     "Located",
     "Reader",
     "Run",
@@ -22,6 +33,7 @@ __all__ = [
     "read_rows",
     "read_runs",
     "recorded_grader",
+    "refuse",
     "run_id",
     "run_record",
     "sample_row",

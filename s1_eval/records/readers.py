@@ -29,6 +29,17 @@ OTHER_EPOCHS = "other_epochs"
 Tell = Callable[[str], None]
 """Told, in a whole sentence, about what was not taken or needs a remark."""
 
+LeaveOut = Callable[[UserError, "Sequence[Run]"], None]
+"""Told of runs that a computation has no use for, and why; raises that where it must be said."""
+
+NOTHING_LEFT = "nothing is left to work with: all of it was skipped, see there"
+
+
+def refuse(error: UserError, runs: Sequence[Run]) -> None:
+    """Leaves nothing out."""
+    raise error
+
+
 _LEFT_IN_THE_FILE = frozenset(
     (
         *("traces", "response", "doc", "arguments", "resps", "filtered_resps"),
