@@ -63,6 +63,25 @@ def test_our_solver_on_their_task_keeps_its_method_and_their_verdict(
     assert {row["sample_id"]: row["correct"] for row in run.rows} == verdicts
 
 
+def test_what_a_choice_scorer_says_is_read_and_not_made(tmp_path: Path) -> None:
+    """Its verdict rests on marks that `multiple_choice` leaves, which nothing of ours could see."""
+    ran(theirs(valued("I"), "letters"), tmp_path)
+    [path] = tmp_path.glob("*.eval")
+    log = read_eval_log(str(path))
+    log.eval.scorers[0].name = "choice"
+    for sample, letter in zip(log.samples, "ABC", strict=True):
+        sample.scores = {"choice": Score(value="C" if letter == "B" else "I", answer=letter)}
+    write_eval_log(log, str(path))
+    [run] = read_runs([tmp_path])
+    assert run.record["grader"] == {"name": "choice"}
+    rows = sorted(run.rows, key=lambda row: row["sample_id"])
+    assert [(row["answer"], row["correct"]) for row in rows] == [
+        ("A", False),
+        ("B", True),
+        ("C", False),
+    ]
+
+
 def test_two_tasks_of_theirs_are_two_runs(tmp_path: Path) -> None:
     for name in ("one", "two"):
         ran(theirs(match(), name), tmp_path)

@@ -30,7 +30,7 @@ class ChatServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[dict] = []
-        self.reports = True
+        self.reports, self.stop, self.answer = True, "stop", "Final Answer: 7"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -52,8 +52,8 @@ class Handler(BaseHTTPRequestHandler):
             "choices": [
                 {
                     "index": 0,
-                    "finish_reason": "stop",
-                    "message": {"role": "assistant", "content": "Final Answer: 7"},
+                    "finish_reason": self.server.stop,
+                    "message": {"role": "assistant", "content": self.server.answer},
                 }
             ],
             "usage": usage,
@@ -106,6 +106,25 @@ def test_a_thinking_budget_is_token_conditional_control(hosted, server, tmp_path
     assert {body["thinking_token_budget"] for body in server.asked} == {64}
     [recorded] = read_runs([tmp_path])
     assert {(row["thinking_tokens"], row["budget"]) for row in recorded.rows} == {(64, 64)}
+
+
+@pytest.mark.parametrize(
+    ("solver", "stop", "answer", "exits"),
+    [
+        (class_conditional(length="long"), "stop", "Final Answer: 7", ("natural", "eos")),
+        (class_conditional(length="long"), "length", "so 7 of", ("natural", "budget")),
+        (class_conditional(length="long"), "length", "", ("budget", "budget")),
+        (class_conditional(length="long"), "stop", "", ("unknown", "eos")),
+        (token_conditional(tokens=64), "stop", "Final Answer: 7", ("unknown", "eos")),
+    ],
+)
+def test_why_thinking_ended_is_said_where_something_shows_it(
+    hosted, server, tmp_path, solver, stop, answer, exits
+):
+    server.stop, server.answer = stop, answer
+    run(hosted, solver, tmp_path, limit=1)
+    [recorded] = read_runs([tmp_path])
+    assert {(row["exit_reason"], row["answer_exit"]) for row in recorded.rows} == {exits}
 
 
 def test_budget_forcing_is_refused_with_the_alternatives(hosted, server, tmp_path):

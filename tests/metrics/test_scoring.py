@@ -6,7 +6,7 @@ import pytest
 import runs
 
 from s1_eval.errors import UserError
-from s1_eval.metrics import difference, score, series
+from s1_eval.metrics import difference, score, scored, series
 from s1_eval.records import Located, collect
 
 CAPS = (32, 64, 128, 256)
@@ -73,6 +73,21 @@ def test_different_questions_are_refused_unless_told_to_take_the_common_ones():
     [entry] = score(mixed, resamples=50, common_questions=True)
     assert entry["questions"] == 25
     assert entry["performance"]["value"] == 80
+
+
+def test_a_series_without_common_questions_does_not_block_the_others():
+    short = runs.run(runs.graded(20, 25), 256, params={"max_thinking_tokens": 256}, budget=256)
+    good = by_caps(model="other")
+    every = [*by_caps()[:3], short, *good]
+    told = []
+    entries = score(every, resamples=50, leave_out=lambda error, runs: told.append((error, runs)))
+    assert [entry["model"] for entry in entries] == ["other"]
+    assert scored(entries, every) == good
+    [(error, left_out)] = told
+    assert "different questions" in str(error)
+    assert {run.id for run in left_out} == {run.id for run in every[:4]}
+    with pytest.raises(UserError, match="nothing is left"):
+        score(every[:4], resamples=50, leave_out=lambda error, runs: None)
 
 
 def test_no_runs_and_no_resamples_are_refused():

@@ -168,6 +168,49 @@ def test_a_run_that_at_k_can_not_use_does_not_block_the_others(folder, capsys):
     assert main(["at-k", f"{folder}:budget_forcing"]) == 2
 
 
+HUB = ("--benchmark", "toy=o/d:toy", "--model-id", "other=o/m")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("score",),
+        ("score", "--out", "OUT"),
+        ("leaderboard", "build", "--out", "OUT"),
+        ("leaderboard", "export", "--format", "hub", *HUB, "--out", "OUT"),
+    ],
+)
+def test_a_series_of_different_questions_does_not_block_the_others(
+    folder, tmp_path_factory, command, capsys
+):
+    one = runs.record(model="other")
+    write_ours(folder / "other", one, [runs.row(one, f"q{i}") for i in range(5)])
+    short = runs.record(method_params={"max_thinking_tokens": 32})
+    [row] = [runs.row(short, "q0", thinking=32, budget=32)]
+    write_ours(folder / "short", short, [row])
+    out = tmp_path_factory.mktemp("out") / "made"
+    words = [str(out) if word == "OUT" else word for word in command]
+    assert main([*words, str(folder)]) == 0
+    said = capsys.readouterr()
+    last = said.err.rstrip().splitlines()[-1]
+    assert last.startswith("s1-eval: skipped the runs of budget_forcing by max_thinking_tokens")
+    files = [path for path in out.rglob("*") if path.suffix in (".md", ".json", ".yaml")]
+    written = " ".join([f"{path} {path.read_text()}" for path in files]) or said.out
+    assert "other" in written or "/o/m/" in written
+    assert "nano" not in written
+    if command == ("score",):
+        assert main(["score", str(folder), str(folder / "short" / "samples.jsonl")]) == 2
+        assert "different questions" in capsys.readouterr().err
+
+
+def test_a_run_given_by_its_file_is_not_left_out(folder, capsys):
+    record = runs.record("majority_vote", method_params={"samples": 4})
+    write_ours(folder / "vote", record, [runs.row(record, f"q{i}") for i in range(5)])
+    path = folder / "cap16" / "samples.jsonl"
+    assert main(["at-k", str(folder), str(path)]) == 2
+    assert "take a run of majority_vote" in capsys.readouterr().err
+
+
 def test_whole_rows_come_once_and_only_those_of_the_runs(folder):
     path = spoil(folder, "half-written")
     record = runs.record(method_params={"max_thinking_tokens": 16})

@@ -1,11 +1,13 @@
 """Other people's results become records where they say enough; where not, the message names what
 is missing and the option that tells it."""
 
+import argparse
 import json
 
 import pytest
 import runs
 
+from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.errors import UserError
 from s1_eval.records import RunWriter, read_runs
 from s1_eval.records.foreign import Told, parse_columns, parse_delimiters, readers
@@ -237,6 +239,32 @@ def graded_texts(path, *columns, **told):
 
 def shown(marks):
     return marks.shown
+
+
+@pytest.mark.parametrize(
+    ("answer", "most", "answered", "exit"),
+    [
+        ("the 3 of a division of 7", 8, False, "budget"),
+        ("the 3 of a division of 7", 9, True, None),
+        ("Final Answer: 7\nsince 3 of it", 8, True, "budget"),
+        ("7", 2, False, "budget"),
+    ],
+)
+def test_an_answer_that_the_limit_cut_counts_only_if_it_is_stated_whole(
+    tmp_path, monkeypatch, answer, most, answered, exit
+):
+    from s1_eval.cli import foreign
+
+    path = texts(tmp_path / "x.jsonl", f"hm</think>{answer}", most=most)
+    args = argparse.ArgumentParser()
+    add_paths(args)
+    columns = [*TEXTS, "most_tokens=most"]
+    given = args.parse_args([str(path), "--regrade", "math", "--columns", *columns])
+    monkeypatch.setattr(foreign, "_counter", lambda model: words)
+    given.tokenizer = "words"
+    [row] = Inputs(given).runs(given.paths)[0].rows
+    assert (row["answered"], row["correct"], row.get("answer_exit")) == (answered, answered, exit)
+    assert row["exit_reason"] == "natural"
 
 
 @pytest.mark.parametrize("marks", KNOWN, ids=shown)

@@ -73,6 +73,26 @@ def test_a_providers_reasoning_and_budget_are_found(tmp_path):
     assert [row["exit_reason"] for row in rows] == ["unknown", "unknown", "budget"]
 
 
+def test_the_stop_reason_says_whether_the_answer_was_cut(tmp_path):
+    outputs = [
+        reasoned("hm", "7", 12, "max_tokens"),
+        reasoned("hm", "7", 12),
+        reasoned("hm", "", 9),
+    ]
+    [run] = read(write_log(tmp_path, outputs))
+    rows = sorted(run.rows, key=lambda row: row["sample_id"])
+    assert [row.get("answer_exit") for row in rows] == ["budget", "eos", None]
+    assert [row["exit_reason"] for row in rows] == ["natural", "natural", "unknown"]
+
+
+def test_a_stop_reason_tells_why_thinking_was_cut(tmp_path):
+    outputs = [output(text, None, "model_length") for text in ("<think>a b", "<think>a</think>7")]
+    [run] = read(write_log(tmp_path, outputs), count=lambda text: len(text.split()))
+    rows = sorted(run.rows, key=lambda row: row["sample_id"])
+    assert [row["exit_reason"] for row in rows] == ["context", "natural"]
+    assert [row.get("answer_exit") for row in rows] == [None, "context"]
+
+
 def test_an_effort_is_class_conditional_control(tmp_path):
     [run] = read(write_log(tmp_path, [reasoned("hm", "7", 12)], reasoning_effort="low"))
     assert (run.method, run.params) == ("class_conditional", {"length": "short"})
