@@ -46,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
     inputs = Inputs(args)
     estimates = inputs.runs([args.difficulty])
     if len(estimates) > 1:
-        raise UserError(f"--difficulty {args.difficulty} holds {len(estimates)} runs: give one")
+        raise UserError(
+            f"--difficulty {args.difficulty} holds {len(estimates)} runs: give one, e.g. as "
+            "PATH:METHOD"
+        )
     found = curves(
         inputs.runs(args.paths),
         estimates[0],

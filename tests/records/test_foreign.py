@@ -246,7 +246,7 @@ def shown(marks):
     [
         ("the 3 of a division of 7", 8, False, "budget"),
         ("the 3 of a division of 7", 9, True, None),
-        ("Final Answer: 7\nsince 3 of it", 8, True, "budget"),
+        ("so Final Answer: 7\nsince 3 of", 8, True, "budget"),
         ("7", 2, False, "budget"),
     ],
 )
