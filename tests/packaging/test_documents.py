@@ -40,6 +40,7 @@ ONLY_PARSED = {
     r"s1_api": "needs a server",
     r"s1_vllm/POLICY": "shows two settings of a search of two large models",
     r"python benchmarks/": "measures for minutes to hours",
+    r"…": "leaves something to the reader",
 }
 """Commands that are not run here, and why."""
 
@@ -53,6 +54,7 @@ SMALLER = (
     (r" --limit \d+", ""),
     (r"samples( |=)(4,)?16\b", r"samples\1\g<2>4"),
     (r"samples 4,4", "samples 2,4"),
+    (r"compute-optimal", "compute-optimal --bins 2"),
 )
 """What makes a command small enough: patterns and what is put in their place."""
 
@@ -112,8 +114,11 @@ def _joined(block: str) -> list[str]:
 def parse(command: str) -> None:
     """Have the command's own parser read it."""
     first, *rest = shlex.split(command)
-    if rest[-1] == "…":  # the rest is for the reader to fill in
-        rest[-1:] = ["--task", "nano", "--methods", "plain", "--out", "x"] * (first == "s1-eval")
+    if "…" in rest:  # for the reader to fill in
+        at = rest.index("…")
+        given = {"--model": "nano", "--task": "nano", "--methods": "plain", "--out": "x"}
+        new = [word for pair in given.items() if pair[0] not in rest for word in pair]
+        rest[at : at + 1] = new * (first == "s1-eval")
     if first == "s1-eval":
         ours.parser().parse_args(rest)
     elif first == "s1-train":
@@ -183,6 +188,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
         *outputs.glob("s1-32B_aggregates/*.metrics.json"),
     ):
         (made / path.name).symlink_to(path)
+    (made / "PAIRS.jsonl").write_text('{"grader": "math", "gold": "1/2", "answer": "0.5"}\n')
     return made
 
 
