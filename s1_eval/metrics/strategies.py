@@ -82,8 +82,8 @@ def _measured(run: Run, ids: Sequence[str], estimate: Run) -> list[tuple[str, in
     """(strategy, width, measured) of every width that the run serves."""
     if sorted({row["sample_id"] for row in run.rows}) != ids:
         raise UserError(
-            f"run {run.id} of {run.method} answered other questions than {estimate.id}, the "
-            "estimate of difficulty: run both on the same"
+            f"run {run.id} of {run.method} and {estimate.id}, the estimate of difficulty, answered "
+            "different questions: run both on the same"
         )
     tokens = _per_question(run, ids, "generated_tokens", "verifier_tokens")
     if run.method in ("majority_vote", "best_of_n"):

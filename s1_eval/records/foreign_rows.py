@@ -11,13 +11,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from s1_eval.errors import UserError
 from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS
 from s1_eval.records.schema import fits, validate_sample
 from s1_eval.records.transcripts import S1, Marks, Parts, split
-from s1_eval.thinking import CUT
+from s1_eval.thinking import CUT, AnswerExit
 
 CAP = "max_thinking_tokens"
 NTH = "nth"
@@ -105,6 +105,10 @@ def make_row(
     """
     most = _limit(given.pop("most_tokens", None), "most_tokens", where)
     ended, stop = given.pop(ENDED, {}), given.pop("answer_exit", None)
+    if stop is not None and stop not in get_args(AnswerExit):
+        raise UserError(
+            f"{where}: answer_exit is {stop!r:.60}, not one of {', '.join(get_args(AnswerExit))}"
+        )
     parts = _parts(given, file, where)
     extra: dict[str, Any] = {} if most is None else {"most_tokens": most}
     if recounted := _count(given, parts, count, where):

@@ -267,6 +267,14 @@ def test_an_answer_that_the_limit_cut_counts_only_if_it_is_stated_whole(
     assert row["exit_reason"] == "natural"
 
 
+def test_why_an_answer_ended_is_said_in_our_words_or_refused(tmp_path):
+    path = texts(tmp_path / "x.jsonl", "hm</think>7 of", stop="budget", finish="length")
+    [run] = graded_texts(path, "answer_exit=stop")
+    assert run.rows[0]["answer_exit"] == "budget"
+    with pytest.raises(UserError, match=r"line 1: answer_exit is 'length', not one of eos"):
+        graded_texts(path, "answer_exit=finish")
+
+
 @pytest.mark.parametrize("marks", KNOWN, ids=shown)
 def test_a_row_without_the_end_that_others_show_is_cut_and_has_no_answer(tmp_path, marks):
     path = texts(tmp_path / "x.jsonl", f"so it is{marks.shown}7", "I think it is 7")
