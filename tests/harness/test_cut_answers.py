@@ -78,7 +78,9 @@ def test_a_stop_text_of_lm_eval_ends_an_answer_and_does_not_cut_it():
     run = opened("a<|im_start|>4\nQ: and then?", max_answer_tokens=8)
     for until, exit, correct in ((["\nQ:"], "stop", True), (["never"], "budget", False)):
         given = read_gen_kwargs({"until": until, "max_answer_tokens": 8})
-        response = asyncio.run(_generate(run, Asked(Sample("q", "x", "4"), None, ABOUT, given), 1))
+        sample = Sample("q", "x", "4")
+        asked = Asked(sample, (), ABOUT, given, prompts="chat", task="t", around=(), asks=None)
+        response = asyncio.run(_generate(run, asked, 1))
         row = graded(response.row, grader("integer"))
         assert (row["answer_exit"], row["correct"]) == (exit, correct)
         run = opened("a<|im_start|>4 Q: and then?", max_answer_tokens=8)

@@ -35,7 +35,7 @@ def chosen(answers, thinking, scores, selection: str) -> tuple[bool, dict]:
     policy = Policy.bind(SeededEngine("a"), "auto", Sampling())
     traces = [trace(a, t) for a, t in zip(answers, thinking, strict=True)]
     params = VerifierGuided(samples=len(answers), selection=selection)
-    answer, _, extra = asyncio.run(
+    answer, _, _, extra = asyncio.run(
         choose(policy, Question("q", "?", GRADER), traces, [(s,) for s in scores], params)
     )
     return GRADER.grade(answer, TARGET).correct, extra
