@@ -74,6 +74,7 @@ def process_results(doc: Mapping[str, Any], results: Sequence[Sequence[str]]) ->
         row = response.row if isinstance(response, Generated) else {}
         _check_question(doc, row)
         ungraded = {**row, "response": str(response), "target": doc["target"]}
+        ungraded.pop("asks", None)  # between the model and here alone: rows are alike everywhere
         if row:
             # lm-eval's response cache does not know which repeat an answer was.
             ungraded["epoch"] = epoch
