@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from s1_eval.answers.extract import extract_option
+from s1_eval.answers.extract import extract_option, left_out
 from s1_eval.answers.grading import Verdict
 from s1_eval.errors import UserError
 
@@ -37,7 +37,7 @@ class ChoiceGrader:
             correct=bool(found.text) and found.text == target,
             answered=bool(found.text),
             answer=found.text,
-            rule=f"{found.rule}: {'letters' if found.text else 'no answer'}",
+            rule=f"{found.rule}: {'letters' if found.text else 'no answer'}{left_out(answer)}",
             gold_read_as=target,
             answer_read_as=found.text,
             milliseconds=1000 * (time.perf_counter() - began),

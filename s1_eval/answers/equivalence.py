@@ -26,8 +26,9 @@ from s1_eval.answers.forms import (
     Text,
     Union,
     Unordered,
+    words_of,
 )
-from s1_eval.answers.latex import LONGEST, Unreadable, is_text
+from s1_eval.answers.latex import LONGEST, Unreadable, is_text, text_of
 from s1_eval.answers.pool import Failed, shared_pool
 from s1_eval.answers.reading import DOTS, read
 from s1_eval.answers.units import DEGREE, PERCENT, Unit
@@ -159,6 +160,10 @@ def _compare(gold: str, answer: str, strictness: Strictness) -> tuple[bool, str,
         return False, f"the answer can't be read: {error}", str(gold_reading), ""
     if isinstance(gold_reading, Unordered) and _RUN_TOGETHER.fullmatch(answer):
         answer_reading = read(answer.replace(",", ", "))
+    if isinstance(gold_reading, Matrix) and _NESTED.match(answer):
+        answer = answer.replace("\\{", "[").replace("\\}", "]")
+        answer = answer if "\\" in answer else answer.replace("{", "[").replace("}", "]")
+        answer_reading = read(answer)
     read_as = str(gold_reading), str(answer_reading)
     decision = decide_either_way(gold_reading, answer_reading, strictness, by_value)
     if decision.equal is not None:
@@ -173,6 +178,8 @@ def _compare(gold: str, answer: str, strictness: Strictness) -> tuple[bool, str,
 
 _RUN_TOGETHER = re.compile(r"\s*-?\d{1,3}(?:,\d{3})+\s*")
 """One number, or a list without spaces where the reference is a list."""
+_NESTED = re.compile(r"\s*(?:\\left\s*)?\\?\{\s*(?:\\left\s*)?\\?\{")
+"""Rows in braces, which are a set of sets where the reference is no matrix."""
 
 
 def decide_either_way(
@@ -230,6 +237,8 @@ def decide(gold: Reading, answer: Reading, strictness: Strictness, formulas: Dec
         case Text(), Text():
             return Decision(gold.words == answer.words, "words")
         case (Text(words), Scalar() as other) | (Scalar() as other, Text(words)):
+            if len(words) == 1 and is_text(other.tokens[0]):  # \\textbf{(B)}\\ 12
+                return Decision(words == words_of(text_of(other.tokens[0])), "words")
             return Decision(_together(words) == _together(other.words), "words")
         case Based(), _:
             return _based(gold, answer, strictness)
@@ -262,6 +271,15 @@ def _collections(
         return Decision(False, "different kinds")
     if _is_interval(gold) and isinstance(answer, Unordered):
         return Decision(False, "different kinds")
+    if strictness.order != "none":
+        for one, other in ((gold, answer), (answer, gold)):
+            if isinstance(one, Ordered) and isinstance(other, Unordered):
+                if other.braces and one.brackets == "()":
+                    return Decision(False, "different kinds")
+                names = _named(other)
+                if names:  # (2, 1) against y = 1, x = 2
+                    sides = (one.items, names) if one is gold else (names, one.items)
+                    return _in_order(*sides, strictness, formulas)
     ordered = isinstance(gold, Ordered) or strictness.order == "all"
     if not ordered or strictness.order == "none":
         return _matching(gold.items, answer.items, strictness, formulas)
@@ -270,6 +288,18 @@ def _collections(
         if pairs and gold.brackets != answer.brackets:
             return Decision(False, "different brackets")
     return _in_order(gold.items, answer.items, strictness, formulas)
+
+
+def _named(listed: Unordered) -> tuple[Reading, ...]:
+    """The values of different unknowns in a list, those of single letters in the letters' order;
+    nothing where it is another list."""
+    named = [r for r in listed.items if isinstance(r, Relation) and r.name and r.value]
+    names = [r.name for r in named]
+    if len(named) < len(listed.items) or len(set(names)) < len(names):
+        return ()
+    if all(len(name) == 1 for name in names):
+        named.sort(key=lambda r: r.name)
+    return tuple(r.value for r in named if r.value)
 
 
 def _is_interval(reading: Reading) -> bool:

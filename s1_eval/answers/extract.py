@@ -50,10 +50,10 @@ def extract(answer: str) -> Extraction:
     - the whole text where it is one formula or a few words;
     - the last formula in dollars or brackets that has the last number in it, or that number.
 
-    An empty box is passed over: it echoes the instruction. Of a text longer than LONGEST_TEXT, the
-    end is searched.
+    An empty box is passed over: it echoes the instruction. Thinking up to a `</think>` is not
+    searched, and of a text longer than LONGEST_TEXT only the end.
     """
-    text = answer[-LONGEST_TEXT:]
+    text = _response(answer)
     boxed, announced = _boxed(text), _announced(text)
     final = announced and announced.on_its_line and announced.at > _last_box(text)
     if boxed and announced and final and _is_short(announced.found):
@@ -74,6 +74,25 @@ LONGEST_TEXT = 200_000
 """Characters. Answers come last; what is before is not searched, so that no text takes seconds."""
 
 
+def left_out(answer: str) -> str:
+    """What a verdict has to say of a text that was not searched as a whole; mostly nothing."""
+    if len(answer) <= LONGEST_TEXT:
+        return ""
+    return f"; only the last {LONGEST_TEXT:,} characters were searched"
+
+
+def _response(answer: str) -> str:
+    """The end of a response behind its thinking, without end tokens; `{"answer": …}` announced."""
+    text = _END_TOKEN.sub("", answer[-LONGEST_TEXT:].rpartition("</think>")[2])
+    return _JSON.sub(r"\nAnswer: \1\2\n", text)
+
+
+_END_TOKEN = re.compile(r"<\|[a-z_]{2,20}\|>|<[｜|]end▁of▁sentence[｜|]>|</s>")
+_JSON = re.compile(
+    r'"(?:final[_ ]?)?answer"\s{0,9}:\s{0,9}(?:"([^"\\\n]{0,200})"|(-?[\d.]{1,200}))', re.IGNORECASE
+)
+
+
 def extract_option(answer: str, options: Sequence[str], letters: str) -> Extraction:
     """The letter of a multiple-choice answer: from a box or after a marker as in `extract`, else
     "the answer is", "I choose" and the like, the whole text, or the one option that the last
@@ -83,7 +102,7 @@ def extract_option(answer: str, options: Sequence[str], letters: str) -> Extract
     options: the options' texts in the order of `letters`, or none. Text that names no option, or
     two, is `nothing`.
     """
-    text = answer[-LONGEST_TEXT:]
+    text = _response(answer)
     if options:
         letters = letters[: len(options)]
     boxed, announced = _boxed(text), _announced(text)
@@ -135,7 +154,9 @@ _NOT = re.compile(r"\b(?:not|than)[\s$]*(?:\\\()?\s*$")
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _WORD_IN_BOX = re.compile(r"\\?[A-Za-z]+|[-+]?[\d.,]*\d|.", re.DOTALL)
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_BETWEEN_BOXES = re.compile(r"[\s$,;.]*(?:\\text\{\s*)?(?:and|or)?(?:\s*\})?[\s$,;]*")
+_BETWEEN_BOXES = re.compile(
+    r"(?:[\s$,;.]|\\[ ,;]|\\q?quad)*(?:\\text\{\s*)?(?:and|or)?(?:\s*\})?(?:[\s$,;]|\\[ ,;]|\\q?quad)*"
+)
 _MARKER = re.compile(
     r"\bans(?:wer)?(?:[ \t]{0,3}[*_]{0,3}[ \t]{0,3}[:：])(?![ \t]*[*_]{0,2}[ \t]*(?:not|wrong|incorrect)\b)"  # noqa: E501
     r"|^[ \t]{0,3}#{1,6}[ \t]{0,3}(?:final[ \t]{1,3})?answer[ \t]{0,3}$"
@@ -270,11 +291,17 @@ def _said(text: str) -> Extraction | None:
 
 
 def _sayings(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
-    """What follows each of the last matches, the last first, unless it is a denial."""
+    """What follows each of the last matches, the last first, unless it is a denial; of "not 11
+    but 12" what follows the "but"."""
     for match in reversed(deque(pattern.finditer(text), maxlen=20)):
         rest = text[match.end() : match.end() + 4_000].lstrip(" \t*_:")
+        if corrected := _BUT.match(rest):
+            rest = rest[corrected.end() :]
         if not _DENIED.match(rest):
             yield rest
+
+
+_BUT = re.compile(r"not\s[^.\n]{1,60}?\sbut\s+(?:rather\s+|instead\s+)?(?:is\s+)?", re.IGNORECASE)
 
 
 _SAID = re.compile(
@@ -450,7 +477,7 @@ def _option(text: str, options: Sequence[str], letters: str, *, alone: bool = Fa
 
 
 _ENDS_LETTER = re.compile(
-    r"\s*(?:[).:,;!\]}}*]|$|[-–—(]|\\|(?:because|since|as|for|is|given|due|based|from|which|in|with|and\s+not)\b)"
+    r"\s*(?:[).:,;!\]}}*\"]|$|[-–—(]|\\|(?:because|since|as|for|is|given|due|based|from|which|in|with|and\s+not)\b)"
 )
 
 
@@ -470,7 +497,7 @@ def _mentioned(text: str, options: Sequence[str], letters: str) -> str:
     """The option that running text stands by: of all it mentions and does not deny, the only one,
     or the only one in the last sentence that mentions any."""
     found = [
-        (match.start(), next(filter(None, match.groups())))
+        (match.start(), next(filter(None, match.groups())).upper())
         for match in deque(_mentions(letters).finditer(text), maxlen=100)
         if not _denied(text, match)
     ]
@@ -490,7 +517,11 @@ def _mentions(letters: str) -> re.Pattern[str]:
     one = f"([{letters}])"
     return re.compile(
         rf"(?<![\w(])\({one}\)(?![\w(])|\*\*\(?{one}(?:\)?\*\*|[).:,]\)?\s?[^*\n]{{0,200}}\*\*|\s[-–—]\s[^*\n]{{0,200}}\*\*)"
-        rf"|\b(?i:option|choice|answer)\s\(?{one}\b(?!')"
+        rf"|\b(?i:option|choice|answer)\s(?:\(?{one}\b(?!')|\(([{letters.lower()}])\))"
+        rf"|\bnot\s(?i:option\s)?\(?[{letters}]\)?,?\sbut\s(?i:rather\s|option\s){{0,2}}\(?{one}\b(?!')"
+        rf"|\b(?i:so|thus|hence|therefore),?\s(?i:it\sis\s|it's\s|i\schoose\s)?{one}[.!]?\s*\Z"
+        rf"|(?:\A|[.!?:;\n]\s|\b(?i:so|thus|hence|therefore|that),?\s){one}\sis\s(?:therefore\s)?"
+        r"(?:the\s)?(?:correct|right|best|answer)\b"
     )
 
 

@@ -91,9 +91,10 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True)
 class Unordered:
-    """A set, or answers in a list; items as written."""
+    """A set, or answers in a list; items as written. braces: whether it is written as a set."""
 
     items: tuple[Reading, ...]
+    braces: bool = field(default=False, compare=False)
 
     @property
     def latex(self) -> str:
@@ -173,4 +174,8 @@ def _joined(items: Sequence[Reading]) -> str:
 def words_of(text: str) -> str:
     """The words of a text in lower case, without punctuation and articles."""
     found = re.findall(r"[^\W_]+", text.lower())
-    return " ".join(w for w in found if w not in ("a", "an", "the") or len(found) == 1)
+    words = " ".join(w for w in found if w not in ("a", "an", "the") or len(found) == 1)
+    return _PHRASE.sub("", words)
+
+
+_PHRASE = re.compile(r"^there (?:is|are) (?=\w)|(?<=infinitely many) solutions$")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from s1_eval.answers.extract import extract, last_number, leading_number, prose
+from s1_eval.answers.extract import extract, last_number, leading_number, left_out, prose
 from s1_eval.answers.forms import Relation, Scalar
 from s1_eval.answers.grading import Verdict
 from s1_eval.answers.latex import Unreadable
@@ -66,7 +66,7 @@ class IntegerGrader:
             correct=decided == "integers" and value == gold,
             answered=bool(found.text),
             answer=found.text if value is None else str(value),
-            rule=f"{found.rule}: {decided}",
+            rule=f"{found.rule}: {decided}{left_out(answer)}",
             gold_read_as="" if gold is None else str(gold),
             answer_read_as="" if value is None else str(value),
             milliseconds=1000 * (time.perf_counter() - began),

@@ -95,7 +95,7 @@ _BRACES, _BRACES_END = frozenset("{"), frozenset("}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\xa0\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]+")
 _ROOT_SIGN = re.compile(r"√ ?(?:\((\d+|[a-z])\)|(\d+|[a-z]))")
 _DOUBLED = re.compile(r"\\(?=\\[A-Za-z])")
-_SEPARATOR = re.compile(r"(?<=\d)(?:\{,\}|,\\!|\\!,|\\,|\\;|\\:|\\ |~)\s*(?=\d{3}(?!\d))")
+_SEPARATOR = re.compile(r"(?<=\d)(?:\{,\}|,\\!|\\!,|\\!,\\!|\\,|\\;|\\:|\\ |~|')\s*(?=\d{3}(?!\d))")
 _SCIENTIFIC = re.compile(  # 3e-2 within a formula is 3 times Euler's number less 2
     r"(?:^|(?<=[=\s{(,]))([-+]?\d+(?:\.\d+)?)"
     r"(?:[eE](?=[-+]?\d{1,3}\s*$)|E(?=[-+]?\d)|(?<=\.\d)e(?=[-+]?\d)|(?<=\.\d\d)e(?=[-+]?\d))"
@@ -122,6 +122,7 @@ _SIZES = (
 )
 _ORDINAL = r"(?:st|nd|rd|th)"
 _UPRIGHT = r"\\(?:text|mathrm|rm|textrm)\s*\{([^{}]{1,20})\}"
+_ARGUMENT = r"(?:\{\s*(\w+)\s*\}|(\w))"
 _NOTATION: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(pattern), plain)
     for pattern, plain in (
@@ -146,7 +147,36 @@ _NOTATION: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = 
         ),
         (r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))", "*"),  # 1.2 x 10^5
         (r"(?<=\d)\{,\}(?=\d{1,2}(?!\d))", "."),  # 3{,}5
-        (r"(?<=\d)\.(\d*)\\dot\s*\{?(\d)\}?(?!\s*\\dot)", r".\1\\overline{\2}"),
+        (r"(?<=\d)\.(\d*)\\(?:dot|bar)\s*\{?(\d)\}?(?!\s*\\dot)", r".\1\\overline{\2}"),
+        (r"(?<=\d)\.(\d*)\\bar\s*\{(\d+)\}", r".\1\\overline{\2}"),
+        (r"(?<=\d)\.(\d{0,9}?)(\d{1,6}?)\2{2,9}\s*(?:\.\.\.|…|\\[lc]?dots)\s*$", r".\1\\overline{\2}"),
+        # 3.4\text{e-}4, and not 2\mathrm{e}-4
+        (
+            r"(?<=\d)\s*\\(?:text|mathrm|rm)\s*\{\s*(?:[eE]([-+])\s*\}\s*(\d{1,3})|[eE]([-+]?\d{1,3})\s*\}"
+            r"|E\s*\}\s*([-+]?\d{1,3}))(?!\d)",
+            r"*10^{\1\2\3\4}",
+        ),
+        (r"\\(?:mathbb|Bbb|mathds)\s*(?:\{\s*([A-Z])\s*\}|([A-Z])(?![A-Za-z]))", r"\\mathbb{\1\2}"),
+        (r"(?:^|(?<=\\in))\s*\\(?:mathbf|bf)\s*\{\s*R\s*\}(?=\s*$)", r"\\mathbb{R}"),
+        (r"\\mathbb\{([EP])\}", r"\1"),
+        (r"\\lg(?![A-Za-z])", r"\\log_{10} "),
+        # binomial coefficients: C(n, k), ^nC_k, C_{10}^3
+        (r"(?<![A-Za-z\\])C\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)", r"\\binom{\1}{\2}"),
+        (rf"(?<![\w}})\]])(?:\{{\s*\}})?\s*[\^_]\s*{_ARGUMENT}\s*C\s*_\s*{_ARGUMENT}", r"\\binom{\1\2}{\3\4}"),
+        (r"(?<![A-Za-z\\])C_\s*\{?(\d+)\}?\s*\^\s*\{?(\d+)\}?", r"\\binom{\1}{\2}"),
+        # 3 to 4
+        (r"^\s*(\d+)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(\d+)\s*$", r"\1:\2"),
+        (
+            r"\(?\s*(?:\\(?:text|mathrm|operatorname)\s*\{\s*mod\s*\}|\\[bp]?mod(?![A-Za-z])|\bmod\b)"
+            rf"\s*(?:\{{\s*(\w+)\s*\}}|(\w+))\s*\)?",
+            r"\\pmod{\1\2}",
+        ),
+        # ]1, 2[
+        (
+            r"(^|\\in|\\cup|\\cap|\\setminus|=)\s*(?:\\left)?\s*([\[\]])([^\[\]]{1,80}?[,;][^\[\]]{1,80}?)"
+            r"(?:\\right)?\s*([\[\]])",
+            lambda m: f"{m[1]} {'[('[m[2] == ']']}{m[3]}{'])'[m[4] == '[']}",
+        ),
         (r"(?<=\d)\.(\d*)\((\d+)\)", r".\1\\overline{\2}"),
         (r"\b(?:US|HK|A|C|NZ)(?=\\?\$)", ""),
         (r"(?<![A-Za-z])(?:Rs\.?|INR)\s*(?=[\d}~\\ ])", r"\\rupee "),
@@ -159,7 +189,8 @@ _NOTATION: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = 
 ]  # fmt: skip
 _SPOKEN = re.compile(
     r"(?<![\w\\{])((?:the set of )?(?:all|any) (?:(?:positive|negative) )?(?:real[a-z]*|integers)"
-    r"(?: numbers?| values?)?(?: of [a-z]\b)?(?:,? except(?: for)?)?)(?![A-Za-z}])",
+    r"(?: numbers?| values?)?(?: of [a-z]\b)?(?:,? except(?: for)?)?"
+    r"|(?:there (?:is|are) )?no (?:real )?solutions?)(?![A-Za-z}])",
     re.IGNORECASE,
 )
 _REPEATING = re.compile(r"(\d{0,20})\.(\d{0,20})\\overline\s?\{(\d{1,20})\}")
@@ -281,6 +312,9 @@ def _scan(text: str) -> Iterator[str]:
             yield "\\%" if token == "%" else token
 
 
+_NOTHING = re.compile(
+    r"(?:there (?:is|are|exists?) )?no (?:real )?solutions?(?: exists?)?|(?:the )?empty set"
+)
 _FILLER = re.compile(r"\\ |~|(?<!\\)\$")
 _NUMBER_BEFORE = re.compile(r"[\d})](?:\s|\\[,;:! ]|~|\\cdot|\\times|\*|/|\^\s*\{?-?\d\}?)*$")
 
@@ -300,13 +334,7 @@ def _text(wrapper: str, words: str, before: str) -> Iterator[str]:
             yield from ("^", "{", "+" if reals["sign"] == "positive" else "-", "}")
         if reals["except"]:
             yield "\\setminus"
-    elif low in (
-        "no solution",
-        "no solutions",
-        "no real solution",
-        "no real solutions",
-        "empty set",
-    ):
+    elif _NOTHING.fullmatch(low):
         yield "\\emptyset"
     elif bare in units.CURRENCIES:
         yield bare

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from s1_eval.answers.equivalence import Strictness, check_readable, compare
-from s1_eval.answers.extract import extract
+from s1_eval.answers.extract import extract, left_out
 from s1_eval.answers.grading import Verdict
 
 
@@ -30,13 +30,14 @@ class MathGrader:
         found = extract(answer)
         if not found.text:
             milliseconds = 1000 * (time.perf_counter() - began)
-            return Verdict(False, False, "", f"{found.rule}: no answer", milliseconds=milliseconds)
+            rule = f"{found.rule}: no answer{left_out(answer)}"
+            return Verdict(False, False, "", rule, milliseconds=milliseconds)
         compared = compare(target, found.text, self.strictness)
         return Verdict(
             correct=compared.equal,
             answered=True,
             answer=found.text,
-            rule=f"{found.rule}: {compared.rule}",
+            rule=f"{found.rule}: {compared.rule}{left_out(answer)}",
             gold_read_as=compared.gold_read_as,
             answer_read_as=compared.answer_read_as,
             milliseconds=1000 * (time.perf_counter() - began),

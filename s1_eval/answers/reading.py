@@ -355,7 +355,7 @@ _MARK_NAMES = (
     "overline vec overrightarrow widehat overleftrightarrow hat bar angle measuredangle triangle "
     "arc Delta det dim deg operatorname bold"
 )
-_MARKS = frozenset("\\" + name for name in _MARK_NAMES.split()) | {"m"}
+_MARKS = frozenset("\\" + name for name in _MARK_NAMES.split()) | {"m", "#"}
 _OPERATOR_NAMES = "gcd lcm max min det Pr deg dim ker sup inf arg Re Im Var"
 _OPERATORS = frozenset("\\" + name for name in _OPERATOR_NAMES.split())
 _TRIGONOMETRIC = frozenset("\\" + name for name in ("sin", "cos", "tan", "cot", "sec", "csc"))
@@ -424,7 +424,7 @@ def _bracketed(tokens: tuple[str, ...]) -> Reading | None:
                 return condition
             return Scalar(tokens, None)
         inside = _read(inner)
-        return inside if isinstance(inside, Unordered) else Unordered((inside,))
+        return Unordered(inside.items if isinstance(inside, Unordered) else (inside,), braces=True)
     if len(parts) == 1:
         return _read(inner)
     if not all(_trim(part) for part in parts):
@@ -507,7 +507,7 @@ def _based(tokens: tuple[str, ...]) -> Based | None:
         if not match:
             return None
         head, index = match[1].replace(" ", ""), match[2]
-    index = index.removeprefix("base").strip()
+    index = index.strip("()").removeprefix("base").strip()
     base = int(index) if index.isdecimal() else _BASES.get(index, 0)
     digits = head.removeprefix("(").removesuffix(")")
     if not (2 <= base <= 36 and digits.isalnum() and any(c.isdigit() for c in digits)):

@@ -69,7 +69,11 @@ def formula(latex: str) -> Any:
     if "_ { i =" in latex:  # an index, and no imaginary unit
         unused = next(name for name in "jkpqsuvw" if name not in latex.split())
         latex = " ".join(unused if token == "i" else token for token in latex.split())
+    latex = _RATIO.sub(r"\1 ( \2 ) /", latex)
+    counters = set(_COUNTER.findall(latex))
     latex = _BOUNDED.sub(_bounds, latex)
+    if counters:
+        latex = _TERM.sub(lambda term: _function(term, counters), latex)
     latex = _INDEX.sub(_plain_index, latex)
     parsed = parse(f"${latex}$", (_CONFIG,), fallback_mode="no_fallback", parsing_timeout=None)
     if not parsed:
@@ -100,12 +104,24 @@ def _real_root(part: Any) -> Any:
 
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?) \\degree")
 _BOUNDED = re.compile(r"\\(sum|prod|lim|int) _ \{ ([^{}]*) \}")
+_LOGARITHM = r"\\(?:ln|log(?: _ \{ [^{}]* \})?)"
+_RATIO = re.compile(rf"({_LOGARITHM}) ([\w.]+|\\pi) /(?= {_LOGARITHM})")
+"""`\\ln 3 / \\ln 2`, which the grammar takes for a logarithm of a logarithm."""
+_COUNTER = re.compile(r"\\(?:sum|prod) _ \{ ([a-z]) =")
+_TERM = re.compile(r"([a-zA-Z]) _ \{ ([^{}]*) \}")
 _INDEX = re.compile(r"_ \{ ([^{}]*) \}((?: \^ \{ (?:' ?)+\}| ')*)")
 
 
 def _bounds(bounded: re.Match[str]) -> str:
     """The bounds of a sum, product, limit or integral, which are no index."""
     return rf"\{bounded[1]}_{{{bounded[2]}}}"
+
+
+def _function(term: re.Match[str], counters: set[str]) -> str:
+    """A term of a sum or product, `a_k`, as a function of what it counts, and no constant."""
+    if counters.isdisjoint(term[2].split()):
+        return term.group()
+    return f"f _ {{ {ord(term[1])} }} ( {term[2]} )"
 
 
 def _plain_index(index: re.Match[str]) -> str:
@@ -155,7 +171,10 @@ def same(g: Any, a: Any) -> Decision:
     in them. Sampled exactly first, since that refutes fast; equal only by proof."""
     if g == a:
         return Decision(True, "sympy: the same expression")
-    g, a = g.doit(), a.doit()
+    if (g.has(*_COUNTED) or a.has(*_COUNTED)) and g.as_dummy() == a.as_dummy():
+        return Decision(True, "sympy: the same expression")
+    counts = {s: sympy.Dummy(s.name, positive=True, integer=True) for s in _ends_of_sums(g, a)}
+    g, a = g.xreplace(counts).doit(), a.xreplace(counts).doit()
     if g == a:
         return Decision(True, "sympy: the same expression")
     if not (g.is_finite is not False and a.is_finite is not False) or g.has(
@@ -164,6 +183,17 @@ def same(g: Any, a: Any) -> Decision:
         return Decision(False, "sympy: not finite")
     symbols = sorted(g.free_symbols | a.free_symbols, key=str)
     return _same_functions(g, a, symbols) if symbols else _same_constants(g - a)
+
+
+_COUNTED = (sympy.Sum, sympy.Product)
+
+
+def _ends_of_sums(*sides: Any) -> set[Symbol]:
+    """The unknowns up to which a sum or product goes, which are whole numbers."""
+    sums = [one for side in sides for one in side.atoms(*_COUNTED)]
+    bounds = [bound for one in sums for _, *ends in one.limits for bound in ends]
+    inside = {limit[0] for one in sums for limit in one.limits}
+    return {bound for bound in bounds if bound.is_Symbol} - inside
 
 
 def _same_constants(gap: Any) -> Decision:
@@ -193,6 +223,8 @@ def _same_functions(g: Any, a: Any, symbols: list[Symbol]) -> Decision:
     compared: list[tuple[Rational, ...]] = []
     for point in _points(len(symbols)):
         at = dict(zip(symbols, point, strict=True))
+        if any(s.is_integer and not (v.is_integer and v > 0) for s, v in at.items()):
+            continue
         values = [_value(side.subs(at)) for side in (g, a)]
         if None in values or not (complex_valued or all(v.is_real for v in values)):
             continue
