@@ -26,9 +26,8 @@ from s1_eval.answers.forms import (
     Text,
     Union,
     Unordered,
-    words_of,
 )
-from s1_eval.answers.latex import LONGEST, Unreadable, is_text, text_of
+from s1_eval.answers.latex import LONGEST, Unreadable, is_text
 from s1_eval.answers.pool import Failed, shared_pool
 from s1_eval.answers.reading import DOTS, read
 from s1_eval.answers.units import DEGREE, PERCENT, Unit
@@ -154,16 +153,15 @@ def _compare(gold: str, answer: str, strictness: Strictness) -> tuple[bool, str,
         gold_reading = read(gold)
     except Unreadable as error:
         return False, f"the reference can't be read: {error}", "", ""
+    if isinstance(gold_reading, Unordered) and _RUN_TOGETHER.fullmatch(answer):
+        answer = answer.replace(",", ", ")
+    if isinstance(gold_reading, Matrix) and _NESTED.match(answer):
+        answer = answer.replace("\\{", "[").replace("\\}", "]")
+        answer = answer if "\\" in answer else answer.replace("{", "[").replace("}", "]")
     try:
         answer_reading = read(answer)
     except Unreadable as error:
         return False, f"the answer can't be read: {error}", str(gold_reading), ""
-    if isinstance(gold_reading, Unordered) and _RUN_TOGETHER.fullmatch(answer):
-        answer_reading = read(answer.replace(",", ", "))
-    if isinstance(gold_reading, Matrix) and _NESTED.match(answer):
-        answer = answer.replace("\\{", "[").replace("\\}", "]")
-        answer = answer if "\\" in answer else answer.replace("{", "[").replace("}", "]")
-        answer_reading = read(answer)
     read_as = str(gold_reading), str(answer_reading)
     decision = decide_either_way(gold_reading, answer_reading, strictness, by_value)
     if decision.equal is not None:
@@ -237,8 +235,8 @@ def decide(gold: Reading, answer: Reading, strictness: Strictness, formulas: Dec
         case Text(), Text():
             return Decision(gold.words == answer.words, "words")
         case (Text(words), Scalar() as other) | (Scalar() as other, Text(words)):
-            if len(words) == 1 and is_text(other.tokens[0]):  # \\textbf{(B)}\\ 12
-                return Decision(words == words_of(text_of(other.tokens[0])), "words")
+            if other.label:
+                return Decision(words == other.label, "words")
             return Decision(_together(words) == _together(other.words), "words")
         case Based(), _:
             return _based(gold, answer, strictness)
@@ -390,6 +388,8 @@ def _based(based: Based, other: Reading, strictness: Strictness) -> Decision:
 def _scalars(gold: Scalar, answer: Scalar, strictness: Strictness, formulas: Decide) -> Decision:
     if not _units_agree(gold.unit, answer.unit, strictness):
         return Decision(False, "different units")
+    if gold.label and answer.label and gold.label != answer.label:
+        return Decision(False, "different options")
     if _is_word(gold) or _is_word(answer):
         return Decision(_together(gold.words) == _together(answer.words), "words")
     if gold.value is not None and answer.value is not None:

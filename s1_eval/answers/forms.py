@@ -16,12 +16,14 @@ from s1_eval.answers.units import Unit
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """tokens: the formula without its unit. value: where it is a rational number. places: the
-    digits after the point where it is written as a decimal, 0 otherwise."""
+    digits after the point where it is written as a decimal, 0 otherwise. label: the letter of the
+    option that it is given as, `\\textbf{(B)}\\ 12`, or nothing."""
 
     tokens: tuple[str, ...]
     value: Fraction | None
     unit: Unit | None = None
     places: int = 0
+    label: str = ""
 
     @property
     def latex(self) -> str:

@@ -168,7 +168,7 @@ _NOTATION: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = 
         (r"^\s*(\d+)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(\d+)\s*$", r"\1:\2"),
         (
             r"\(?\s*(?:\\(?:text|mathrm|operatorname)\s*\{\s*mod\s*\}|\\[bp]?mod(?![A-Za-z])|\bmod\b)"
-            rf"\s*(?:\{{\s*(\w+)\s*\}}|(\w+))\s*\)?",
+            rf"(?:\s|\\[ ,;:])*(?:\{{\s*(\w+)\s*\}}|(\w+))\s*\)?",
             r"\\pmod{\1\2}",
         ),
         # ]1, 2[

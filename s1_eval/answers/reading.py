@@ -481,6 +481,8 @@ def _leaf(tokens: tuple[str, ...]) -> Reading:
         return based
     if len(tokens) > 1 and is_text(tokens[0]) and tokens[0].endswith(_SAYING):
         tokens = tokens[1:]  # \text{The area is } 5
+    label = _LABEL.fullmatch(tokens[0]) if len(tokens) > 1 else None
+    tokens = tokens[1:] if label else tokens
     tokens, unit = _unit(tokens)
     if not tokens:
         raise Unreadable("empty")
@@ -491,9 +493,10 @@ def _leaf(tokens: tuple[str, ...]) -> Reading:
         number = [t for t in tokens if t not in ("-", "+")]
         if len(decimals) == 1 and len(number) == 1:
             places = len(decimals[0].partition(".")[2])
-    return Scalar(tokens, value, unit, places)
+    return Scalar(tokens, value, unit, places, label[1].lower() if label else "")
 
 
+_LABEL = re.compile(r"\\text\{\(([A-J])\)\}")
 _SAYING = ("is}", "are}", "equals}")
 
 

@@ -105,8 +105,8 @@ def _real_root(part: Any) -> Any:
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?) \\degree")
 _BOUNDED = re.compile(r"\\(sum|prod|lim|int) _ \{ ([^{}]*) \}")
 _LOGARITHM = r"\\(?:ln|log(?: _ \{ [^{}]* \})?)"
-_RATIO = re.compile(rf"({_LOGARITHM}) ([\w.]+|\\pi) /(?= {_LOGARITHM})")
-"""`\\ln 3 / \\ln 2`, which the grammar takes for a logarithm of a logarithm."""
+_RATIO = re.compile(rf"({_LOGARITHM}) ([\w.]+|\\pi) /")
+"""`\\ln 3 / \\ln 2`, which the grammar takes for the logarithm of all that follows."""
 _COUNTER = re.compile(r"\\(?:sum|prod) _ \{ ([a-z]) =")
 _TERM = re.compile(r"([a-zA-Z]) _ \{ ([^{}]*) \}")
 _INDEX = re.compile(r"_ \{ ([^{}]*) \}((?: \^ \{ (?:' ?)+\}| ')*)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from string import ascii_uppercase
@@ -114,7 +115,7 @@ def _check_line(line: bytes) -> dict[str, Any]:
         if not isinstance(pair, dict):
             raise UserError("not an object: give grader, gold and answer")
         name, gold, answer = (_text(pair, field) for field in ("grader", "gold", "answer"))
-        options = pair.get("options") or []
+        options = [] if pair.get("options") is None else pair["options"]
         if not (isinstance(options, list) and all(isinstance(o, str) for o in options)):
             raise UserError("options: give a list of texts")
         limited = name == "choice" and options
@@ -127,7 +128,7 @@ def _check_line(line: bytes) -> dict[str, Any]:
 def _text(pair: Mapping[str, Any], field: str) -> str:
     """A field of a pair; the gold may be a number."""
     value = pair.get(field)
-    if field == "gold" and isinstance(value, int | float) and not isinstance(value, bool):
+    if field == "gold" and type(value) in (int, float) and math.isfinite(value):
         return str(value)
     if not isinstance(value, str):
         raise UserError(f"{field}: give a text" + ("" if field in pair else "; it is missing"))
