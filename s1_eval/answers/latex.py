@@ -96,9 +96,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\xa0\u2000-\u200f\u2028-\u202f\u205f-\u20
 _ROOT_SIGN = re.compile(r"√ ?(?:\((\d+|[a-z])\)|(\d+|[a-z]))")
 _DOUBLED = re.compile(r"\\(?=\\[A-Za-z])")
 _SEPARATOR = re.compile(r"(?<=\d)(?:\{,\}|,\\!|\\!,|\\!,\\!|\\,|\\;|\\:|\\ |~|')\s*(?=\d{3}(?!\d))")
-_SCIENTIFIC = re.compile(  # 3e-2 within a formula is 3 times Euler's number less 2
+_SCIENTIFIC = re.compile(  # 3e-2 is 3 times Euler's number less 2, and 3e-7 is not
     r"(?:^|(?<=[=\s{(,]))([-+]?\d+(?:\.\d+)?)"
-    r"(?:[eE](?=[-+]?\d{1,3}\s*$)|E(?=[-+]?\d)|(?<=\.\d)e(?=[-+]?\d)|(?<=\.\d\d)e(?=[-+]?\d))"
+    r"(?:E(?=[-+]?\d)|e(?!\+\d\s*$|-[12]\s*$)(?=[-+]?\d{1,3}\s*$)"
+    r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d{3})|(?<=\.\d{4}))e(?=[-+]?\d))"
     r"([-+]?\d{1,3})(?![\d.])"
 )
 _SMALL_FRACTION = re.compile(r"([⁰¹²³⁴-⁹]+)\s*[⁄/]\s*([₀-₉]+)")

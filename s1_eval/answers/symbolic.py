@@ -16,6 +16,7 @@ from latex2sympy2_extended import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse
 from sympy import Float, I, N, Rational, S, Symbol, nsimplify
 from sympy.core.evalf import evalf
+from sympy.core.function import AppliedUndef
 from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 
 from s1_eval.answers.equivalence import (
@@ -173,6 +174,8 @@ def same(g: Any, a: Any) -> Decision:
         return Decision(True, "sympy: the same expression")
     if (g.has(*_COUNTED) or a.has(*_COUNTED)) and g.as_dummy() == a.as_dummy():
         return Decision(True, "sympy: the same expression")
+    if any(one.has(AppliedUndef) for side in (g, a) for one in side.atoms(*_COUNTED)):
+        return Decision(False, "not decided: of the terms of a sum nothing is known")
     counts = {s: sympy.Dummy(s.name, positive=True, integer=True) for s in _ends_of_sums(g, a)}
     g, a = g.xreplace(counts).doit(), a.xreplace(counts).doit()
     if g == a:

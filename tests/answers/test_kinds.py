@@ -42,6 +42,8 @@ PRECISION = pairs(
     (r"500!", [r"500\cdot 499!"], ["501!", "500!+1"]),
     (r"\frac{355}{113}", [], [r"\pi", "3.14159265"]),
     (r"\frac{22}{7}", ["3.142857142857143", r"\frac{44}{14}"], [r"\pi"]),
+    ("3^{5000}", ["9^{2500}"], ["3^{4999}", "3^{5000}-1"]),
+    (r"\sqrt{10^{40}+1}", [], ["10^{20}"]),
 )  # fmt: skip
 
 DIVISION = pairs(
@@ -77,6 +79,9 @@ RELATIONS = pairs(
     ("x^2+y^2=25", ["25 = x^2 + y^2", "2x^2+2y^2=50", "x^2 = 25 - y^2"], ["25", "x^2+y^2=5", "x^2-y^2=25"]),
     ("x+y<3", ["3 > x + y", "2x + 2y < 6", "x < 3 - y", "-x-y > -3"], ["x+y>3", r"x+y \le 3", "x+y<4"]),
     ("xy = 1", [r"y = \frac{1}{x}"], [r"y = x", r"y=\frac{2}{x}"]),
+    ("x=2, y=-1", ["(2,-1)", "y=-1, x=2", r"x=2 \text{ and } y=-1"], ["(-1,2)", "x=-1, y=2", "y=2, x=-1"]),
+    ("(2,-3,5)", ["x=2,y=-3,z=5", "z=5, x=2, y=-3", "(x,y,z)=(2,-3,5)"], ["x=2,y=5,z=-3", "z=2,y=-3,x=5"]),
+    ("5", [r"\mathbb{E}[X] = 5", r"\#A = 5", r"\mathbb{P}(A) = 5"], ["P(A) = 6"]),
 )  # fmt: skip
 
 SETS = pairs(
@@ -105,6 +110,13 @@ SETS = pairs(
     ("(0,4)", ["0<x<4", r"0 < x^2 < 16, x > 0", r"(0,2]\cup[2,4)", r"(0,2]\cup(2,4)", "|x-2|<2", "|2-x| < 2"],
      [r"(0,2)\cup(2,4)", "[0,4]", "0<x<5", r"|x-2|\le 2"]),
     (r"(1,5)", [r"(1,3]\cup[3,5)"], [r"(1,3)\cup(3,5)"]),
+    ("(0,1)", ["0<x<1", "]0,1["], [r"\{0,1\}", "(1,0)", "[0,1]", "]0,1]"]),
+    (r"\{1,2\}", ["2,1", r"\{2,1\}"], ["(1,2)", r"\{1,3\}"]),
+    (r"]-\infty,2[", [r"(-\infty,2)", "x<2", r"x \in \left]-\infty,2\right["], [r"]-\infty,2]", "x>2"]),
+    (r"[2,7)", ["[2,7["], ["]2,7[", "]2,7]", "[2,7]"]),
+    (r"\mathbb{Z}", [r"\mathbb Z", r"\Bbb{Z}"], [r"\mathbb Q"]),
+    (r"\mathbb{R}", [r"\mathbf{R}", r"\Bbb R", r"x\in\mathbb R"], [r"\mathbf{Q}"]),
+    (r"\text{no solution}", ["There are no solutions", r"\text{There is no solution}"], ["0", r"\text{one solution}"]),
     (r"\emptyset", [r"\{\}", r"\varnothing", r"\text{no solution}", "∅"], [r"\{0\}", "0", r"\mathbb{R}"]),
     ("x>3", ["3<x", r"(3,\infty)", r"x \in (3,\infty)", r"2x > 6"], ["x<3", r"x\ge 3", r"[3,\infty)", "y>3"]),
     (r"[-1,1]", [r"|x|\le 1", r"x^2 \le 1", r"-1\le x\le 1", "1 ≥ x ≥ -1", r"|x| \leqslant 1"], [r"|x|<1", r"\{-1,1\}"]),
@@ -175,6 +187,28 @@ NOTATION = pairs(
     (r"\sqrt{1/n}", [r"\frac{1}{\sqrt{n}}", r"n^{-1/2}"], [r"\sqrt{n}", r"\frac{1}{n}"]),
     (r"\ln(x^3)", [r"3\ln x"], [r"2\ln x", r"\ln(3x)"]),
     ("(-1)^n", [r"\cos(n\pi)"], ["1", r"(-1)^{n+1}"]),
+    ("0.00034", [r"3.4\text{e-}4", r"3.4\mathrm{e-4}", r"3.4\text{E}-4", "3.4e-4"], [r"3.4\text{e-}3", "3.4-4"]),
+    ("2e+1", ["1+2e", r"2\mathrm{e}+1"], ["20"]),
+    ("0.0000002", ["2e-7"], ["2e-1"]),
+    (r"\frac{5}{11}", [r"0.\overline{45}", r"0.454545\ldots"], ["0.45", r"0.\overline{54}", "0.4545"]),
+    (r"\frac{1}{6}", [r"0.1\bar6", r"0.1\bar{6}", "0.1666..."], [r"0.\bar{16}", "0.1666"]),
+    ("1234567", ["1'234'567", r"1\!,\!234\!,\!567"], ["1'234'576"]),
+    (r"\begin{pmatrix}1&1\\0&1\end{pmatrix}", [r"\{\{1,1\},\{0,1\}\}", "{{1,1},{0,1}}"],
+     [r"\{\{1,0\},\{1,1\}\}", r"\{1,1,0,1\}"]),
+    ("110_2", ["110_{(2)}"], ["110_{(3)}", "101_{(2)}"]),
+    ("5:2", [r"5\text{ to }2", "5 to 2"], ["2 to 5"]),
+    (r"\binom{n}{3}", ["C(n,3)", "^nC_3", r"{}_{n}C_{3}"], ["C(3,n)", "^nC_2", "^nP_3"]),
+    (r"\binom{8}{3}", ["C_8^3", "56"], ["C_8^2"]),
+    (r"\log_2 10", [r"\lg 10/\lg 2", r"\ln 10/\ln 2"], [r"\ln 10/\ln 3", r"\ln 5"]),
+    (r"\frac{\ln 2}{2}", [r"\ln 2/2"], ["0"]),
+    (r"\sum_{k=1}^{n} a_k", [r"\sum_{i=1}^{n} a_i"], ["n a_k", r"\sum_{k=1}^{n-1} a_k", r"\sum_{k=1}^{n} b_k"]),
+    (r"\sum_{k=1}^{n} x_k y_k", [r"\sum_{i=1}^{n} y_i x_i"], [r"\sum_{k=1}^{n} x_k^2", "n x_k y_k"]),
+    ("2^n", [r"\sum_{k=0}^{n}\binom{n}{k}"], [r"\sum_{k=1}^{n}\binom{n}{k}"]),
+    (r"x\equiv 2\pmod 5", [r"x\equiv2\ (\text{mod }5)", r"x\equiv 2\mod 5"], [r"x\equiv 3\pmod5", r"x\equiv2\pmod 7"]),
+    (r"\text{(C)}", [r"\textbf{(C)}\ 9", "C"], [r"\textbf{(D)}\ 9", "9"]),
+    ("9", [r"\textbf{(C)}\ 9"], [r"\textbf{(C)}\ 8", r"\textbf{(9)}\ 8"]),
+    (r"\textbf{(C)}\ 9", ["9", r"\text{(C)}"], [r"\textbf{(D)}\ 9"]),
+    (r"\text{infinitely many}", [r"\text{There are infinitely many solutions}"], [r"\text{finitely many solutions}"]),
 )  # fmt: skip
 
 
@@ -209,10 +243,13 @@ RESPONSES = pairs(
             r"The value is $\boxed{12}$ chickens", r"First \boxed{3}. Final Answer: 12", "So we get **12**.",
             "There are **12** ways to choose from the 30 people.", r"\[Answer: 12\]", "Answer: $12$ (see above)",
             "The total number of apples is $12$.", r"the answer is \(12\)", "Answer: 12.", "ANSWER: 12", "```\n12\n```",
-            "The answer is: 12", "Therefore, the answer is therefore 12.", "The correct answer is 12 apples."],
+            "The answer is: 12", "Therefore, the answer is therefore 12.", "The correct answer is 12 apples.",
+            r"<think>\boxed{13}?</think>The answer is 12.", "The answer is not 11 but 12.", "The answer is not 11 but rather 12.",
+            '{"answer": 12, "note": "13"}', 'Here:\n```json\n{"answer": "12"}\n```', "The answer is 12.<|im_end|>"],
      ["Final Answer: 13\n\nI hope the answer is clear. It was 12.", "#### 13", "The answer is not 12.",
       "The answer is not 12, it is 13.", "The answer is 13, not 12.", r"I had \boxed{12}. Final Answer: 13",
       "<answer>13</answer> rather than 12", "The answer isn't 12.", "The answer is never 12.", "Answer: not 12",
+      r"<think>\boxed{12}</think> The answer is 13.", r"\boxed{12}</think>", "The answer is not 12 but 13.", '{"answer": 13} 12',
       "Final Answer: 12x", "I don't know.", ""]),
     (r"m \ge \sqrt{3}", [r"the solution is $m \in [\sqrt{3}, +\infty)$", r"so $m\ge\sqrt3$ holds", r"We need $m \geq \sqrt{3}$."],
      [r"the solution is $m > \sqrt{3}$"]),
@@ -221,6 +258,8 @@ RESPONSES = pairs(
     (r"\text{Friday}", ["The answer is Friday.", "Answer: Friday", "It falls on a **Friday**.", "friday"],
      ["The answer is Monday.", "The answer is not Friday."]),
     ("3, 5", [r"\boxed{3} and \boxed{5}", "The answers are $3$ and $5$.", "Answer: 3 and 5", "Answer: 5, 3"], [r"\boxed{3}", "Answer: 3"]),
+    ("(3,5)", [r"\boxed{x=3},\ \boxed{y=5}", r"\boxed{y=5}\quad\boxed{x=3}"], [r"\boxed{x=5},\ \boxed{y=3}"]),
+    (r"\text{no solution}", ["There is no solution."], ["The solution is 0."]),
     ("x^2+1", ["Thus the polynomial is $x^2+1$.", "$x^2+1$", "Answer: $f(x) = x^2+1$"], ["Thus it is $x^2-1$."]),
 )  # fmt: skip
 
@@ -248,10 +287,12 @@ CHOICES = {
         "The correct answer is: **C) chopsticks**", "<answer>C</answer>",  "Answer:\n\nC", "Final Answer: C",
         "Final answer: (C) chopsticks", "C: chopsticks", "C - chopsticks", "The answer is (c).", "The best answer is C.",
         "C. chopsticks", "C) chopsticks\n", "Answer: \"C\"", "The answer is \\(C\\).", "The answer is $C$.",
-        "Not (A). I think (C).", "I think the answer is C) chopsticks.",
+        "It is not A but C.", "Option (c) is correct.", "A fails, B fails. So C.", "C is correct.",
+        '{"answer": "C", "why": "A is out"}', "<think>D? The answer is D.</think>C", "C<|eot_id|>", "Not (A). I think (C).", "I think the answer is C) chopsticks.",
     ],
     "": [
-        "The answer is not C.", "Answer: not C", "The answer cannot be C.", "C or D", "Answer: C or D", "(A), (B), (C) and (D) are all plausible",
+        "It is not A.", "Vitamin C is the best answer here", "C is not correct.", "Neither A nor C is correct.",
+        "<think>C</think>", "The answer is not C.", "Answer: not C", "The answer cannot be C.", "C or D", "Answer: C or D", "(A), (B), (C) and (D) are all plausible",
         "I rule out option C.", "Option C is wrong.", "**C. chopsticks** is wrong.", "The answer is a mass.", "I can't say.",
         "chopsticks are not the answer here", "The man did not reach for chopsticks.", "Error: rate limited", "",
         "C is a letter that people like", "Chopsticks or forks, who knows", "The answer is unclear", "A cell divides", "I think so",
@@ -289,3 +330,18 @@ def test_reported_pairs(shared_data):
         if verdict.correct is not pair["equal"]:
             wrong.append((pair, verdict))
     assert wrong == []
+
+
+def test_a_verdict_says_what_of_a_long_response_was_searched():
+    before = r"\boxed{7} " + "x " * 100_000
+    for name, answer in (("math", r"\boxed{3}"), ("integer", r"\boxed{3}"), ("choice", "(C)")):
+        target = "C" if name == "choice" else "3"
+        whole, end = (grader(name).grade(text, target) for text in (answer, before + answer))
+        assert whole.correct and end.correct
+        assert "searched" not in whole.rule
+        assert end.rule.endswith("only the last 200,000 characters were searched")
+
+
+def test_an_answer_that_grows_too_long_when_read_as_a_list_is_a_verdict():
+    thousands = ",".join(["100"] * 1000)
+    assert not grader("math").grade(thousands, "1, 2, 3").correct
