@@ -101,6 +101,9 @@ def test_a_file_of_pairs_gets_one_verdict_a_line_in_order(run, tmp_path):
         {"gold": "1", "answer": "1"},
         {"grader": "math", "gold": "1", "answer": 1},
         [],
+        {"grader": "math", "gold": float("nan"), "answer": "1"},
+        {"grader": "choice", "gold": "A", "answer": "A", "options": {}},
+        {"grader": "math", "gold": "1, 2", "answer": ",".join(["100"] * 1000)},
         {"grader": "math", "gold": r"\frac{1}{2}", "answer": "It is\u2028 $0.5$"},
     ]
     file = tmp_path / "pairs.jsonl"
@@ -111,7 +114,7 @@ def test_a_file_of_pairs_gets_one_verdict_a_line_in_order(run, tmp_path):
     assert code == 0
     assert [row.get("equal", "error") for row in found] == [
         False, True, "error", True, False, "error", "error", "error", "error", "error", "error",
-        True, "error",
+        "error", "error", False, True, "error",
     ]  # fmt: skip
     assert {"equal", "rule", "gold_read_as", "answer_read_as", "milliseconds"} <= found[0].keys()
     assert all(isinstance(row["error"], str) and row["error"] for row in found if "error" in row)
