@@ -154,9 +154,8 @@ _NOT = re.compile(r"\b(?:not|than)[\s$]*(?:\\\()?\s*$")
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _WORD_IN_BOX = re.compile(r"\\?[A-Za-z]+|[-+]?[\d.,]*\d|.", re.DOTALL)
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_BETWEEN_BOXES = re.compile(
-    r"(?:[\s$,;.]|\\[ ,;]|\\q?quad)*(?:\\text\{\s*)?(?:and|or)?(?:\s*\})?(?:[\s$,;]|\\[ ,;]|\\q?quad)*"
-)
+_SPACING = r"(?:[\s$,;.]|\\[ ,;]|\\q?quad)*"
+_BETWEEN_BOXES = re.compile(rf"{_SPACING}(?:\\text\{{\s*)?(?:and|or)?(?:\s*\}})?{_SPACING}")
 _MARKER = re.compile(
     r"\bans(?:wer)?(?:[ \t]{0,3}[*_]{0,3}[ \t]{0,3}[:：])(?![ \t]*[*_]{0,2}[ \t]*(?:not|wrong|incorrect)\b)"  # noqa: E501
     r"|^[ \t]{0,3}#{1,6}[ \t]{0,3}(?:final[ \t]{1,3})?answer[ \t]{0,3}$"

@@ -150,7 +150,7 @@ _NOTATION: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = 
         (r"(?<=\d)\{,\}(?=\d{1,2}(?!\d))", "."),  # 3{,}5
         (r"(?<=\d)\.(\d*)\\(?:dot|bar)\s*\{?(\d)\}?(?!\s*\\dot)", r".\1\\overline{\2}"),
         (r"(?<=\d)\.(\d*)\\bar\s*\{(\d+)\}", r".\1\\overline{\2}"),
-        (r"(?<=\d)\.(\d{0,9}?)(\d{1,6}?)\2{2,9}\s*(?:\.\.\.|…|\\[lc]?dots)\s*$", r".\1\\overline{\2}"),
+        (r"(?<=\d)\.(\d{0,9}?)(\d{1,6}?)\2{2,9}\s*(?:\.{3}|…|\\l?dots)\s*$", r".\1\\overline{\2}"),
         # 3.4\text{e-}4, and not 2\mathrm{e}-4
         (
             r"(?<=\d)\s*\\(?:text|mathrm|rm)\s*\{\s*(?:[eE]([-+])\s*\}\s*(\d{1,3})|[eE]([-+]?\d{1,3})\s*\}"
@@ -163,14 +163,17 @@ _NOTATION: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = 
         (r"\\lg(?![A-Za-z])", r"\\log_{10} "),
         # binomial coefficients: C(n, k), ^nC_k, C_{10}^3
         (r"(?<![A-Za-z\\])C\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)", r"\\binom{\1}{\2}"),
-        (rf"(?<![\w}})\]])(?:\{{\s*\}})?\s*[\^_]\s*{_ARGUMENT}\s*C\s*_\s*{_ARGUMENT}", r"\\binom{\1\2}{\3\4}"),
+        (
+            rf"(?<![\w}})\]])(?:\{{\s*\}})?\s*[\^_]\s*{_ARGUMENT}\s*C\s*_\s*{_ARGUMENT}",
+            r"\\binom{\1\2}{\3\4}",
+        ),
         (r"(?<![A-Za-z\\])C_\s*\{?(\d+)\}?\s*\^\s*\{?(\d+)\}?", r"\\binom{\1}{\2}"),
         # 3 to 4
         (r"^\s*(\d+)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(\d+)\s*$", r"\1:\2"),
         (
-            r"\(?\s*(?:\\(?:text|mathrm|operatorname)\s*\{\s*mod\s*\}|\\[bp]?mod(?![A-Za-z])|\bmod\b)"
-            rf"(?:\s|\\[ ,;:])*(?:\{{\s*(\w+)\s*\}}|(\w+))\s*\)?",
-            r"\\pmod{\1\2}",
+            r"(\(\s*)?(?:\\(?:text|mathrm|operatorname)\s*\{\s*mod\s*\}|\\[bp]?mod(?![A-Za-z])|\bmod\b)"
+            r"(?:\s|\\[ ,;:])*(?:\{\s*(\w+)\s*\}|(\w+))(?(1)\s*\))",
+            r"\\pmod{\2\3}",
         ),
         # ]1, 2[
         (

@@ -128,7 +128,9 @@ def _check_line(line: bytes) -> dict[str, Any]:
 def _text(pair: Mapping[str, Any], field: str) -> str:
     """A field of a pair; the gold may be a number."""
     value = pair.get(field)
-    if field == "gold" and type(value) in (int, float) and math.isfinite(value):
+    if field == "gold" and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise UserError(f"gold: {value} is no answer")
         return str(value)
     if not isinstance(value, str):
         raise UserError(f"{field}: give a text" + ("" if field in pair else "; it is missing"))

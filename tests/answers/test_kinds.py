@@ -337,7 +337,8 @@ def test_a_verdict_says_what_of_a_long_response_was_searched():
     for name, answer in (("math", r"\boxed{3}"), ("integer", r"\boxed{3}"), ("choice", "(C)")):
         target = "C" if name == "choice" else "3"
         whole, end = (grader(name).grade(text, target) for text in (answer, before + answer))
-        assert whole.correct and end.correct
+        assert whole.correct
+        assert end.correct
         assert "searched" not in whole.rule
         assert end.rule.endswith("only the last 200,000 characters were searched")
 
