@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
-from s1_eval.cli.options import add_resampling, comma_list
+from s1_eval.cli.options import add_seed, comma_list
 
 
 def add_parser(commands: Any) -> None:
@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
         "--k", type=comma_list(int), default=[], metavar="K[,K]", help="default: 1, 2, 4, … and n"
     )
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the tables")
-    add_resampling(parser)
+    add_seed(parser, "the choices of k where there are too many to try all")
     parser.set_defaults(run=run)
 
 
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     inputs = Inputs(args)
     found = inputs.each(
         inputs.runs(args.paths),
-        lambda run: at_k(run, _grouper(run.task), args.k, args.seed, args.resamples),
+        lambda run: at_k(run, _grouper(run.task), args.k, args.seed),
     )
     if args.json:
         print(json.dumps(found, indent=2, allow_nan=False))  # noqa: T201
@@ -63,10 +63,13 @@ def _print(found: Mapping[str, Any], console: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from s1_eval.report.table import fixed, span
+    from s1_eval.report.table import fixed, marks, raised, span
+
+    notes: dict[str, int] = {}
 
     def shown(metric: Mapping[str, Any]) -> str:
-        return f"{fixed(metric['value'])}\n{span(metric)}"
+        mark = marks(notes, filter(None, [metric["note"]]))
+        return f"{fixed(metric['value'])}{mark}\n{span(metric)}"
 
     title = (
         f"{found['model']} on {found['task']}, {found['method']}: {found['questions']} questions, "
@@ -102,3 +105,7 @@ def _print(found: Mapping[str, Any], console: Any) -> None:
             "dim",
         )
     )
+    if found["missing"]:
+        console.print(Text(f"{found['missing']} rows are missing, and no figure has seen them."))
+    for note, number in notes.items():
+        console.print(Text(f"{raised(number)} {note}"))

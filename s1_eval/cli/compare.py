@@ -10,7 +10,7 @@ from typing import Any
 
 from s1_eval.cli import foreign
 from s1_eval.cli.inputs import Inputs
-from s1_eval.cli.options import add_resampling, allowance, comma_list
+from s1_eval.cli.options import add_seed, allowance, comma_list
 
 
 def add_parser(commands: Any) -> None:
@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
         help="questions, data, checker: compare although these differ",
     )
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
-    add_resampling(parser, "the resampling")
+    add_seed(parser, "nothing: no chance is used here")
     foreign.add_options(parser)
     parser.set_defaults(run=run)
 
@@ -62,8 +62,6 @@ def run(args: argparse.Namespace) -> int:
         args.points,
         args.alpha,
         args.allow_different,
-        args.seed,
-        args.resamples,
     )
     if args.json:
         matched = [asdict(one) for one in found]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
-from s1_eval.cli.options import add_resampling, at_least_one
+from s1_eval.cli.options import add_seed, at_least_one
 from s1_eval.errors import UserError
 
 
@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--bins", type=at_least_one, default=5)
     parser.add_argument("--out", type=Path, help="folder for the pictures")
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
-    add_resampling(parser, "the folds and the bootstrap")
+    add_seed(parser, "the folds")
     parser.set_defaults(run=run)
 
 
@@ -56,7 +56,6 @@ def run(args: argparse.Namespace) -> int:
         args.difficulty_by,
         args.bins,
         args.seed,
-        args.resamples,
         inputs.leave_out,
     )
     if args.out:

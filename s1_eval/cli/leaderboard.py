@@ -66,7 +66,7 @@ def _add_check(actions: Any) -> None:
     )
     parser.add_argument("--summary", type=Path, help="file to append a Markdown summary to")
     parser.add_argument("--json", action="store_true", help="a JSON object instead of the table")
-    add_resampling(parser, "the resampling tests")
+    add_resampling(parser, "the simulated checks behind *Detectable*")
     parser.set_defaults(run=check)
 
 

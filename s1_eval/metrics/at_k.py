@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.errors import UserError
-from s1_eval.metrics import bootstrap
+from s1_eval.metrics import caveats, intervals
 from s1_eval.metrics.pass_at_k import pass_at_k
 from s1_eval.metrics.selection import Samples, Selection, accuracy_at, samples_of
 from s1_eval.records import Run
 
 if TYPE_CHECKING:
-    from s1_eval.metrics.bootstrap import Floats
+    from s1_eval.metrics.intervals import Floats, Interval
 
 Grouper = Callable[[Sequence[str]], Sequence[int]]
 """Equal answers get the same number, unreadable ones -1."""
@@ -38,13 +38,14 @@ def at_k(
     group: Grouper,
     ks: Sequence[int] = (),
     seed: int = 0,
-    resamples: int = bootstrap.RESAMPLES,
 ) -> dict[str, Any]:
-    """The curves of one run: `run_id, model, task, method, questions, samples` and `at`, one object
-    per k, which has `k`, `generated_tokens` and `verifier_tokens` (means per question), and
-    `metrics` and `differences` by name, each as `{value, low, high}` in percent and points.
+    """The curves of one run: `run_id, model, task, method, questions, samples, missing` (rows) and
+    `at`, one object per k, which has `k`, `generated_tokens` and `verifier_tokens` (means per
+    question), and `metrics` and `differences` by name, each as `{value, low, high, note}` in
+    percent and points. maj@k of epochs whose answers the file does not tell is None, with a note.
 
-    ks: default 1, 2, 4, … and n. group: for epochs, whose records say nothing of equality.
+    ks: default 1, 2, 4, … and n. group: for epochs, whose records say nothing of equality. seed: of
+    the choices of k that are drawn where there are too many.
     Raises UserError where there is one sample a question, or a k is out of range.
     """
     import numpy as np
@@ -60,15 +61,17 @@ def at_k(
         if not 1 <= k <= n:
             raise UserError(f"k={k} of {n} samples a question: choose k from 1 to {n}")
     scored = all(samples.scores for each in questions.values() for samples in each)
+    unsaid = _answers_not_recorded(run)
     ids = sorted(questions)
+    sets = min(map(len, questions.values()))
     found = []
     for k in ks or _powers(n):
         columns = {
-            name: [_mean(questions[id], f) for id in ids]
+            name: np.array([_mean(questions[id], f) for id in ids])
             for name, f in _metrics(k, scored, seed).items()
+            if not (unsaid and name == "maj@k")
         }
-        values = 100 * np.array([*columns.values()]).T
-        found.append({"k": k, **_tokens(run, k), **_summary([*columns], values, seed, resamples)})
+        found.append({"k": k, **_tokens(run, k), **_summary(columns, sets * n, k, unsaid)})
     return {
         "run_id": run.id,
         "model": run.model,
@@ -76,8 +79,22 @@ def at_k(
         "method": run.method,
         "questions": len(ids),
         "samples": n,
+        "missing": caveats.lacking(run),
         "at": found,
     }
+
+
+def _answers_not_recorded(run: Run) -> str | None:
+    """Why epochs have no majority: a vote on answers that the file does not tell is none."""
+    if run.method in _SAMPLED:
+        return None
+    empty = sum(row["answered"] and not row["answer"].strip() for row in run.rows)
+    if not empty:
+        return None
+    return (
+        f"no majority: {empty} of {len(run.rows)} answers are not in the file; name their column "
+        "with --columns answer=COLUMN, or grade anew with --regrade GRADER"
+    )
 
 
 def _questions(run: Run, group: Grouper) -> dict[str, list[Samples]]:
@@ -137,22 +154,29 @@ def _tokens(run: Run, k: int) -> dict[str, float]:
 
 
 def _summary(
-    names: Sequence[str], values: Floats, seed: int, resamples: int
+    columns: Mapping[str, Floats], samples: int, k: int, unsaid: str | None
 ) -> dict[str, dict[str, Any]]:
-    """values: (questions, names), in percent."""
-    drawn = dict(zip(names, bootstrap.means(values, seed, resamples).T, strict=True))
-    whole = dict(zip(names, values.mean(axis=0).tolist(), strict=True))
+    """columns: values per question, between 0 and 1. samples: of each question."""
 
-    def entry(value: float, resampled: Floats) -> dict[str, Any]:
-        span = bootstrap.interval(resampled, len(values))
-        low, high = (span.low, span.high) if span else (None, None)
-        return {"value": value, "low": low, "high": high}
+    def entry(values: Floats, span: Interval | None) -> dict[str, Any]:
+        low, high = (100 * span.low, 100 * span.high) if span else (None, None)
+        note = None if span else intervals.reason(values)
+        return {"value": float(100 * values.mean()), "low": low, "high": high, "note": note}
 
-    return {
-        "metrics": {name: entry(whole[name], drawn[name]) for name in names},
-        "differences": {
-            f"{one} minus {other}": entry(whole[one] - whole[other], drawn[one] - drawn[other])
-            for one, other in _PAIRS
-            if one in whole
-        },
+    def looks(name: str) -> float:
+        return samples / (1 if name == "pass@1" else k)
+
+    metrics = {
+        name: entry(values, intervals.proportion(values, looks(name)))
+        for name, values in columns.items()
     }
+    if unsaid:
+        metrics["maj@k"] = {"value": None, "low": None, "high": None, "note": unsaid}
+    differences = {}
+    for one, other in _PAIRS:
+        if one in columns and other in columns:
+            changes = columns[one] - columns[other]
+            differences[f"{one} minus {other}"] = entry(
+                changes, intervals.difference(changes, looks(one))
+            )
+    return {"metrics": metrics, "differences": differences}

@@ -67,7 +67,7 @@ def audit(run: Run) -> Audit:
         verified=sum(row["verifier_tokens"] for row in run.rows),
         answered=sum(row["answered"] for row in run.rows),
         answered_correct=sum(row["answered"] and row["correct"] for row in run.rows),
-        missing=caveats.gaps(run)[0] + caveats.left_out_of(run),
+        missing=caveats.lacking(run),
         exit_reasons={reason: reasons[reason] for reason in EXIT_REASONS},
         answers=len(ends),
         cut={exit: ends.count(exit) for exit in sorted(CUT)},

@@ -1,5 +1,6 @@
-"""How sure a number is: a percentile bootstrap over questions, paired across runs and clustered by
-question (the epochs of a question stay together), and Wilson's interval for a single accuracy.
+"""How sure the statistics of several runs are: a percentile bootstrap over questions, paired across
+runs and clustered by question (the epochs of a question stay together). What one run, or a pair of
+runs, says has an interval of its own kind, see `intervals`.
 
 The percentile interval is expanded as in Hesterberg (2015, "What Teachers Should Know About the
 Bootstrap"): its tails are narrowed to what a t interval of the same number of questions would
@@ -12,18 +13,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from s1_eval.metrics.points import Point, Tally
+from s1_eval.metrics.intervals import LEVEL, Interval
+from s1_eval.metrics.points import Tally
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from s1_eval.metrics.intervals import Floats
 
-    Floats = NDArray[np.float64]
-
-LEVEL = 0.95
 RESAMPLES = 10_000
 SPLITS = 100
 """Random halvings that a cross-fitted estimate averages over."""
@@ -46,17 +43,6 @@ class Draws:
     def of(self, runs: Sequence[int]) -> Draws:
         """These columns only."""
         return Draws(self.accuracy[:, runs], self.thinking[:, runs], self.questions)
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A 95% interval. undefined: share of the resamples in which the statistic had no value;
-    they are left out. method: how it was made."""
-
-    low: float
-    high: float
-    undefined: float = 0.0
-    method: str = "expanded percentile bootstrap"
 
 
 def draw(tallies: Sequence[Tally], seed: int, resamples: int = RESAMPLES) -> Draws:
@@ -92,26 +78,6 @@ def means(values: Floats, seed: int, resamples: int = RESAMPLES) -> Floats:
     return drawn
 
 
-def control(draws: Draws, points: Sequence[Point], reference: Floats | None = None) -> Floats:
-    """Control in percent, (resamples,). reference: the resampled thinking tokens of the run that
-    class-conditional control is held against."""
-    import numpy as np
-
-    held = np.ones(draws.thinking.shape, dtype=bool)
-    for i, point in enumerate(points):
-        a = draws.thinking[:, i]
-        if point.at_least is not None:
-            held[:, i] &= a >= point.at_least * (1 - _ROUNDING)
-        if point.at_most is not None:
-            held[:, i] &= a <= point.at_most * (1 + _ROUNDING)
-        if point.above is not None and reference is not None:
-            held[:, i] &= a > reference * (1 + _ROUNDING)
-        if point.below is not None and reference is not None:
-            held[:, i] &= a < reference * (1 - _ROUNDING)
-    percent: Floats = 100 * held.mean(axis=1)
-    return percent
-
-
 def scaling(draws: Draws) -> Floats:
     """Scaling in points per doubling, (resamples,); NaN where it is undefined."""
     import numpy as np
@@ -136,7 +102,8 @@ def performance(draws: Draws) -> Floats:
 
 def interval(values: Floats, questions: int) -> Interval | None:
     """The interval that resampled `values` of a statistic span; NaN counts as undefined. None for
-    fewer than two questions, or where fewer than half of the resamples have a value."""
+    fewer than two questions, where fewer than half of the resamples have a value, or where all
+    have the same."""
     import numpy as np
 
     defined = values[~np.isnan(values)]
@@ -144,27 +111,9 @@ def interval(values: Floats, questions: int) -> Interval | None:
         return None
     tail = _tail(questions)
     low, high = np.quantile(defined, [tail, 1 - tail])
+    if high - low <= _ROUNDING * abs(high):
+        return None
     return Interval(float(low), float(high), 1 - len(defined) / len(values))
-
-
-def wilson(accuracy: float, questions: int) -> Interval:
-    """Wilson's score interval of a proportion, between 0 and 1. It is honest at small n and at
-    0 and 1, where a bootstrap has nothing to resample."""
-    z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
-    shrink = 1 + z * z / questions
-    centre = (accuracy + z * z / (2 * questions)) / shrink
-    spread = accuracy * (1 - accuracy) / questions + z * z / (4 * questions * questions)
-    half = z * math.sqrt(spread) / shrink
-    return Interval(max(0.0, centre - half), min(1.0, centre + half), method="Wilson score")
-
-
-def accuracy_interval(run: Tally, accuracy: Floats) -> Interval | None:
-    """Of one run's accuracy, between 0 and 1: Wilson's where every question was asked once or all
-    answers agree, else the bootstrap's. accuracy: the run's column of `Draws`."""
-    questions = len(run.questions)
-    if max(run.epochs) == 1 or run.accuracy in (0, 1):
-        return wilson(float(run.accuracy), questions)
-    return interval(accuracy, questions)
 
 
 def cross_fitted(tallies: Sequence[Tally], seed: int) -> float | None:

@@ -71,12 +71,6 @@ def performance(runs: Sequence[Run], label: Label) -> Iterator[str]:
     if said:
         yield f"samples without an answer count as wrong: {', '.join(said)}"
     for run in runs:
-        missing, shown = gaps(run)
-        if missing:
-            yield f"{label(run)}: {missing} of {missing + len(run.rows)} rows are missing ({shown})"
-        left_out = left_out_of(run)
-        if left_out:
-            yield f"{label(run)}: {left_out} unreadable rows were left out"
         graded = [row for row in run.rows if "recorded_correct" in row]
         pairs = Counter((row["recorded_correct"], row["correct"]) for row in graded)
         if differ := pairs[True, False] + pairs[False, True]:
@@ -84,6 +78,23 @@ def performance(runs: Sequence[Run], label: Label) -> Iterator[str]:
                 f"{label(run)}: {differ} of {len(graded)} verdicts differ from the file's own "
                 f"({pairs[True, False]} right there alone, {pairs[False, True]} here alone)"
             )
+
+
+def missing(runs: Sequence[Run], label: Label) -> Iterator[str]:
+    """What no figure saw. Rows are never taken to be missing at random: a sample that ran out of
+    memory or time is no ordinary one."""
+    for run in runs:
+        count, shown = gaps(run)
+        if count:
+            yield f"{label(run)}: {count} of {count + len(run.rows)} rows are missing ({shown})"
+        left_out = left_out_of(run)
+        if left_out:
+            yield f"{label(run)}: {left_out} unreadable rows were left out"
+
+
+def lacking(run: Run) -> int:
+    """How many rows a run lacks: never written, or not readable."""
+    return gaps(run)[0] + left_out_of(run)
 
 
 def left_out_of(run: Run) -> int:

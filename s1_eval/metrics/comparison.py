@@ -12,16 +12,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from s1_eval.errors import UserError
-from s1_eval.metrics import bootstrap
+from s1_eval.metrics import caveats, intervals
 from s1_eval.metrics.gate import same_questions
-from s1_eval.metrics.paired import detectable_by_mcnemar, detectable_by_t, flip_signs, means
+from s1_eval.metrics.paired import detectable_by_mcnemar, detectable_by_t, flip_signs
 from s1_eval.metrics.points import Tally, tally
 from s1_eval.metrics.scoring import restricted
 from s1_eval.metrics.series import CAP, DIALS, describe, dial, method_label
 from s1_eval.records import Run
 
 if TYPE_CHECKING:
-    from s1_eval.metrics.bootstrap import Floats
+    from s1_eval.metrics.intervals import Floats
 
 Amount = Literal["budget", "thinking_tokens", "generated_tokens"]
 AMOUNTS: tuple[Amount, ...] = ("budget", "thinking_tokens", "generated_tokens")
@@ -44,6 +44,8 @@ class Matched:
     detectable: the smallest true difference, in points, that so many questions would have shown at
         alpha with a chance of `paired.POWER`; None where none would.
     needed: how many questions would show a difference of the size asked about; None: over 16,384.
+    interval: how low and high were found, or why there are none.
+    missing: rows that the runs compared lack, both sides together.
     """
 
     task: str
@@ -63,6 +65,8 @@ class Matched:
     p_holm: float
     detectable: float | None
     needed: int | None
+    interval: str
+    missing: int
 
 
 def compare(
@@ -72,8 +76,6 @@ def compare(
     points: float = 5.0,
     alpha: float = 0.05,
     allow: Collection[str] = (),
-    seed: int = 0,
-    resamples: int = bootstrap.RESAMPLES,
 ) -> list[Matched]:
     """Compare two sides, each one method of one model on one task, wherever both spent as much.
 
@@ -103,8 +105,7 @@ def compare(
         raise UserError(_nothing_equal(one, other, at))
     level = alpha / len(pairs)
     found = [
-        _matched(first[0].task, one, other, amount, points, level, seed, resamples)
-        for one, other, amount in pairs
+        _matched(first[0].task, one, other, amount, points, level) for one, other, amount in pairs
     ]
     corrected = multipletests([m.p for m in found], alpha=alpha, method="holm")[1]
     return [replace(m, p_holm=float(p)) for m, p in zip(found, corrected, strict=True)]
@@ -151,22 +152,28 @@ class _Side:
 @dataclass(frozen=True, slots=True)
 class _Point:
     """A side at one amount: a run, or a mixture of two with the weight `share` of the second.
-    accuracy, epochs: per question."""
+    accuracy: per question. missing: rows."""
 
     label: str
     tokens: float
     tallies: tuple[Tally, ...]
+    missing: int
     share: float = 0.0
 
     @property
     def accuracy(self) -> Floats:
-        low, *high = (means(t.correct, t.epochs) for t in self.tallies)
+        low, *high = (t.accuracies for t in self.tallies)
         mixed: Floats = (1 - self.share) * low + self.share * high[0] if high else low
         return mixed
 
     @property
     def single(self) -> bool:
         return len(self.tallies) == 1 and max(self.tallies[0].epochs) == 1
+
+    @property
+    def looks(self) -> int:
+        """Results behind a question's value, at the least."""
+        return sum(min(t.epochs) for t in self.tallies)
 
 
 def _restrict(one: _Side, other: _Side, allow: Collection[str]) -> None:
@@ -233,7 +240,9 @@ def _curve(side: _Side, at: Amount) -> list[_Point]:
 
 def _run_at(side: _Side, index: int, at: Amount) -> _Point:
     tokens = side.tokens(index, at)
-    return _Point(_label(side.runs[index]), tokens, (side.tallies[index],))
+    run = side.runs[index]
+    missing = caveats.lacking(run)
+    return _Point(_label(run), tokens, (side.tallies[index],), missing)
 
 
 def _label(run: Run) -> str:
@@ -249,7 +258,8 @@ def _interpolated(curve: Sequence[_Point], tokens: float) -> _Point | None:
             if share in (0.0, 1.0):
                 return high if share else low
             label = f"between {low.label} and {high.label}"
-            return _Point(label, tokens, (*low.tallies, *high.tallies), share)
+            missing = low.missing + high.missing
+            return _Point(label, tokens, (*low.tallies, *high.tallies), missing, share)
     return next((point for point in curve if point.tokens == tokens), None)
 
 
@@ -273,36 +283,24 @@ def _labels(side: _Side) -> str:
 
 
 def _matched(
-    task: str,
-    one: _Point,
-    other: _Point,
-    amount: float | None,
-    points: float,
-    level: float,
-    seed: int,
-    resamples: int,
+    task: str, one: _Point, other: _Point, amount: float | None, points: float, level: float
 ) -> Matched:
-    from scipy.stats import binomtest
-
-    differences = 100 * (one.accuracy - other.accuracy)
+    differences = one.accuracy - other.accuracy
     n = len(differences)
     better, worse = int((differences > 0).sum()), int((differences < 0).sum())
-    spread = float(differences.std(ddof=1)) if n > 1 else 0.0
+    spread = float(100 * differences.std(ddof=1)) if n > 1 else 0.0
+    # On single answers the sign-flip test is McNemar's exact one.
+    test = "sign-flip permutation"
     if one.single and other.single:
-        test = "McNemar, exact"
-        # No discordant pair says nothing against equality.
-        p = binomtest(better, better + worse).pvalue if better + worse else 1.0
-        spread = 0.0
-    else:
-        test = "sign-flip permutation"
-        p = flip_signs(differences, seed, resamples, "two-sided")
+        test, spread = "McNemar, exact", 0.0
+    p = flip_signs(differences, "two-sided")
 
     def detectable(questions: int) -> float | None:
         if spread:
             return detectable_by_t(spread / math.sqrt(questions), questions, level / 2, 0.0)
         return detectable_by_mcnemar(questions, min(better, worse) / n, level / 2, 0.0)
 
-    span = bootstrap.interval(_resampled(one, other, seed, resamples), n)
+    span = intervals.difference(differences, min(one.looks, other.looks))
     return Matched(
         task=task,
         amount=amount,
@@ -313,26 +311,17 @@ def _matched(
         questions=n,
         first_accuracy=float(100 * one.accuracy.mean()),
         second_accuracy=float(100 * other.accuracy.mean()),
-        difference=float(differences.mean()),
-        low=span.low if span else None,
-        high=span.high if span else None,
+        difference=float(100 * differences.mean()),
+        low=100 * span.low if span else None,
+        high=100 * span.high if span else None,
         test=test,
-        p=float(p),
-        p_holm=float(p),
+        p=p,
+        p_holm=p,
         detectable=detectable(n),
         needed=_needed(detectable, points),
+        interval=span.method if span else intervals.reason(differences),
+        missing=one.missing + other.missing,
     )
-
-
-def _resampled(one: _Point, other: _Point, seed: int, resamples: int) -> Floats:
-    """Differences in points, (resamples,)."""
-    drawn = bootstrap.draw([*one.tallies, *other.tallies], seed, resamples).accuracy
-    at = len(one.tallies)
-    parts = []
-    for point, columns in ((one, drawn[:, :at]), (other, drawn[:, at:])):
-        parts.append((1 - point.share) * columns[:, 0] + point.share * columns[:, -1])
-    differences: Floats = 100 * (parts[0] - parts[1])
-    return differences
 
 
 def _needed(detectable: Callable[[int], float | None], points: float) -> int | None:

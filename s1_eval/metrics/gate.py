@@ -2,9 +2,9 @@
 by question? One-sided paired tests with Holm's correction, and the smallest regression that they
 could have found.
 
-A regression is a change for the worse that is both larger than tolerated and significant. Accuracy
-is tested with McNemar's exact test, or, where a question was asked more than once, by flipping
-signs of the questions' mean differences; thinking tokens by a paired bootstrap over questions.
+A regression is a change for the worse that is both larger than tolerated and significant. Both
+metrics are tested by flipping signs of the questions' mean differences, which on single answers is
+McNemar's exact test.
 """
 
 from __future__ import annotations
@@ -17,15 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.metrics import bootstrap
-from s1_eval.metrics.bootstrap import Draws
-from s1_eval.metrics.paired import (
-    detectable_by_flips,
-    detectable_by_mcnemar,
-    detectable_by_t,
-    flip_signs,
-    means,
-)
+from s1_eval.metrics import caveats, intervals
+from s1_eval.metrics.paired import detectable_drop, detectable_rise, flip_signs
 from s1_eval.metrics.points import Tally, tally
 from s1_eval.metrics.scoring import restricted
 from s1_eval.metrics.series import describe, method_label
@@ -41,6 +34,10 @@ ALLOWANCES = {
 
 _UNSAID = {"method", "method_params", "dataset", "grader"}
 """Left out of a comparison's list of differences: equal by construction, or asked about."""
+
+
+STUDIES = 1000
+"""Simulated checks behind *Detectable*: its chance of 80% is off by 1.3 points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +69,8 @@ class Comparison:
     detectable: the smallest true change for the worse, in the unit of `change`, that would have
         been called a regression with a chance of `POWER`; None where no change would.
     differs: further identity fields in which the run records differ, as (baseline, new).
+    interval: how low and high were found, or why there are none.
+    baseline_missing, missing: rows that the baseline's run and the new one lack.
     """
 
     task: str
@@ -93,6 +92,9 @@ class Comparison:
     detectable: float | None
     regression: bool
     differs: Mapping[str, tuple[Any, Any]]
+    interval: str
+    baseline_missing: int
+    missing: int
 
 
 def check(
@@ -101,11 +103,13 @@ def check(
     tolerance: Tolerance = Tolerance(),
     allow: Collection[str] = (),
     seed: int = 0,
-    resamples: int = bootstrap.RESAMPLES,
+    resamples: int = STUDIES,
 ) -> list[Comparison]:
     """Compare every baseline run with the new run of the same task, method and settings.
 
     Models may have different names if each side has only one. allow: keys of `ALLOWANCES`.
+    resamples: simulated checks behind `detectable`, `STUDIES` at most; seed: theirs. No test and no
+    interval uses chance.
     Raises UserError where the sides can't be compared: a baseline run without a partner, other
     questions, another data revision, another checker, or a record that does not say.
     """
@@ -113,14 +117,12 @@ def check(
 
     pairs = _pairs(new, baseline, allow)
     level = tolerance.alpha / (2 * len(pairs))
+    studies = min(resamples, STUDIES)
     found = []
     for old, fresh, name in pairs:
         before, after = same_questions(old, fresh, f"{name} on {old.task}", allow)
-        draws = bootstrap.draw([before, after], seed, resamples)
-        for result in (
-            _accuracy(before, after, draws, tolerance, level, seed),
-            _thinking_tokens(before, after, draws, tolerance, level),
-        ):
+        for metric in (_accuracy, _thinking_tokens):
+            result = metric(before, after, tolerance, level, seed, studies)
             found.append(_comparison(old, fresh, name, len(before.questions), result))
     corrected = multipletests([c.p for c in found], alpha=tolerance.alpha, method="holm")[1]
     return [
@@ -135,10 +137,11 @@ class _Result:
     test: str
     baseline: float
     new: float
-    change: float | None
-    span: bootstrap.Interval | None
-    p: float
-    detectable: float | None
+    change: float | None = None
+    span: intervals.Interval | None = None
+    interval: str = ""
+    p: float = 1.0
+    detectable: float | None = None
 
 
 def _worse(c: Comparison, tolerance: Tolerance) -> bool:
@@ -171,85 +174,58 @@ def _comparison(old: Run, fresh: Run, name: str, questions: int, r: _Result) -> 
         detectable=r.detectable,
         regression=False,
         differs={k: v for k, v in changed.items() if k.partition(".")[0] not in _UNSAID},
+        interval=r.interval,
+        baseline_missing=caveats.lacking(old),
+        missing=caveats.lacking(fresh),
     )
 
 
 def _accuracy(
-    before: Tally, after: Tally, draws: Draws, tolerance: Tolerance, level: float, seed: int
+    before: Tally, after: Tally, tolerance: Tolerance, level: float, seed: int, studies: int
 ) -> _Result:
-    import numpy as np
-
-    drop = 100 * (means(before.correct, before.epochs) - means(after.correct, after.epochs))
-    n = len(drop)
-    if max(*before.epochs, *after.epochs) == 1:
-        from scipy.stats import binomtest
-
-        lost, gained = int((drop > 0).sum()), int((drop < 0).sum())
-        test = "McNemar, exact"
-        # No discordant pair says nothing against equality.
-        p = binomtest(lost, lost + gained, alternative="greater").pvalue if lost + gained else 1.0
-        detectable = detectable_by_mcnemar(n, (lost + gained) / (2 * n), level, tolerance.max_drop)
-    else:
-        test = "sign-flip permutation"
-        p = flip_signs(drop, seed, len(draws.accuracy))
-        shares = [means(t.correct, t.epochs) for t in (before, after)]
-        epochs = np.array([min(pair) for pair in zip(before.epochs, after.epochs, strict=True)])
-        detectable = detectable_by_flips(
-            drop - drop.mean(), shares[0] * shares[1], epochs, level, tolerance.max_drop
-        )
+    drop = before.accuracies - after.accuracies
+    single = max(*before.epochs, *after.epochs) == 1
+    detectable = detectable_drop(before, after, level, tolerance.max_drop, seed, studies)
     baseline, fresh = (100 * float(t.accuracy) for t in (before, after))
     if detectable is not None and detectable > baseline:
         detectable = None
+    span = intervals.change(after, before)
     return _Result(
         metric="accuracy",
-        test=test,
+        # On single answers the sign-flip test is McNemar's exact one.
+        test="McNemar, exact" if single else "sign-flip permutation",
         baseline=baseline,
         new=fresh,
-        change=float(-np.mean(drop)) + 0.0,
-        span=bootstrap.interval(100 * (draws.accuracy[:, 1] - draws.accuracy[:, 0]), n),
-        p=float(p),
+        change=float(-100 * drop.mean()) + 0.0,
+        span=span.percent() if span else None,
+        interval=span.method if span else intervals.reason(drop),
+        p=flip_signs(drop),
         detectable=detectable,
     )
 
 
 def _thinking_tokens(
-    before: Tally, after: Tally, draws: Draws, tolerance: Tolerance, level: float
+    before: Tally, after: Tally, tolerance: Tolerance, level: float, seed: int, studies: int
 ) -> _Result:
-    import numpy as np
-
     baseline, fresh = float(before.mean_thinking), float(after.mean_thinking)
-    n = len(before.questions)
-    result = _Result("thinking_tokens", "paired bootstrap", baseline, fresh, None, None, 1.0, None)
-    if not baseline or n < 2:
-        return result
-    thinking = draws.thinking
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(thinking[:, 0] > 0, thinking[:, 1] / thinking[:, 0], np.nan)
-    not_risen = int((thinking[:, 1] <= thinking[:, 0]).sum())
-    # The ratio's logarithm has the same spread at whatever rise.
-    thought = np.log(ratio[ratio > 0])
-    detectable = detectable_by_t(
-        float(thought.std()) if len(thought) else 0.0,
-        n,
-        level,
-        math.log1p(tolerance.max_rise / 100),
-    )
+    rise = after.tokens - before.tokens
+    result = _Result("thinking_tokens", "sign-flip permutation", baseline, fresh)
+    if not baseline:
+        return replace(result, interval="no change in percent: the baseline did not think")
+    # The ratio's linear part carries its spread (delta method).
+    ratio = fresh / baseline
+    linear = ratio + (after.tokens - ratio * before.tokens) / baseline
+    span = intervals.mean(linear - 1, lowest=-1.0)
     return replace(
         result,
-        change=100 * (fresh / baseline - 1),
-        span=bootstrap.interval(100 * (ratio - 1), n),
-        p=_expanded((1 + not_risen) / (1 + len(thinking)), n),
-        detectable=None if detectable is None else 100 * math.expm1(detectable),
+        change=100 * (ratio - 1),
+        span=span.percent() if span else None,
+        interval=span.method if span else intervals.reason(linear),
+        p=flip_signs(rise),
+        detectable=detectable_rise(
+            before.tokens, after.tokens, level, tolerance.max_rise, seed, studies
+        ),
     )
-
-
-def _expanded(share: float, questions: int) -> float:
-    """A bootstrap's tail as a p-value: what a t interval of as many questions leaves there. The
-    same correction as that of `bootstrap.interval`, read the other way."""
-    from scipy.special import ndtri, stdtr
-
-    narrowed = ndtri(share) * math.sqrt((questions - 1) / questions)
-    return float(stdtr(questions - 1, narrowed))
 
 
 def _pairs(

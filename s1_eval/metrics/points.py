@@ -1,6 +1,6 @@
 """The points of the accuracy-against-thinking curve and the three metrics over them (s1, arXiv
 2501.19393, section 3.2), in exact arithmetic. Which runs belong together stands in `series`, how
-sure the numbers are in `bootstrap`.
+sure the numbers are in `intervals` and `bootstrap`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
+from typing import TYPE_CHECKING
 
+from s1_eval.errors import UserError
 from s1_eval.records import Run
+
+if TYPE_CHECKING:
+    from s1_eval.metrics.intervals import Floats
 
 NEAR_EQUAL = 0.1
 """Doublings. Below that distance in thinking tokens a pair's slope carries more than ten times the
@@ -146,8 +151,24 @@ class Tally:
         return self._mean(self.correct)
 
     @property
+    def accuracies(self) -> Floats:
+        """Per question, between 0 and 1."""
+        return self._per_question(self.correct)
+
+    @property
+    def tokens(self) -> Floats:
+        """Thinking tokens per question, means over its epochs."""
+        return self._per_question(self.thinking)
+
+    @property
     def mean_thinking(self) -> Fraction:
         return self._mean(self.thinking)
+
+    def _per_question(self, sums: Sequence[int]) -> Floats:
+        import numpy as np
+
+        found: Floats = np.array(sums, dtype=np.float64) / np.array(self.epochs)
+        return found
 
     def _mean(self, sums: Sequence[int]) -> Fraction:
         """Over questions, of the mean over epochs; exact."""
@@ -166,14 +187,19 @@ def answers_at_once(run: Run) -> bool:
 
 def tally(run: Run) -> Tally:
     """The run's rows summed up per question. Where the model answers at once, its answer's tokens
-    are what it spends."""
-    at_once = answers_at_once(run)
+    are what it spends. Raises UserError on a count of tokens that is none."""
+    spent = "answer_tokens" if answers_at_once(run) else "thinking_tokens"
     sums: dict[str, list[int]] = {}
     for row in run.rows:
+        if not 0 <= row[spent] < math.inf:  # of NaN too
+            raise UserError(
+                f"run {run.id}, sample {row['sample_id']!r:.200}: {spent} is {row[spent]}: give a "
+                "whole number, 0 or more"
+            )
         entry = sums.setdefault(row["sample_id"], [0, 0, 0])
         entry[0] += 1
         entry[1] += row["correct"]
-        entry[2] += row["answer_tokens" if at_once else "thinking_tokens"]
+        entry[2] += row[spent]
     ids = tuple(sorted(sums))
     epochs, correct, thinking = zip(*(sums[id] for id in ids), strict=True)
     return Tally(ids, epochs, correct, thinking)

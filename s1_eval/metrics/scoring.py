@@ -7,16 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.errors import UserError
-from s1_eval.metrics import bootstrap, caveats, points
+from s1_eval.metrics import bootstrap, caveats, intervals, points
 from s1_eval.metrics.audit import Audit, audit
-from s1_eval.metrics.bootstrap import Draws, Interval
+from s1_eval.metrics.bootstrap import Draws
+from s1_eval.metrics.intervals import Interval
 from s1_eval.metrics.points import Tally, Value, tally
 from s1_eval.metrics.remarks import remarks
 from s1_eval.metrics.series import Series, dial, series
 from s1_eval.records import NOTHING_LEFT, LeaveOut, Run, refuse
 
 if TYPE_CHECKING:
-    from s1_eval.metrics.bootstrap import Floats
+    from s1_eval.metrics.intervals import Floats
 
 
 def score(
@@ -35,7 +36,7 @@ def score(
 
     Each entry has `model, task, method, runs` (their number), and `control, scaling, performance`
     as `{value, low, high, interval, note}`: percent, points per doubling, percent; null where
-    undefined; `interval` says how the limits were found.
+    undefined; `interval` says how the limits were found, see `s1_eval.metrics.intervals`.
     Beyond these: `varied` and `held` (see `Series`), `questions`, `mean_thinking_tokens`,
     `generated_tokens` and `verifier_tokens` (means per sample over the series' runs),
     `accuracy_answered` (percent of the answered samples), `unanswered` (percent of all),
@@ -89,9 +90,18 @@ def difference(
     one, other = (_statistics(each, tallies, draws)[metric] for each in (first, second))
     notes = [each.value.note for each in (one, other) if each.value.value is None]
     if one.value.value is None or other.value.value is None:
-        return _metric(Value(None, "; ".join(note for note in notes if note)), None)
-    span = bootstrap.interval(one.draws() - other.draws(), len(common))
-    return _metric(Value(one.value.value - other.value.value), span)
+        return _metric(Value(None, "; ".join(note for note in notes if note)), None, len(common))
+    span: Interval | None
+    if metric == "control":
+        span = _apart(one.span(), other.span())
+    elif metric == "performance" and len(first.runs) == len(second.runs) == 1:
+        pair = [tallies[each.runs[0].id] for each in (first, second)]
+        span = _percent(intervals.change(*pair))
+    else:
+        assert one.draws
+        assert other.draws
+        span = bootstrap.interval(one.draws() - other.draws(), len(common))
+    return _metric(Value(one.value.value - other.value.value), span, len(common))
 
 
 class _Columns:
@@ -107,10 +117,12 @@ class _Columns:
 
 @dataclass(frozen=True, slots=True)
 class _Statistic:
-    """A metric of a series: its value, and its resampled values when they are asked for."""
+    """A metric of a series: its value, its interval when it is asked for, and its resampled values
+    (Control has none: its interval is bounds)."""
 
     value: Value
-    draws: Callable[[], Floats]
+    span: Callable[[], Interval | None]
+    draws: Callable[[], Floats] | None = None
 
 
 def _members(one: Series) -> list[Run]:
@@ -194,15 +206,35 @@ def _statistics(
 ) -> dict[str, _Statistic]:
     at = one.points(tallies)
     mine = draws.of(one.runs)
-    reference = draws.of([one.reference]).thinking[:, 0] if one.reference else None
+    questions = len(_questions(tallies))
     held = points.control(at)
-    if held.value is None and one.method.startswith("class_conditional") and reference is None:
+    if held.value is None and one.method.startswith("class_conditional") and not one.reference:
         held = Value(None, "needs the unprompted run (length=default) to hold the others against")
+
+    def resampled(value: Value, draws: Callable[[], Floats]) -> _Statistic:
+        return _Statistic(value, lambda: bootstrap.interval(draws(), questions), draws)
+
+    best = resampled(points.performance(at), lambda: bootstrap.performance(mine))
+    if run := _resampling_is_blind_to([tallies[run.id] for run in one.runs]):
+        best = replace(best, span=lambda: _percent(intervals.accuracy(run)))
     return {
-        "control": _Statistic(held, lambda: bootstrap.control(mine, at, reference)),
-        "scaling": _Statistic(points.scaling(at), lambda: bootstrap.scaling(mine)),
-        "performance": _Statistic(points.performance(at), lambda: bootstrap.performance(mine)),
+        "control": _Statistic(held, lambda: _control(one, tallies)[0]),
+        "scaling": resampled(points.scaling(at), lambda: bootstrap.scaling(mine)),
+        "performance": best,
     }
+
+
+def _resampling_is_blind_to(mine: Sequence[Tally]) -> Tally | None:
+    """The best run where it is the only one, or all right, or all wrong: its accuracy's interval is
+    Performance's."""
+    best = max(mine, key=lambda t: t.accuracy, default=None)
+    return best if best and (len(mine) == 1 or best.accuracy in (0, 1)) else None
+
+
+def _control(one: Series, tallies: Mapping[str, Tally]) -> tuple[Interval | None, list[str]]:
+    reference = tallies[one.reference.id].tokens if one.reference else None
+    tokens = [tallies[run.id].tokens for run in one.runs]
+    return intervals.control(one.points(tallies), tokens, reference)
 
 
 def _entry(
@@ -215,15 +247,20 @@ def _entry(
 ) -> dict[str, Any]:
     questions = len(_questions(tallies))
     statistics = _statistics(one, tallies, draws)
-    spans = {
-        name: bootstrap.interval(s.draws(), questions) if s.value.value is not None else None
+    metrics = {
+        name: _metric(s.value, None if s.value.value is None else s.span(), questions)
         for name, s in statistics.items()
     }
-    metrics = {name: _metric(s.value, spans[name]) for name, s in statistics.items()}
     metrics["scaling"]["unstable"] = statistics["scaling"].value.unstable
-    if spans["scaling"] and spans["scaling"].low == spans["scaling"].high:
-        _add_note(metrics["scaling"], "every resample gave this value: too few answers differ")
-    metrics["performance"].update(_performance_extra(one, tallies, draws, seed))
+    metrics["performance"]["cross_fitted"] = (
+        bootstrap.cross_fitted([tallies[run.id] for run in one.runs], seed) if one.runs else None
+    )
+    if metrics["control"]["value"] is not None and (undecided := _control(one, tallies)[1]):
+        note = f"too near their limit to tell on which side: {', '.join(undecided)}"
+        _add_note(metrics["control"], note)
+    for note in caveats.missing(_members(one), one.label):
+        for metric in metrics.values():
+            _add_note(metric, note)
     for note in caveats.control(_members(one), one.label):
         _add_note(metrics["control"], note)
     for note in caveats.performance(_members(one), one.label):
@@ -250,44 +287,46 @@ def _entry(
         "verifier_tokens": _mean([a.verified / a.samples for a in of_series]),
         **_answers(of_series),
         "remarks": remarks(one, of_series),
-        "points": [
-            _point(one, run, tallies[run.id], draws, audits[run.id]) for run in _members(one)
-        ],
-        "bootstrap": {"seed": seed, "resamples": resamples, "level": bootstrap.LEVEL},
+        "points": [_point(one, run, tallies[run.id], audits[run.id]) for run in _members(one)],
+        "bootstrap": {"seed": seed, "resamples": resamples, "level": intervals.LEVEL},
     }
 
 
-def _performance_extra(
-    one: Series, tallies: Mapping[str, Tally], draws: _Columns, seed: int
-) -> dict[str, Any]:
-    """The cross-fitted estimate; and Wilson's interval where resampling is blind or not needed."""
-    if not one.runs:
-        return {"cross_fitted": None}
-    mine = [tallies[run.id] for run in one.runs]
-    best = max(range(len(mine)), key=lambda i: mine[i].accuracy)
-    extra: dict[str, Any] = {}
-    if len(mine) == 1 or mine[best].accuracy in (0, 1):
-        span = bootstrap.accuracy_interval(mine[best], draws.of(one.runs).accuracy[:, best])
-        extra = _limits(span, 100)
-    return {**extra, "cross_fitted": bootstrap.cross_fitted(mine, seed)}
-
-
-def _point(one: Series, run: Run, t: Tally, draws: _Columns, a: Audit) -> dict[str, Any]:
-    mine = draws.of([run])
-    thinking = bootstrap.interval(mine.thinking[:, 0], len(t.questions))
-    accuracy = bootstrap.accuracy_interval(t, mine.accuracy[:, 0])
+def _point(one: Series, run: Run, t: Tally, a: Audit) -> dict[str, Any]:
     return {
         "run_id": run.id,
         "label": one.label(run),
         "value": dial(run, one.varied) if one.varied else None,
         "reference": run is one.reference,
         "budget": run.budget,
-        "accuracy": {"value": float(100 * t.accuracy), **_limits(accuracy, 100)},
+        "accuracy": {
+            "value": float(100 * t.accuracy),
+            **_limits(_percent(intervals.accuracy(t))),
+        },
         **_answers([a]),
-        "thinking_tokens": {"value": float(t.mean_thinking), **_limits(thinking)},
+        "thinking_tokens": _tokens(t),
         "generated_tokens": a.generated / a.samples,
         "verifier_tokens": a.verified / a.samples,
         "audit": asdict(a),
+    }
+
+
+def _tokens(t: Tally) -> dict[str, Any]:
+    """Mean thinking tokens with their interval, and the median beside it."""
+    import numpy as np
+
+    span = intervals.mean(t.tokens, lowest=0)
+    note = None if span else intervals.reason(t.tokens)
+    if span and intervals.long_tailed(t.tokens):
+        note = (
+            "few questions make much of this mean, and its interval may be too short: "
+            "read the median"
+        )
+    return {
+        "value": float(t.mean_thinking),
+        **_limits(span),
+        "note": note,
+        "median": {"value": float(np.median(t.tokens)), **_limits(intervals.median(t.tokens))},
     }
 
 
@@ -301,14 +340,16 @@ def _answers(audits: Sequence[Audit]) -> dict[str, float | None]:
     }
 
 
-def _metric(value: Value, span: Interval | None) -> dict[str, Any]:
+def _metric(value: Value, span: Interval | None, questions: int) -> dict[str, Any]:
     metric: dict[str, Any] = {
         "value": value.value,
         **_limits(span),
         "note": value.note,
     }
     if value.value is not None and span is None:
-        _add_note(metric, "no interval: too few questions or resamples in which it is defined")
+        few = "one question does not say how much questions differ"
+        none = "too few answers differ: most resamples have no value, or all the same"
+        _add_note(metric, f"no interval: {few if questions < 2 else none}")
     elif span and span.undefined:
         _add_note(metric, f"undefined in {span.undefined:.2%} of the resamples, left out")
     return metric
@@ -318,11 +359,22 @@ def _add_note(metric: dict[str, Any], note: str) -> None:
     metric["note"] = f"{metric['note']}; {note}" if metric["note"] else note
 
 
-def _limits(span: Interval | None, scale: int = 1) -> dict[str, Any]:
-    """What an entry says of an interval: its limits times `scale`, and how it was made."""
+def _limits(span: Interval | None) -> dict[str, Any]:
+    """What an entry says of an interval: its limits, and how it was made."""
     if span is None:
         return {"low": None, "high": None, "interval": None}
-    return {"low": scale * span.low, "high": scale * span.high, "interval": span.method}
+    return {"low": span.low, "high": span.high, "interval": span.method}
+
+
+def _percent(span: Interval | None) -> Interval | None:
+    return span.percent() if span else None
+
+
+def _apart(one: Interval | None, other: Interval | None) -> Interval | None:
+    """Bounds of a difference, from bounds of both sides."""
+    if one is None or other is None:
+        return None
+    return replace(one, low=one.low - other.high, high=one.high - other.low)
 
 
 def _mean(values: Sequence[float]) -> float | None:

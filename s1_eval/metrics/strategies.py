@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from s1_eval.errors import UserError
-from s1_eval.metrics import bootstrap
+from s1_eval.metrics import intervals
 from s1_eval.metrics.compute_optimal import BINS, Measured, compute_optimal
 from s1_eval.metrics.selection import mean_accuracy_at, samples_of
 from s1_eval.records import LeaveOut, Run, refuse
@@ -24,7 +24,6 @@ def curves(
     by: Difficulty = "oracle",
     number: int = BINS,
     seed: int = 0,
-    resamples: int = bootstrap.RESAMPLES,
     leave_out: LeaveOut = refuse,
 ) -> list[dict[str, Any]]:
     """One entry per strategy and one for the compute-optimal choice, the last: `model`, `task`,
@@ -61,12 +60,12 @@ def curves(
     points: dict[str, list[dict[str, Any]]] = {}
     for width, strategies in sorted(levels.items()):
         for name, measured in strategies.items():
-            points.setdefault(name, []).append(_point(width, measured, seed, resamples))
+            points.setdefault(name, []).append(_point(width, measured))
         if len(strategies) > 1:
             found = compute_optimal(strategies, easiness, charged, number=number, seed=seed)
             measured = Measured(found.accuracy, found.tokens)
             points.setdefault(OPTIMAL, []).append(
-                {**_point(width, measured, seed, resamples), "chosen": found.strategies}
+                {**_point(width, measured), "chosen": found.strategies}
             )
     if OPTIMAL not in points:
         raise UserError(
@@ -130,14 +129,14 @@ def _per_question(run: Run, ids: Sequence[str], *fields: str) -> list[float]:
     return [fmean(found[id]) for id in ids]
 
 
-def _point(width: int, measured: Measured, seed: int, resamples: int) -> dict[str, Any]:
+def _point(width: int, measured: Measured) -> dict[str, Any]:
     import numpy as np
 
-    percent = 100 * np.array([measured.accuracy], dtype=float).T
-    span = bootstrap.interval(bootstrap.means(percent, seed, resamples)[:, 0], len(percent))
+    values = np.array(measured.accuracy, dtype=float)
+    span = intervals.proportion(values)
     accuracy: Mapping[str, float | None] = {
-        "value": float(percent.mean()),
-        "low": span.low if span else None,
-        "high": span.high if span else None,
+        "value": float(100 * values.mean()),
+        "low": 100 * span.low if span else None,
+        "high": 100 * span.high if span else None,
     }
     return {"samples": width, "tokens": fmean(measured.tokens), "accuracy": accuracy}

@@ -22,15 +22,25 @@ def markdown(found: Sequence[Matched], at: Amount, points: float, alpha: float) 
     lines = [line([*headings, *more]), line(["---"] * 3 + ["---:"] * 6)]
     lines += [_row(m) for m in found]
     tests = ", ".join(sorted({f"{m.test} ({m.questions} questions)" for m in found}))
+    ways = ", ".join(sorted({m.interval for m in found if m.low is not None})) or "none here"
     lines += [
         "",
         f"At: the {at.replace('_', ' ')} of both. In parentheses: mean {_TOKENS[at]}. Difference: "
-        f"first minus second in points, with its 95% interval. p: two-sided, Holm's correction "
-        f"over all lines. Tests: {tests}. Detectable: the smallest true difference that these "
-        f"questions would have shown at alpha {alpha:g} with a chance of {POWER:.0%}. Last column: "
-        f"questions that would show one of {points:g} points.",
+        f"first minus second in points, with its 95% interval ({ways}). p: two-sided, Holm's "
+        f"correction over all lines. Tests: {tests}. Detectable: the smallest true difference that "
+        f"these questions would have shown at alpha {alpha:g} with a chance of {POWER:.0%}. Last "
+        f"column: questions that would show one of {points:g} points.",
         "",
     ]
+    for note in sorted({m.interval for m in found if m.low is None}):
+        lines += [f"{note.capitalize()}.", ""]
+    for m in found:
+        if m.missing:
+            lines += [
+                f"{escape(m.first)} against {escape(m.second)}: {m.missing} rows are missing, and "
+                "what they would have said is not known.",
+                "",
+            ]
     return "\n".join(lines)
 
 

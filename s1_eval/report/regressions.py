@@ -36,6 +36,14 @@ def markdown(
         f"{POWER:.0%}; {UNDEFINED} where none would. Tests: {_tests(comparisons)}.",
         "",
     ]
+    for c in comparisons:
+        if c.low is None and c.change is not None:
+            lines.append(f"{escape(c.name)}, {c.metric.replace('_', ' ')}: {c.interval}.  ")
+        if c.metric == "accuracy" and (c.baseline_missing or c.missing):
+            lines.append(
+                f"{escape(c.name)}: {c.baseline_missing} rows of the baseline and {c.missing} of "
+                "the new run are missing.  "
+            )
     lines += [f"Allowed: {ALLOWANCES[name]}.  " for name in allowed]
     lines += _differences(comparisons)
     return "\n".join([*lines, ""])

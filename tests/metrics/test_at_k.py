@@ -62,7 +62,11 @@ def test_scores_add_both_ways_of_best_of_k_and_the_paired_differences():
         "best-of-k, weighted": 100,
         "best-of-k, vanilla": 0,
     }
-    assert at["differences"]["maj@k minus pass@1"] == {"value": -40, "low": -40, "high": -40}
+    # Two questions that lose as much are no proof that all do.
+    lost = at["differences"]["maj@k minus pass@1"]
+    assert lost["value"] == -40
+    assert lost["low"] < -90
+    assert lost["high"] > 0
     assert at["differences"]["best-of-k, weighted minus maj@k"]["value"] == 100
     assert at["verifier_tokens"] == 40
 

@@ -1,22 +1,16 @@
-"""Intervals: paired, clustered, reproducible, and as wide as they should be."""
+"""Resampling is paired, clustered, reproducible, and its intervals as wide as they should be."""
 
-import importlib.util
-import sys
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 import runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from s1_eval.metrics import bootstrap, points
 from s1_eval.metrics.bootstrap import Draws
 from s1_eval.metrics.points import Point, tally
-
-ROOT = Path(__file__).parents[2]
 
 
 def as_draws(curve):
@@ -92,33 +86,18 @@ def test_statistics_of_arrays_agree_with_the_exact_ones(curve):
     ]
     draws = as_draws(exact)
     assert bootstrap.scaling(draws)[0] == pytest.approx(points.scaling(exact).value)
-    assert bootstrap.control(draws, exact)[0] == pytest.approx(points.control(exact).value)
     assert bootstrap.performance(draws)[0] == pytest.approx(points.performance(exact).value)
-
-
-def test_class_conditional_control_follows_the_resampled_reference():
-    curve = [Point("short", Fraction(90), Fraction(1), below=Fraction(100))]
-    draws = Draws(np.ones((2, 1)), np.array([[90.0], [90.0]]), 30)
-    assert bootstrap.control(draws, curve, np.array([100.0, 80.0])).tolist() == [100.0, 0.0]
-
-
-def test_a_cap_held_exactly_is_held_in_every_resample():
-    # A third of a token is no binary fraction: sums of such means must not break the cap.
-    run = runs.run([[True] * 3] * 31, [[1024, 1024, 1024]] * 31, budget=1024)
-    draws = bootstrap.draw([tally(run)], 0, 2000)
-    held = bootstrap.control(draws, [Point("", Fraction(1024), Fraction(1), at_most=1024)])
-    assert held.min() == 100
 
 
 def test_scaling_of_equal_counts_is_undefined_and_left_out():
     draws = Draws(
-        np.array([[0.1, 0.3], [0.1, 0.3], [0.1, 0.3]]), np.array([[5, 5], [4, 8], [2, 4.0]]), 30
+        np.array([[0.1, 0.3], [0.1, 0.3], [0.1, 0.4]]), np.array([[5, 5], [4, 8], [2, 4.0]]), 30
     )
     slopes = bootstrap.scaling(draws)
     assert np.isnan(slopes).tolist() == [True, False, False]
     found = bootstrap.interval(slopes, 30)
     assert found.undefined == pytest.approx(1 / 3)
-    assert (found.low, found.high) == pytest.approx((20, 20))
+    assert 20 <= found.low < found.high <= 30
 
 
 def test_counts_that_only_rounding_tells_apart_are_equal():
@@ -131,36 +110,15 @@ def test_no_interval_where_most_resamples_are_undefined_or_there_is_one_question
     assert bootstrap.interval(np.array([1.0, 2.0]), 1) is None
 
 
+def test_no_interval_where_every_resample_gives_the_same():
+    assert bootstrap.interval(np.full(100, 0.1) * 3, 30) is None
+
+
 def test_few_questions_widen_the_interval_to_that_of_a_t_statistic():
     values = np.random.default_rng(0).normal(size=200_000)
     few, many = bootstrap.interval(values, 30), bootstrap.interval(values, 10_000)
     assert many.high == pytest.approx(1.96, abs=0.02)
     assert few.high == pytest.approx(2.045 * (30 / 29) ** 0.5, abs=0.03)
-
-
-@pytest.mark.parametrize(("right", "of"), [(0, 30), (1, 30), (12, 30), (30, 30), (250, 500)])
-def test_wilson_is_the_textbook_interval(right, of):
-    found = bootstrap.wilson(right / of, of)
-    textbook = binomtest(right, of).proportion_ci(0.95, method="wilson")
-    assert (found.low, found.high) == pytest.approx((textbook.low, textbook.high))
-
-
-def test_one_epoch_gets_wilson_and_several_the_clustered_bootstrap():
-    single = tally(runs.run(runs.graded(12, 30), 5))
-    epochs = tally(runs.run([[right] * 4 for right in runs.graded(12, 30)], 5))
-    drawn = [bootstrap.draw([t], 0, 2000).accuracy[:, 0] for t in (single, epochs)]
-    one, several = (
-        bootstrap.accuracy_interval(t, d) for t, d in zip((single, epochs), drawn, strict=True)
-    )
-    assert one == bootstrap.wilson(0.4, 30)
-    # Four equal epochs are no new information: the interval must not shrink to that of 120.
-    assert several.high - several.low > 0.3
-
-
-def test_all_right_is_not_certain():
-    perfect = tally(runs.run([[True, True]] * 30, 5))
-    found = bootstrap.accuracy_interval(perfect, np.ones(100))
-    assert found.low < 0.9
 
 
 def test_cross_fitting_takes_away_what_selection_adds():
@@ -178,29 +136,3 @@ def test_cross_fitting_takes_away_what_selection_adds():
 def test_cross_fitting_of_one_run_is_its_accuracy():
     odd = some_tallies(questions=7, count=1)
     assert bootstrap.cross_fitted(odd, 0) == pytest.approx(100 * float(odd[0].accuracy))
-
-
-@given(st.integers(2, 60), st.integers(0, 2**31))
-@settings(max_examples=20, deadline=None)
-def test_an_interval_of_a_mean_holds_the_mean(questions, seed):
-    random = np.random.default_rng(seed)
-    run = tally(runs.run([True] * questions, random.integers(1, 2000, questions).tolist()))
-    found = bootstrap.interval(bootstrap.draw([run], 0, 1000).thinking[:, 0], questions)
-    assert found.low <= float(run.mean_thinking) <= found.high
-
-
-def _coverage_benchmark():
-    spec = importlib.util.spec_from_file_location("coverage_", ROOT / "benchmarks" / "coverage.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("questions", "epochs"), [(30, 1), (30, 4), (500, 1)])
-def test_intervals_hold_the_truth_as_often_as_they_say(questions, epochs):
-    found = _coverage_benchmark().coverage(questions, epochs, repetitions=1000, resamples=1000)
-    assert {name: 93 <= share <= 97 for name, share in found.items()} == dict.fromkeys(
-        found, True
-    ), found

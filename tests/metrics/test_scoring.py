@@ -172,13 +172,54 @@ def test_one_question_has_values_but_no_intervals():
 
 
 def test_resamples_without_a_slope_are_counted_in_the_note():
-    # Two questions: in half of the resamples both are the same one, and there the counts are equal.
-    two = [
-        runs.run([True, False], lengths, params={"max_thinking_tokens": cap}, budget=cap)
-        for cap, lengths in ((8, [4, 8]), (16, [4, 16]))
+    # Three questions: where all of a resample are the first, the counts are equal.
+    three = [
+        runs.run(right, lengths, params={"max_thinking_tokens": cap}, budget=cap)
+        for cap, right, lengths in (
+            (8, [True, False, False], [4, 8, 8]),
+            (16, [True, False, True], [4, 16, 12]),
+        )
     ]
-    [entry] = score(two, resamples=400)
+    [entry] = score(three, resamples=400)
     assert "of the resamples, left out" in entry["scaling"]["note"]
+
+
+def test_a_run_near_its_limit_is_undecided_and_named():
+    even = [24 + i for i in range(16)]  # a mean of 31.5
+    found = {}
+    for cap in (16, 32, 64):
+        [found[cap]] = score(
+            [runs.run([True] * 16, even, params={"max_thinking_tokens": cap}, budget=cap)],
+            resamples=50,
+        )
+    spans = {cap: (e["control"]["low"], e["control"]["high"]) for cap, e in found.items()}
+    assert spans == {16: (0, 0), 32: (0, 100), 64: (100, 100)}
+    assert "too near their limit" in found[32]["control"]["note"]
+    assert "too near" not in (found[64]["control"]["note"] or "")
+
+
+def test_missing_rows_stand_beside_every_figure():
+    record = runs.record()
+    rows = [runs.row(record, f"q{i:02}", epoch=e) for i in range(20) for e in (1, 2)]
+    [entry] = score(located(record, rows[:-1]), resamples=50)
+    for metric in ("control", "scaling", "performance"):
+        assert "1 of 40 rows are missing" in entry[metric]["note"]
+
+
+def test_a_long_tail_is_said_beside_the_mean_and_the_median_stands_there():
+    [long] = score([runs.run([True] * 30, [100 + i for i in range(29)] + [90_000])], resamples=50)
+    tokens = long["points"][0]["thinking_tokens"]
+    assert "read the median" in tokens["note"]
+    assert tokens["median"]["low"] < tokens["median"]["value"] == 114.5 < tokens["median"]["high"]
+    [short] = score([runs.run([True] * 30, [100 + i for i in range(30)])], resamples=50)
+    assert short["points"][0]["thinking_tokens"]["note"] is None
+
+
+def test_equal_token_counts_have_a_note_in_place_of_an_interval():
+    [entry] = score([runs.run([True] * 30, 64)], resamples=50)
+    tokens = entry["points"][0]["thinking_tokens"]
+    assert (tokens["value"], tokens["low"], tokens["high"]) == (64, None, None)
+    assert "every question has the same value" in tokens["note"]
 
 
 def test_difference_of_two_runs_is_paired():
@@ -191,15 +232,24 @@ def test_difference_of_two_runs_is_paired():
     assert 10 < found["low"] < found["value"] < found["high"] < 60
 
 
-def test_a_method_does_not_differ_from_itself():
+def test_a_method_does_not_differ_from_itself_and_no_interval_is_of_width_zero():
     [one] = series(by_caps())
-    assert difference(one, one, "scaling", resamples=100) == {
-        "value": 0.0,
-        "low": 0.0,
-        "high": 0.0,
-        "interval": "expanded percentile bootstrap",
-        "note": None,
-    }
+    found = difference(one, one, "scaling", resamples=100)
+    assert (found["value"], found["low"], found["interval"]) == (0.0, None, None)
+    assert found["note"].startswith("no interval")
+
+
+def test_the_difference_of_two_controls_holds_whatever_both_leave_open():
+    even = [24 + i for i in range(16)]  # a mean of 31.5
+
+    def at(cap):
+        return series(
+            [runs.run([True] * 16, even, params={"max_thinking_tokens": cap}, budget=cap)]
+        )[0]
+
+    for cap, limits in ((64, (0, 0)), (32, (0, 100)), (16, (100, 100))):
+        found = difference(at(64), at(cap), "control")
+        assert (found["low"], found["high"]) == limits
 
 
 def test_the_difference_to_something_undefined_is_undefined():
