@@ -36,8 +36,8 @@ _UNSAID = {"method", "method_params", "dataset", "grader"}
 """Left out of a comparison's list of differences: equal by construction, or asked about."""
 
 
-STUDIES = 1000
-"""Simulated checks behind *Detectable*: its chance of 80% is off by 1.3 points."""
+STUDIES = 400
+"""Simulated checks behind *Detectable*: the chance of 80% that it stands for is off by 2 points."""
 
 
 @dataclass(frozen=True, slots=True)

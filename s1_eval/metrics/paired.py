@@ -169,13 +169,14 @@ def detectable_drop(
     luck = random.random((*picked.shape, epochs))
 
     def found(lost: Floats) -> NDArray[np.bool_]:
-        gone = (luck < (lost[:, None] * both)[:, :, None]).mean(axis=2)
+        share = np.minimum(1, lost / np.maximum(both.mean(axis=1), 1 / both.size))
+        gone = (luck < (share[:, None] * both)[:, :, None]).mean(axis=2)
         drop = churn + gone
         enough: NDArray[np.bool_] = 100 * drop.mean(axis=1) > tolerated
         return enough & _significant(drop, level, 1 / epochs)
 
     lost = _smallest(found, studies, 1.0)
-    return None if lost is None else 100 * lost * float((one * other).mean())
+    return None if lost is None else 100 * lost
 
 
 def detectable_rise(
@@ -185,7 +186,7 @@ def detectable_rise(
     differ as the two runs do once their means are made equal, in either direction."""
     import numpy as np
 
-    if not (before.any() and after.any()):
+    if not (before.any() and after.any()) or len(before) < 2:
         return None
     random = np.random.default_rng(seed)
     after = after * before.mean() / after.mean()
@@ -200,7 +201,9 @@ def detectable_rise(
         return enough & _significant(risen - base, level, 0.0)
 
     rise = _smallest(found, studies, _MOST_RISE)
-    return None if rise is None else 100 * math.expm1(rise)
+    # Draws from the urn vary less than those from the population, by (n - 1) / (n + 1).
+    n = len(before)
+    return None if rise is None else 100 * math.expm1(rise * math.sqrt((n + 1) / (n - 1)))
 
 
 def _urn(random: np.random.Generator, studies: int, questions: int) -> NDArray[np.int64]:
