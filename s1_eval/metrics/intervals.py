@@ -1,7 +1,7 @@
 """The 95% interval of each kind of quantity, from one value per question: a mean of values between
 0 and 1 (accuracy, pass@k, maj@k), a paired difference of two such means, a mean of token counts,
-the median beside it, and Control. Whoever shows such a quantity takes its interval from here; statistics of
-several runs together (Scaling, Performance) are resampled in `bootstrap`.
+the median beside it, and Control. Whoever shows such a quantity takes its interval from here;
+statistics of several runs together (Scaling, Performance) are resampled in `bootstrap`.
 
 Values are means over a question's epochs: questions are what was sampled, so the epochs of one
 question never count as that many questions. No interval is of width zero, and every interval holds
@@ -282,8 +282,8 @@ def _normal() -> float:
 
 def _guard(values: Floats) -> tuple[float, float]:
     """One-sided limits at `_GUARD` of a mean of values between 0 and 1, below and above: quantiles
-    of the mean of the values under random weights (uniform on the simplex) with one more value, 0 for
-    the lower limit and 1 for the upper. Clopper & Pearson's where all values are 0 or 1."""
+    of the mean of the values under random weights (uniform on the simplex) with one more value, 0
+    for the lower limit and 1 for the upper. Clopper & Pearson's where all values are 0 or 1."""
     import numpy as np
     from scipy.special import betaincinv
 

@@ -201,9 +201,10 @@ def detectable_rise(
         return enough & _significant(risen - base, level, 0.0)
 
     rise = _smallest(found, studies, _MOST_RISE)
-    # Draws from the urn vary less than those from the population, by (n - 1) / (n + 1).
+    # Draws from the urn vary less than those from the population, by (n - 1) / (n + 1), and equal
+    # means take one degree of freedom more.
     n = len(before)
-    return None if rise is None else 100 * math.expm1(rise * math.sqrt((n + 1) / (n - 1)))
+    return None if rise is None else 100 * math.expm1(rise * math.sqrt(n * (n + 1)) / (n - 1))
 
 
 def _urn(random: np.random.Generator, studies: int, questions: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Intervals: they hold their value, have a width, and are those of the literature where it has one."""
+"""Intervals hold their value, have a width, and are those of the literature where it has one."""
 
 import math
 from fractions import Fraction
