@@ -1,19 +1,21 @@
-"""How often the regression gate raises a false alarm, and how often it finds the smallest
-regression that it says it could detect, in simulation.
+"""How often the regression gate raises a false alarm, how often it finds the smallest regression
+that it says it could detect, and whether it sees what is plain, in simulation.
 
-    python benchmarks/gate.py [--repetitions 1000] [--resamples 4000]
+    python benchmarks/gate.py [--repetitions 1000]
 
-A repetition is a check of ten runs against ten of the baseline, so 20 comparisons. For false
-alarms both sides have the same truth, and the tolerances are 0: the strictest gate. For power, a
-first check of equals says what it could detect; then one run of ten is worse by just that much,
-in accuracy or in thinking tokens (the other nine are small and equal, to be quick). The noise of
-1,000 repetitions is 1.4 points for false alarms and 2.5 for power (two standard errors).
+False alarms: ten runs against ten of the baseline, so 20 comparisons, of the same truth; the
+tolerances are 0, the strictest gate. Power: a first check of equals says what it could detect; then a new pair is worse by just that much, in accuracy or in thinking tokens, at the level that 20
+comparisons leave to each. Plain: every run thinks three times as long, which is always to be found,
+or falls from 90% to 30% (9 of 10 times at the least: 30 answers have luck of their own), also among
+120 comparisons. Ends with exit code 1 if a row leaves its bounds by more than three Monte Carlo
+errors.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import math
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +26,11 @@ from s1_eval.records import Run
 
 PAIRS = 10
 STRICT = Tolerance(max_drop=0, max_rise=0)
+ONE_OF_TEN = Tolerance(alpha=0.05 / PAIRS)
+"""The level of one pair among ten."""
+POWER, ALARMS = (77.0, 83.0), (0.0, 5.0)
+PLAIN = {"thinking_tokens": 100.0, "accuracy": 90.0}
+SHAPES = ((30, 1), (30, 4), (100, 1), (100, 4), (500, 1), (500, 4))
 
 Floats = NDArray[np.float64]
 
@@ -63,7 +70,7 @@ class Answers:
             "model": "simulated",
             "task": "simulated",
             "method": "budget_forcing",
-            "method_params": {"max_thinking_tokens": name[-1]},
+            "method_params": {"max_thinking_tokens": name.lstrip("newbas")},
             "dataset": "simulated",
             "checker": "simulated",
         }
@@ -88,14 +95,7 @@ def worse(
     return replace(new, correct=new.correct & ~lost)
 
 
-def among_equals(run: Answers, name: str) -> list[Run]:
-    """The run, and nine small ones that are the same on every side."""
-    few = questions(np.random.default_rng(0), 5, 1)
-    small = [answers(np.random.default_rng(i), few) for i in range(1, PAIRS)]
-    return [each.as_run(f"{name}{i}") for i, each in enumerate([run, *small])]
-
-
-def false_alarms(number: int, epochs: int, repetitions: int, resamples: int) -> float:
+def false_alarms(number: int, epochs: int, repetitions: int) -> float:
     """Share of the repetitions in which any of the 20 comparisons is a false alarm, in percent."""
     alarms = 0
     for repetition in range(repetitions):
@@ -105,64 +105,105 @@ def false_alarms(number: int, epochs: int, repetitions: int, resamples: int) -> 
             [answers(random, truth).as_run(f"{name}{i}") for i in range(PAIRS)]
             for name in ("new", "base")
         ]
-        found = check(*sides, STRICT, seed=repetition, resamples=resamples)
+        found = check(*sides, STRICT, resamples=1)
         alarms += any(comparison.regression for comparison in found)
     return 100 * alarms / repetitions
 
 
-def power(
-    number: int, epochs: int, repetitions: int, resamples: int
-) -> dict[str, tuple[float, float]]:
-    """By metric: how often the stated regression is found, in percent of the repetitions that
-    stated one; and the mean of what was stated."""
+@dataclass(frozen=True)
+class Power:
+    """found: percent of the checks that stated something detectable. stated: mean of what they
+    stated. checks: how many did."""
+
+    found: float
+    stated: float
+    checks: int
+
+
+def power(number: int, epochs: int, repetitions: int) -> dict[str, Power]:
+    """By metric. Left out is a metric for which fewer than nine of ten checks state anything: the
+    others are those that overlooked how much the runs differ."""
     found: dict[str, list[bool]] = {"accuracy": [], "thinking_tokens": []}
     stated: dict[str, list[float]] = {"accuracy": [], "thinking_tokens": []}
     for repetition in range(repetitions):
         random = np.random.default_rng([2, number, epochs, repetition])
         truth = questions(random, number, epochs)
         new, base = answers(random, truth), answers(random, truth)
-        equal = _check(new, base, repetition, resamples)
+        equal = _check(new, base, repetition)
         for metric in found:
-            detectable = _first(equal, metric).detectable
+            detectable = equal[metric].detectable
             if detectable is None:
                 continue
             new, base = answers(random, truth), answers(random, truth)
-            compared = _check(
-                worse(random, new, base, metric, detectable), base, repetition, resamples
-            )
-            found[metric].append(_first(compared, metric).regression)
+            compared = _check(worse(random, new, base, metric, detectable), base, repetition)
+            found[metric].append(compared[metric].regression)
             stated[metric].append(detectable)
     return {
-        metric: (100 * float(np.mean(found[metric])), float(np.mean(stated[metric])))
-        for metric in found
-        if found[metric]
+        metric: Power(100 * float(np.mean(each)), float(np.mean(stated[metric])), len(each))
+        for metric, each in found.items()
+        if len(each) >= 0.9 * repetitions
     }
 
 
-def _check(new: Answers, base: Answers, seed: int, resamples: int) -> list[Comparison]:
-    sides = (among_equals(run, name) for run, name in ((new, "new"), (base, "base")))
-    return check(*sides, seed=seed, resamples=resamples)
+def _check(new: Answers, base: Answers, seed: int) -> dict[str, Comparison]:
+    sides = [new.as_run("new0")], [base.as_run("base0")]
+    return {c.metric: c for c in check(*sides, ONE_OF_TEN, seed=seed)}
 
 
-def _first(comparisons: Sequence[Comparison], metric: str) -> Comparison:
-    """Of the run that may be worse."""
-    return next(c for c in comparisons if c.metric == metric and c.run == "new0")
+def plain(pairs: int, number: int, metric: str) -> float:
+    """Share of the runs that are found to be worse, in percent: each thinks three times as long, or
+    falls from 90% to 30%."""
+    random = np.random.default_rng([3, pairs, number])
+    length = questions(random, number, 1).length
+    tokens = metric == "thinking_tokens"
+    sides: dict[str, list[Run]] = {"new": [], "base": []}
+    for i in range(pairs):
+        for side, runs in sides.items():
+            fallen = side == "new" and not tokens
+            made = answers(random, Questions(np.full(number, 0.3 if fallen else 0.9), length, 1))
+            if side == "new" and tokens:
+                made = replace(made, tokens=3 * made.tokens)
+            runs.append(made.as_run(f"{side}{i}"))
+    found = check(sides["new"], sides["base"], resamples=1)
+    return 100 * sum(c.regression for c in found if c.metric == metric) / pairs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=1000)
-    parser.add_argument("--resamples", type=int, default=4000)
-    args = parser.parse_args()
-    for number, epochs in ((30, 8), (500, 1)):
+    repetitions = parser.parse_args().repetitions
+    left = 0
+
+    def row(name: str, share: float, bounds: tuple[float, float], checks: int) -> int:
+        error = 100 * math.sqrt(max(share * (100 - share) / 1e4, 0.01) / checks)
+        kept = bounds[0] - 3 * error <= share <= bounds[1] + 3 * error
+        print(
+            f"{name:<70} {share:5.1f}% ± {error:.1f}  bounds {bounds[0]:g} to {bounds[1]:g}"
+            f"{'' if kept else '  LEFT'}",
+            flush=True,
+        )
+        return not kept
+
+    for pairs, number, metric in (
+        (60, 30, "thinking_tokens"),
+        (10, 10, "thinking_tokens"),
+        (60, 30, "accuracy"),
+    ):
+        share = plain(pairs, number, metric)
+        name = f"{pairs} runs x {number} questions, plain {metric}"
+        left += row(name, share, (PLAIN[metric], 100), pairs)
+    for number, epochs in SHAPES:
         name = f"{number:>4} questions x {epochs} epochs"
-        alarms = false_alarms(number, epochs, args.repetitions, args.resamples)
-        print(f"{name}  any false alarm of 20 comparisons   {alarms:5.1f}%", flush=True)
-        for metric, (share, stated) in power(
-            number, epochs, args.repetitions, args.resamples
-        ).items():
-            what = f"{metric} worse by {stated:.1f}{'%' if 'tok' in metric else ' points'}: found"
-            print(f"{name}  {what:<42} {share:5.1f}%", flush=True)
+        for metric, p in power(number, epochs, repetitions).items():
+            unit = "%" if "tok" in metric else " points"
+            what = f"{metric} worse by {p.stated:.1f}{unit}"
+            left += row(f"{name}, {what}: found", p.found, POWER, p.checks)
+        share = false_alarms(number, epochs, max(1, repetitions // 4))
+        left += row(
+            f"{name}, any false alarm of 20 comparisons", share, ALARMS, max(1, repetitions // 4)
+        )
+    if left:
+        sys.exit(f"{left} rows leave their bounds")
 
 
 if __name__ == "__main__":
