@@ -4,7 +4,8 @@ that it says it could detect, and whether it sees what is plain, in simulation.
     python benchmarks/gate.py [--repetitions 1000]
 
 False alarms: ten runs against ten of the baseline, so 20 comparisons, of the same truth; the
-tolerances are 0, the strictest gate. Power: a first check of equals says what it could detect; then a new pair is worse by just that much, in accuracy or in thinking tokens, at the level that 20
+tolerances are 0, the strictest gate. Power: a first check of equals says what it could detect; then
+a new pair is worse by just that much, in accuracy or in thinking tokens, at the level that 20
 comparisons leave to each. Plain: every run thinks three times as long, which is always to be found,
 or falls from 90% to 30% (9 of 10 times at the least: 30 answers have luck of their own), also among
 120 comparisons. Ends with exit code 1 if a row leaves its bounds by more than three Monte Carlo

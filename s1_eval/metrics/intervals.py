@@ -196,15 +196,16 @@ def control(
     on either side of their limit.
 
     The lower limit counts the runs that are surely within their limits, the upper one also those
-    that are undecided: bounds that hold together in 95% of all studies or more (Bonferroni), one
-    where every mean is far from its limit. A run is decided by the interval of its mean; also where
-    each of at least `_SURE` questions is on the same side, as an enforced cap makes them.
+    that are undecided. Both hold together in 95% of all studies or more, because Bonferroni's
+    correction asks each run's interval for it; they meet where every mean is far from its limit. A
+    run is decided by the interval of its mean, and where each of at least `_SURE` questions is on
+    the same side, as an enforced cap makes them.
     tokens, reference: thinking tokens per question, of each run and of the unprompted one.
     """
     excesses = [_excesses(point, x, reference) for point, x in zip(points, tokens, strict=True)]
     if len(tokens[0]) < 2:
         return None, []
-    level = 1 - 2 * (1 - LEVEL) / sum(map(len, excesses))
+    level = 1 - (1 - LEVEL) / sum(map(len, excesses))
     sides = [[_side(excess, strict, level) for excess, strict in each] for each in excesses]
     held = sum(all(side == -1 for side in each) for each in sides)
     broken = sum(any(side == 1 for side in each) for each in sides)

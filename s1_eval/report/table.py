@@ -30,7 +30,7 @@ LEGEND = (
     "Control: runs that keep within their limit. Scaling: points per doubling of thinking tokens. "
     "Performance: best accuracy. Cross-fitted: the best run picked on one half of the questions, "
     "scored on the other. Thinking tokens: mean per question, of all that were generated. In "
-    "brackets: 95% intervals, bootstrapped over questions."
+    "brackets: 95% intervals, over questions."
 )
 
 _DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
