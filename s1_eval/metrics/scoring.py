@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from s1_eval.metrics.intervals import Floats
 
 
+_LONG_TAILED = (
+    "few questions make much of the mean of tokens, and its interval may be too short: "
+    "read the median"
+)
+
+
 def score(
     runs: Sequence[Run],
     seed: int = 0,
@@ -273,6 +279,14 @@ def _entry(
             _add_note(metric, note)
     audits = {run.id: audit(run) for run in _members(one)}
     of_series = [audits[run.id] for run in one.runs]
+    said = remarks(one, of_series)
+    said["thinking_tokens"] += [
+        f"{one.label(run)}: {_LONG_TAILED} ({median['value']:.6g}"
+        + (f", 95% {median['low']:.6g} to {median['high']:.6g})" if median["interval"] else ")")
+        for run in one.runs
+        if (tokens := _tokens(tallies[run.id]))["note"] == _LONG_TAILED
+        and (median := tokens["median"])
+    ]
     return {
         "model": one.model,
         "task": one.task,
@@ -286,7 +300,7 @@ def _entry(
         "generated_tokens": _mean([a.generated / a.samples for a in of_series]),
         "verifier_tokens": _mean([a.verified / a.samples for a in of_series]),
         **_answers(of_series),
-        "remarks": remarks(one, of_series),
+        "remarks": said,
         "points": [_point(one, run, tallies[run.id], audits[run.id]) for run in _members(one)],
         "bootstrap": {"seed": seed, "resamples": resamples, "level": intervals.LEVEL},
     }
@@ -318,10 +332,7 @@ def _tokens(t: Tally) -> dict[str, Any]:
     span = intervals.mean(t.tokens, lowest=0)
     note = None if span else intervals.reason(t.tokens)
     if span and intervals.long_tailed(t.tokens):
-        note = (
-            "few questions make much of this mean, and its interval may be too short: "
-            "read the median"
-        )
+        note = _LONG_TAILED
     return {
         "value": float(t.mean_thinking),
         **_limits(span),

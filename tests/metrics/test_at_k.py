@@ -4,6 +4,7 @@ import pytest
 import runs
 
 from s1_eval.errors import UserError
+from s1_eval.metrics import score
 from s1_eval.metrics.at_k import at_k
 
 
@@ -83,6 +84,55 @@ def test_an_interval_is_over_questions():
     interval = found["at"][0]["metrics"]["pass@k"]
     assert 30 < interval["low"] < 40
     assert 60 < interval["high"] < 70
+
+
+def test_all_wrong_is_as_uncertain_as_score_says():
+    run = runs.run([[False] * 4] * 20, 5, method="plain")
+    [entry] = score([run], resamples=50)
+    of_score = entry["points"][0]["accuracy"]
+    for at in at_k(run, same_text)["at"]:
+        for name in ("pass@1", "pass@k", "maj@k"):
+            metric = at["metrics"][name]
+            assert (metric["low"], metric["high"]) == (of_score["low"], of_score["high"])
+    assert of_score["high"] == pytest.approx(16.1, abs=0.05)
+
+
+def test_pass_at_1_has_the_interval_that_score_gives_the_epochs():
+    run = runs.run([[True, True, False], [False, False, True], [False] * 3] * 5, 5, method="plain")
+    [entry] = score([run], resamples=50)
+    metric = at_k(run, same_text)["at"][0]["metrics"]["pass@1"]
+    of_score = entry["points"][0]["accuracy"]
+    assert (metric["low"], metric["high"]) == pytest.approx((of_score["low"], of_score["high"]))
+
+
+def test_a_vote_on_answers_that_are_not_recorded_is_refused():
+    run = runs.run([[True, False, True]] * 4, 5, method="plain")
+    blank = type(run)(run.record, [{**row, "answer": ""} for row in run.rows], None)
+    [*_, at] = at_k(blank, same_text)["at"]
+    assert at["metrics"]["pass@k"]["value"] == 100
+    assert at["metrics"]["maj@k"]["value"] is None
+    assert "--columns answer=COLUMN" in at["metrics"]["maj@k"]["note"]
+    assert at["differences"] == {}
+
+
+def test_unanswered_questions_still_have_a_vote():
+    run = runs.run([[False] * 3] * 4, 5, method="plain")
+    rows = [{**row, "answer": "", "answered": False} for row in run.rows]
+    [*_, at] = at_k(type(run)(run.record, rows, None), same_text)["at"]
+    assert at["metrics"]["maj@k"]["value"] == 0
+
+
+def test_missing_rows_are_counted():
+    run = runs.run([[True, False, True]] * 4, 5, method="plain")
+    assert at_k(run, same_text)["missing"] == 0
+    assert at_k(type(run)(run.record, run.rows[:-1], None), same_text)["missing"] == 1
+
+
+def test_one_question_has_values_and_a_reason_for_no_interval():
+    run = runs.run([[True, False, True]], 5, method="plain")
+    metric = at_k(run, same_text)["at"][0]["metrics"]["pass@1"]
+    assert (metric["low"], metric["high"]) == (None, None)
+    assert "one question" in metric["note"]
 
 
 @pytest.mark.parametrize(

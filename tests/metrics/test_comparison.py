@@ -7,6 +7,7 @@ from scipy.stats import binomtest
 
 from s1_eval.errors import UserError
 from s1_eval.metrics.comparison import compare
+from s1_eval.report.comparison import markdown
 
 
 def capped(right, cap, *, of=100, method="budget_forcing", **more):
@@ -100,6 +101,34 @@ def test_fewer_tests_detect_smaller_differences():
     one = compare([capped(60, 64)], [capped(50, 64, seed=1)])
     sides = [[capped(60, c, seed=s) for c in (32, 64, 128)] for s in (0, 1)]
     assert one[0].detectable < compare(*sides)[0].detectable
+
+
+def test_two_runs_that_are_alike_near_the_ceiling_may_differ():
+    [found] = compare([waits(29, 0, 40, of=30)], [waits(29, 4, 400, of=30)])
+    assert found.difference == 0
+    assert found.low < -8
+    assert found.high > 8
+
+
+def test_all_against_none_is_not_certain():
+    [found] = compare([waits(20, 0, 40, of=20)], [waits(0, 4, 400, of=20)])
+    assert (found.difference, found.high) == (100, 100)
+    assert found.low < 90
+
+
+def test_one_question_has_a_reason_in_place_of_an_interval():
+    [found] = compare([waits(1, 0, 40, of=1)], [waits(0, 4, 400, of=1)])
+    assert (found.low, found.high, found.p) == (None, None, 1)
+    assert "one question" in found.interval
+    assert "one question" in markdown([found], "budget", 5, 0.05)
+
+
+def test_missing_rows_stand_under_the_table():
+    run = runs.run([[True, False]] * 9, 5)
+    short = type(run)(run.record, run.rows[:-1], None)
+    [found] = compare([run], [short])
+    assert found.missing == 1
+    assert "1 rows are missing" in markdown([found], "budget", 5, 0.05)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import runs
 
 from s1_eval.errors import UserError
 from s1_eval.metrics.gate import Tolerance, check
+from s1_eval.report.regressions import markdown
 
 
 def run(correct, thinking=100, *, side="old", **more):
@@ -112,6 +113,59 @@ def test_detectable_is_smaller_with_more_questions_and_above_what_is_tolerated()
 def test_too_few_questions_detect_nothing_and_say_so():
     found = accuracy(check([run([True] * 4, side="new")], [run([True] * 4)]))
     assert found.detectable is None
+
+
+def many(right, thinking, side):
+    return [
+        run(runs.graded(right, 30), thinking, side=side, params={"num_ignores": i})
+        for i in range(60)
+    ]
+
+
+def test_a_plain_change_is_found_in_every_one_of_sixty_runs():
+    before = [100 + i for i in range(30)]
+    found = check(many(9, [3 * t for t in before], "new"), many(27, before, "old"), resamples=10)
+    assert len(found) == 120
+    assert all(c.regression for c in found)
+
+
+def test_what_so_few_questions_can_never_show_is_not_called_detectable():
+    """Ten questions give no p below 2^-10, and 120 comparisons ask for 0.05 / 120."""
+    before = [100 + i for i in range(10)]
+
+    def side(name, factor, runs_):
+        thinking = [factor * t for t in before]
+        return [
+            run([True, False] * 5, thinking, side=name, params={"num_ignores": i})
+            for i in range(runs_)
+        ]
+
+    among_many = check(side("new", 3, 60), side("old", 1, 60), resamples=50)
+    assert {(c.regression, c.detectable) for c in among_many} == {(False, None)}
+    among_few = check(side("new", 3, 10), side("old", 1, 10), resamples=50)
+    assert all(c.regression for c in among_few if c.metric == "thinking_tokens")
+    assert all(0 < tokens([c]).detectable < 200 for c in among_few if c.metric != "accuracy")
+
+
+def test_the_interval_of_a_change_has_a_width_and_says_how_it_was_made():
+    found = check([run(runs.graded(60, 60), side="new")], [run(runs.graded(60, 60))])
+    assert accuracy(found).low < 0 < accuracy(found).high
+    assert accuracy(found).interval == "Tango score"
+    assert tokens(found).low is None
+    assert "no interval" in tokens(found).interval
+    assert "every question has the same value" in markdown(found, Tolerance(), [])
+
+
+def test_missing_rows_are_counted_on_each_side():
+    whole = run([[True, False]] * 9, side="new")
+    old = run([[True, False]] * 9)
+    found = accuracy(
+        check([whole], [type(old)(old.record, old.rows[:-2], None)], allow=["questions"])
+    )
+    assert (found.baseline_missing, found.missing) == (0, 0)  # a whole question: other questions
+    found = accuracy(check([whole], [type(old)(old.record, old.rows[:-1], None)]))
+    assert (found.baseline_missing, found.missing) == (1, 0)
+    assert "1 rows of the baseline" in markdown([found], Tolerance(), [])
 
 
 def test_models_may_have_other_names_if_there_is_one_on_each_side():

@@ -211,6 +211,7 @@ def test_a_long_tail_is_said_beside_the_mean_and_the_median_stands_there():
     tokens = long["points"][0]["thinking_tokens"]
     assert "read the median" in tokens["note"]
     assert tokens["median"]["low"] < tokens["median"]["value"] == 114.5 < tokens["median"]["high"]
+    assert "read the median (114.5, 95% 109" in long["remarks"]["thinking_tokens"][0]
     [short] = score([runs.run([True] * 30, [100 + i for i in range(30)])], resamples=50)
     assert short["points"][0]["thinking_tokens"]["note"] is None
 
