@@ -113,7 +113,8 @@ def interval(values: Floats, questions: int) -> Interval | None:
     low, high = np.quantile(defined, [tail, 1 - tail])
     if high - low <= _ROUNDING * abs(high):
         return None
-    return Interval(float(low), float(high), 1 - len(defined) / len(values))
+    undefined = 1 - len(defined) / len(values)
+    return Interval(float(low), float(high), undefined, "expanded percentile bootstrap")
 
 
 def cross_fitted(tallies: Sequence[Tally], seed: int) -> float | None:

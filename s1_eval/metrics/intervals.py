@@ -45,7 +45,7 @@ class Interval:
     low: float
     high: float
     undefined: float = 0.0
-    method: str = "expanded percentile bootstrap"
+    method: str = ""
 
     def percent(self) -> Interval:
         """Of a hundred times the quantity."""

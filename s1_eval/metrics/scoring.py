@@ -47,7 +47,8 @@ def score(
     `generated_tokens` and `verifier_tokens` (means per sample over the series' runs),
     `accuracy_answered` (percent of the answered samples), `unanswered` (percent of all),
     `remarks` (sentences by column, see `s1_eval.metrics.remarks`),
-    `scaling.unstable`, `performance.cross_fitted`, `points` (one object per run), and
+    `scaling.unstable`, `performance.cross_fitted`, `points` (one object per run, whose
+    `thinking_tokens` have their `median` beside the mean), and
     `bootstrap` (seed, resamples, level).
     """
     if not runs:
@@ -307,6 +308,7 @@ def _entry(
 
 
 def _point(one: Series, run: Run, t: Tally, a: Audit) -> dict[str, Any]:
+    accuracy = _percent(intervals.accuracy(t))
     return {
         "run_id": run.id,
         "label": one.label(run),
@@ -315,7 +317,8 @@ def _point(one: Series, run: Run, t: Tally, a: Audit) -> dict[str, Any]:
         "budget": run.budget,
         "accuracy": {
             "value": float(100 * t.accuracy),
-            **_limits(_percent(intervals.accuracy(t))),
+            **_limits(accuracy),
+            "note": None if accuracy else intervals.reason(t.accuracies),
         },
         **_answers([a]),
         "thinking_tokens": _tokens(t),

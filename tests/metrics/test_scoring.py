@@ -169,6 +169,8 @@ def test_one_question_has_values_but_no_intervals():
     assert entry["scaling"]["value"] == 0
     assert entry["scaling"]["low"] is None
     assert "no interval" in entry["scaling"]["note"]
+    assert entry["performance"]["low"] is entry["points"][0]["accuracy"]["low"] is None
+    assert "one question" in entry["points"][0]["accuracy"]["note"]
 
 
 def test_resamples_without_a_slope_are_counted_in_the_note():
