@@ -44,13 +44,13 @@ def test_a_series_has_its_metrics_and_those_of_its_runs(log):
     ]
 
 
-def test_an_interval_says_how_it_was_made(log):
-    spans = [
-        result["score_details"]["uncertainty"]["confidence_interval"]["method"]
-        for result in log["evaluation_results"]
-    ]
+def test_an_interval_says_how_it_was_made_or_why_there_is_none(log):
+    scores = [result["score_details"] for result in log["evaluation_results"]]
+    spans = [score["uncertainty"].get("confidence_interval", {}).get("method") for score in scores]
     assert spans[1] == "expanded percentile bootstrap"
-    assert spans[3] == "Wilson score"
+    assert spans[3].startswith("Wilson score")
+    assert spans[4] is None
+    assert "every question has the same value" in scores[4]["details"]["note"]
 
 
 def test_a_result_says_its_data_and_its_command(log):
