@@ -214,7 +214,7 @@ _LENGTHS: tuple[
         (math.exp(1.125), 1),
         _weak(84, 88, 89, 91),
     ),
-    ("Pareto 1.5", lambda r, n: 1 + r.pareto(1.5, n), (3, 2 ** (2 / 3)), _weak(80, 80, 80, 80)),
+    ("Pareto 1.5", lambda r, n: 1 + r.pareto(1.5, n), (3, 2 ** (2 / 3)), _weak(75, 80, 80, 80)),
 )
 
 
