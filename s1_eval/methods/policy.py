@@ -128,8 +128,21 @@ class Policy:
         )
 
     def having(self, **arguments: Any) -> Policy:
-        """The same policy with further arguments of the chat template."""
-        return replace(self, chat=self.chat.having(arguments))
+        """The same policy with further arguments of the chat template, which may have thinking
+        switched off."""
+        chat, known = self.chat.having(arguments), self.thinking
+        if known.state == "none" or not known.format.end:
+            return replace(self, chat=chat)
+        spec = known.format.to_dict() if known.source == "given" else "auto"
+        found = detect(spec, self.engine.tokenizer, self.engine.info.model, chat)
+        state = "off" if found.state == "none" else found.state
+        return replace(
+            self,
+            chat=chat,
+            thinking=replace(
+                known, state=state, opened=found.opened, prompt_tail=found.prompt_tail
+            ),
+        )
 
     def delimiters_for(self, prompt: Sequence[int]) -> Delimiters:
         """The delimiters that this prompt needs: no start where it has opened the thinking, none at

@@ -9,6 +9,7 @@ import contextlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -97,7 +98,10 @@ class Chat:
         """The conversation as the template writes it. variables: of the template, further ones.
         Raises whatever the template raises."""
         how = {**variables, "tokenize": False}
-        return str(self._apply(tokenizer, conversation, generation, **how))
+        messages = self.messages(conversation)
+        if _takes_blocks(tokenizer, replace(self, system=None), self.source(tokenizer)):
+            messages = [_in_blocks(message) for message in messages]
+        return str(self._apply(tokenizer, messages, generation, **how))
 
     def encode(
         self,
@@ -111,10 +115,13 @@ class Chat:
         try:
             if self.source(tokenizer) is not None:
                 text = self.render(tokenizer, conversation, variables=variables)
+                self._check_whole(tokenizer, conversation, model, text, variables)
                 return tuple(tokenizer.encode(text, add_special_tokens=False))
             # A tokenizer that builds prompts by itself: its text would be read as other ids.
-            ids = self._apply(tokenizer, conversation, True, tokenize=True)
+            ids = self._apply(tokenizer, self.messages(conversation), True, tokenize=True)
             return tuple(int(id) for id in ids)
+        except UserError:
+            raise
         except Exception as error:  # a template is the model's code
             if self.source(tokenizer) is None and not builds_prompts(tokenizer):
                 raise UserError(
@@ -128,8 +135,36 @@ class Chat:
                 "-M chat_template=FILE"
             ) from error
 
+    def _check_whole(
+        self,
+        tokenizer: Tokenizer,
+        conversation: Sequence[Message],
+        model: str,
+        text: str,
+        variables: Mapping[str, Any],
+    ) -> None:
+        """Raises UserError where the template leaves one of the messages out: its text is not in
+        the prompt, and the prompt is the same without it."""
+        own = replace(self, system=None)
+        messages = self.messages(conversation)
+        for at, message in enumerate(messages):
+            content = message.get("content")
+            if not isinstance(content, str) or content.strip() in text:
+                continue
+            rest = [*messages[:at], *messages[at + 1 :]]
+            try:
+                same = own.render(tokenizer, rest, variables=variables) == text
+            except Exception:  # noqa: S112 - it may refuse what is left
+                continue
+            if same:
+                raise UserError(
+                    f"the chat template of {model} leaves the {message.get('role')} message out "
+                    f"({content[:40]!r}): put its text into the user's message, or give another "
+                    "template with -M chat_template=FILE"
+                )
+
     def _apply(
-        self, tokenizer: Tokenizer, conversation: Sequence[Message], generation: bool, **how: Any
+        self, tokenizer: Tokenizer, messages: Sequence[Message], generation: bool, **how: Any
     ) -> Any:
         arguments = {**self.kwargs, **how}
         if self.template is not None:
@@ -138,11 +173,37 @@ class Chat:
             arguments["return_dict"] = False
         if generation or self.source(tokenizer) is not None:
             arguments["add_generation_prompt"] = generation
-        return tokenizer.apply_chat_template(self.messages(conversation), **arguments)
+        return tokenizer.apply_chat_template(messages, **arguments)
 
 
 AS_IT_IS = Chat()
 """The tokenizer's own template and no more."""
+
+
+_PROBE = "zqprobeqz"
+
+
+@lru_cache(maxsize=64)  # every prompt asks
+def _takes_blocks(tokenizer: Tokenizer, chat: Chat, source: str | None) -> bool:
+    """Whether the template reads a text in blocks only, as those of many vision models, which
+    loop over it and leave a plain text out; remembered while the template is the same."""
+
+    def shows(message: Message) -> bool:
+        try:
+            text = chat._apply(tokenizer, [message], True, tokenize=False)
+        except Exception:  # a template is the model's code, and may fail as it likes
+            return False
+        return _PROBE in str(text)
+
+    plain = {"role": "user", "content": _PROBE}
+    return source is not None and not shows(plain) and shows(_in_blocks(plain))
+
+
+def _in_blocks(message: Message) -> dict[str, Any]:
+    content = message.get("content")
+    if not isinstance(content, str):
+        return dict(message)
+    return {**message, "content": [{"type": "text", "text": content}]}
 
 
 def builds_prompts(tokenizer: Tokenizer) -> bool:

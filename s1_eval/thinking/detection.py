@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from s1_eval.thinking.formats import (
     FORMATS,
     NO_THINKING,
     S1,
+    THINK_TAGS,
     Delimiters,
     ThinkingFormat,
     in_ids,
@@ -38,6 +39,8 @@ class Thinking:
     arguments: of the template, each with a value that has thinking on. Any of them does.
     levels: the values of `reasoning_effort` or the like that change the prompt; `effort` names it.
     budget: the argument in which the template takes a number of tokens.
+    removed: the format whose end the template takes out of past answers, where that is all it
+        shows: models that never think have such templates too.
     """
 
     format: ThinkingFormat = NO_THINKING
@@ -49,6 +52,7 @@ class Thinking:
     effort: str | None = None
     levels: tuple[str, ...] = ()
     budget: str | None = None
+    removed: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As `s1-eval doctor --json` prints it."""
@@ -78,7 +82,13 @@ class Thinking:
             return (
                 "its chat template shows none: give thinking_format=none to hold its answer "
                 "against the budget, or the delimiters if it thinks all the same, e.g. "
-                "thinking_format=think_tags"
+                f"thinking_format={self.removed or THINK_TAGS.name}"
+                + (
+                    f" (the template takes {FORMATS[self.removed].stops[0]} out of past answers)"
+                    if self.removed
+                    else ""
+                )
+                + "; words that its system text switches thinking on by go with -M system=TEXT"
             )
         if not self.arguments:
             return (
@@ -147,7 +157,9 @@ def _detect(
     else:
         found = _written(view) or _opened(view) or _described(view)
     if found is None:
-        return Thinking(NO_THINKING, "none", "none", prompt_tail=view.tail())
+        stops = ((f.name, stop) for f in FORMATS.values() for stop in f.stops if f is not S1)
+        removed = next((name for name, stop in stops if stop in view.source.text), None)
+        return Thinking(prompt_tail=view.tail(), removed=removed)
     return _switched(view, *found)
 
 
@@ -218,6 +230,10 @@ class _View:
         """How that prompt ends, behind the question."""
         return (self.prompt(arguments) or "").rpartition(_QUESTION)[2]
 
+    def asks(self, arguments: Mapping[str, Any] | None = None) -> bool:
+        """Whether the template then writes a generation prompt."""
+        return self.prompt(arguments) != self.text(_USER, arguments=arguments)
+
     def header(self, *after: Message, arguments: Mapping[str, Any] | None = None) -> str | None:
         """What stands between a question and its answer without any reasoning."""
         text = self.text(_USER, _REPLY, *after, arguments=arguments)
@@ -259,10 +275,19 @@ def _written(view: _View) -> tuple[ThinkingFormat, Found, Mapping[str, Any]] | N
     for arguments in ({}, *({name: value} for name, value in view.variants())):
         for message in _spellings(view.source):
             text = view.text(_USER, message, arguments=arguments)
+            if message.get("tool_calls") and _behind_answers(view, message, arguments):
+                continue
             written = _read(text) if text else None
             if written and (format := _as_format(view, written, arguments)):
                 return format, "template", arguments
     return None
+
+
+def _behind_answers(view: _View, message: Message, arguments: Mapping[str, Any]) -> bool:
+    """Whether the template writes this reasoning behind an answer: it explains a call of a tool,
+    and does not lead to the answer."""
+    text = view.text(_USER, {**message, **_REPLY}, arguments=arguments) or ""
+    return _ANSWER in text.partition(_REASONING)[0] and _REASONING in text
 
 
 def _spellings(source: Source) -> Iterator[Message]:
@@ -508,12 +533,19 @@ def _closed_block(view: _View, tag: str, stop: str) -> str | None:
 
 
 def _described(view: _View) -> tuple[ThinkingFormat, Found, Mapping[str, Any]] | None:
-    """The format of the table whose tags stand in what the template itself writes."""
-    told = view.source.written
+    """The format of the table whose tags stand in what the template itself writes; sooner in the
+    prompt of a question than elsewhere, where it may be about tools."""
+    prompts = "\0".join(text for _, text in _prompts(view))
+    return _told(view, prompts) or _told(view, view.source.written)
+
+
+def _told(view: _View, told: str) -> tuple[ThinkingFormat, Found, Mapping[str, Any]] | None:
     for known in FORMATS.values():
         tag, stop = known.start.strip(), known.stops[0] if known.stops else ""
-        if known is S1 or not tag or tag not in told or stop not in told:
+        if known is S1 or not stop or tag not in told or stop not in told:
             continue
+        if not tag:
+            return known, "table", _telling(view, tag, stop)
         if known.answer_close and known.answer_close not in told:
             continue
         block = re.search(f"{re.escape(tag)}(\\s*){re.escape(stop)}(\\s*)", told)
@@ -580,10 +612,12 @@ def _switched(
 
     def on(arguments: Mapping[str, Any]) -> bool:
         end = view.tail(arguments)
-        if thinking.closed_by(end):
+        if thinking.closed_by(end) or _closed_within(end, format):
             return False
         if thinking.opened_by(end):
             return True
+        if thinking.opened_by(tail) or (view.asks() and not view.asks(arguments)):
+            return False  # what opened the thinking, or the whole generation prompt, is gone
         if differs:
             return view.prompt(arguments) == needed_prompt
         if spoken:
@@ -592,7 +626,6 @@ def _switched(
 
     state: State = "on" if on({}) else "off"
     arguments: dict[str, Any] = {}
-    dial: list[tuple[str, Any]] = []
     for name, values in view.source.arguments.items():
         states = {}
         changes = False
@@ -602,11 +635,11 @@ def _switched(
                 continue
             states[json.dumps(value)] = on({name: value})
             changes |= view.tail({name: value}) != tail or states[json.dumps(value)] != on({})
-            if text != plain:
-                dial.append((name, value))
         if changes and len({*states.values(), state == "on"}) > 1 and any(states.values()):
-            arguments[name] = next(v for v in values if states.get(json.dumps(v)))
-    effort, levels = _effort(view, dial)
+            having_on = [v for v in values if states.get(json.dumps(v))]
+            opening = [v for v in having_on if thinking.opened_by(view.tail({name: v}))]
+            arguments[name] = (opening or having_on)[0]
+    effort, levels = _effort(view)
     return replace(
         thinking,
         state=state,
@@ -621,6 +654,13 @@ def _switched(
 
 _SWITCH = re.compile(r"think|thought|reason|delib", re.IGNORECASE)
 _NEGATIVE = re.compile(r"(^|_)(no|not|skip|disable|without|hide|off)(_|$)|^no|skip|disab", re.I)
+
+
+def _closed_within(tail: str, format: ThinkingFormat) -> bool:
+    """Whether a prompt has opened the thinking behind the question and ended it again."""
+    start = format.start.strip()
+    _, opened, rest = tail.rpartition(start) if start else ("", "", "")
+    return bool(opened) and any(stop in rest for stop in format.stops)
 
 
 def _spoken(view: _View, thinking: Thinking) -> str | None:
@@ -645,19 +685,21 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """Levels of effort, from none to most, in the words that templates and Inspect use."""
 
 
-def _effort(view: _View, changing: Iterable[tuple[str, Any]]) -> tuple[str | None, tuple[str, ...]]:
+_EFFORT = re.compile(r"effort|reason|strength|think\w*level", re.IGNORECASE)
+
+
+def _effort(view: _View) -> tuple[str | None, tuple[str, ...]]:
     """(argument, levels): the one in which the template takes a level of effort."""
-    for name in dict.fromkeys(name for name, _ in changing):
-        if "effort" not in name.lower() and "reasoning" not in name.lower():
+    for name in view.source.arguments:
+        if not _EFFORT.search(name):
             continue
         shown = {level: view.prompt({name: level}) for level in EFFORTS}
         plain = view.prompt()
         levels = tuple(v for v, text in shown.items() if text is not None)
         distinct = {text for text in shown.values() if text is not None}
         if len(distinct | {plain}) > 2 or ("effort" in name.lower() and len(distinct) > 1):
-            known = view.source.arguments.get(name, ())
-            named = tuple(v for v in levels if v in known or shown[v] != plain)
-            return name, named
+            # A level that changes nothing is the usual one, or one that the template passes over.
+            return name, tuple(v for v in levels if shown[v] != plain or v in view.source.words)
     return None, ()
 
 

@@ -87,6 +87,13 @@ FORMATS: Mapping[str, ThinkingFormat] = {
         _exact("thought_tags", "<thought>\n", "\n</thought>\n\n", "</thought>"),
         _exact("thinking_tags", "<thinking>\n", "\n</thinking>\n\n", "</thinking>"),
         _exact("reasoning_tags", "<reasoning>\n", "\n</reasoning>\n\n", "</reasoning>"),
+        _exact(
+            "final_response",
+            "",
+            "\n[BEGIN FINAL RESPONSE]\n",
+            "[BEGIN FINAL RESPONSE]",
+            "[END FINAL RESPONSE]",
+        ),
         NO_THINKING,
     )
 }

@@ -59,12 +59,13 @@ _MOST = 24
 class Source:
     """text: the source. written: every text that the template may write, run together.
     arguments: each with the values to try. names: what may be the name of a message's key or of a
-    type of content block, and sounds like reasoning."""
+    type of content block, and sounds like reasoning. words: every word in it that is quoted."""
 
     text: str
     written: str = ""
     arguments: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     names: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, text: str) -> Source:
@@ -79,21 +80,23 @@ class Source:
             words = tuple(name for name in _USUAL if re.search(rf"\b{name}\b", text))
             plain = text.replace("\\n", "\n")
             return cls(text, plain, {name: _values(name, ()) for name in words})
+        # Before jinja2 looks for variables, which folds lists of constants away in the tree.
+        compared, words, written = _compared(tree), _words(tree), "\0".join(_written(tree))
         try:
             undeclared = jinja2.meta.find_undeclared_variables(tree)
         except (jinja2.TemplateError, RecursionError):
             undeclared = set()
-        compared = _compared(tree)
         named = {name for name in (*_USUAL, *compared) if re.search(rf"\b{name}\b", text)}
         defined = {name.name for n in tree.find_all(jinja2.nodes.Test) for name in _names(n.node)}
         names = (undeclared | (defined & named) | (named & set(_USUAL))) - _GIVEN
         ranked = sorted(names, key=lambda n: (_rank(n), n))[:_MOST]
-        said = sorted(word for word in _words(tree) if _REASONING.search(word))[:12]
+        said = sorted(word for word in words if _REASONING.search(word))[:12]
         return cls(
             text=text,
-            written="\0".join(_written(tree)),
+            written=written,
             arguments={name: _values(name, compared.get(name, ())) for name in ranked},
             names=tuple(said),
+            words=frozenset(words),
         )
 
 
@@ -118,7 +121,7 @@ def _values(name: str, compared: Any) -> tuple[Any, ...]:
 
 
 def _compared(tree: Any) -> dict[str, list[Any]]:
-    """Constants that the template compares each variable with."""
+    """Constants that the template compares each variable with, or what it makes of it."""
     from jinja2 import nodes
 
     found: dict[str, list[Any]] = {}
@@ -133,6 +136,12 @@ def _compared(tree: Any) -> dict[str, list[Any]]:
         ]
         for name in names:
             found.setdefault(name, []).extend(values)
+    for made in tree.find_all(nodes.Assign):
+        if isinstance(made.target, nodes.Name) and made.target.name in found:
+            for name in {n.name for n in made.node.find_all(nodes.Name)} | {
+                n.name for n in _names(made.node)
+            }:
+                found.setdefault(name, []).extend(found[made.target.name])
     return {name: list(dict.fromkeys(values)) for name, values in found.items()}
 
 
