@@ -7,12 +7,14 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from s1_eval.cli.options import add_model, cap, key_values
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import Tokenizer
 from s1_eval.engines.table import parse_model
+from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing
 from s1_eval.thinking import Chat, Thinking, detect, encode_exactly, in_ids
 
@@ -44,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
     )
     _, model = parse_model(args.model)
     chat, own = Chat.take(key_values(args.model_args, "-M"))
-    source = resolve_model(own.get("tokenizer", model))
+    named = str(own.get("tokenizer", model))
+    # No more than the tokenizer is needed, and a folder may hold no more.
+    has_tokenizer = (Path(named).expanduser() / "tokenizer_config.json").is_file()
+    source = str(Path(named).expanduser()) if has_tokenizer else resolve_model(named)
     tokenizer: Tokenizer = load_tokenizer(
         source, own.get("revision"), bool(own.get("trust_remote_code", False))
     )
@@ -56,6 +61,10 @@ def run(args: argparse.Namespace) -> int:
 
         Console().print(_report(tokenizer, model, chat, thinking, params, args.question))
     said = [] if thinking.advice is None else [f"{model} does not think: {thinking.advice}"]
+    try:
+        chat.encode(tokenizer, [{"role": "user", "content": args.question}], model)
+    except UserError as error:
+        said = [str(error)]
     said += [
         f"{token} closes the assistant's turn in the chat template, but does not stop the "
         "model: add it to eos_token_id in generation_config.json"
@@ -79,7 +88,7 @@ def _report(
     from rich.text import Text
 
     prompt: Sequence[int] = ()
-    if chat.source(tokenizer) or thinking.prompt_tail:
+    if thinking.prompt_tail:
         prompt = chat.encode(tokenizer, [{"role": "user", "content": question}], model)
     delimiters = in_ids(thinking.format, tokenizer, model)
     tail = tokenizer.decode(list(prompt[-64:]), skip_special_tokens=False)

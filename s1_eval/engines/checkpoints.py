@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,40 @@ def load_tokenizer(
 
     Raises UserError where there is none.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     try:
-        return AutoTokenizer.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=trust_remote_code
         )
+        if not _keeps_spaces(tokenizer):
+            # Some transformers of version 5 read byte-level vocabularies (DeepSeek's, also in
+            # Llama and Qwen checkpoints) by the rules of the class that the checkpoint names.
+            plain = PreTrainedTokenizerFast.from_pretrained(source, revision=revision)
+            tokenizer = plain if _keeps_spaces(plain) else tokenizer
     except Exception as error:  # whatever a checkpoint's own files lead the library to
         raise UserError(f"the tokenizer of {source} can't be loaded: {_said(error)}") from error
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = _processor_template(source, revision)
+    return tokenizer
+
+
+def _keeps_spaces(tokenizer: Any) -> bool:
+    """Whether a text comes back with the whitespace that it had."""
+    text = "a b\nc"
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    return bool(tokenizer.decode(ids, skip_special_tokens=False).strip() == text)
+
+
+def _processor_template(source: str, revision: str | None) -> str | None:
+    """The chat template that a model of images and text has with its processor alone."""
+    from transformers.utils import cached_file
+
+    try:
+        path = cached_file(source, "chat_template.json", revision=revision)
+        return str(json.loads(Path(str(path)).read_text(encoding="utf-8"))["chat_template"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def load_config(name: str, source: str, **hub: Any) -> Any:

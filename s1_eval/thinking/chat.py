@@ -72,10 +72,11 @@ class Chat:
         return {name: json.loads(value) for name, value in self.arguments}
 
     def source(self, tokenizer: Tokenizer) -> str | None:
-        """The template in use, None where the tokenizer has none that can be read."""
+        """The template in use, None where the tokenizer has none that can be read, or several of
+        which none is the default one."""
         found = self.template or tokenizer.chat_template
         if isinstance(found, Mapping):
-            found = found.get("default") or next(iter(found.values()), None)
+            found = found.get("default")
         return None if not found else str(found)
 
     def messages(self, conversation: Sequence[Message]) -> list[dict[str, Any]]:

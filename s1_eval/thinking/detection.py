@@ -392,6 +392,9 @@ def _start(view: _View, before: str, stop: str, arguments: Mapping[str, Any]) ->
         if more.strip():  # the prompt opens with words that past turns leave out
             return more
     opener = _opener(before, stop)
+    header = view.header(arguments=arguments) or ""
+    if opener is not None and opener in header and stop not in header.rpartition(opener)[2]:
+        opener = None  # opens the turn
     for other in (
         view.header(_AGAIN, arguments=arguments),
         view.header(arguments=arguments),

@@ -158,3 +158,136 @@ def test_the_engines_template_and_system_text(tmp_path):
 def test_a_chat_that_can_not_be_read_is_refused(settings):
     with pytest.raises(UserError, match=next(iter(settings))):
         Chat.take(settings)
+
+
+def written(reasoning, prompt, plain="{{ m.content }}"):
+    """A template that writes a turn with a reasoning, one without, and a generation prompt."""
+    return turns(
+        "{% if m.reasoning_content %}" + reasoning + "{% else %}" + plain + "{% endif %}",
+        "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}" + prompt + "{% endif %}",
+    )
+
+
+MODES = written(
+    "<mm>{{ m.reasoning_content }}</mm>{{ m.content }}",
+    "<|im_start|>assistant\n{% if mode == 'disabled' %}</mm>{% elif mode == 'enabled' %}<mm>"
+    "{% endif %}",
+)
+LOSES_THE_PROMPT = (
+    "{% if effort not in ['high', 'off'] %}{% set effort = 'off' %}{% endif %}"
+    "{% if retry == 'again' %}{% set add_generation_prompt = false %}{% endif %}"
+    + written(
+        "<t>{{ m.reasoning_content }}</t>{{ m.content }}",
+        "<|im_start|>assistant\n<t>{% if effort == 'off' %}</t>{% endif %}",
+    )
+)
+OPENS_THE_ANSWER = "{% if thinking is undefined %}{% set thinking = true %}{% endif %}" + written(
+    "[open]think[sep]{{ m.reasoning_content }}[close]think[sep][open]response[sep]{{ m.content }}"
+    "[close]response[sep]",
+    "<|im_start|>assistant\n[open]{{ 'think' if thinking else 'response' }}[sep]",
+    "[open]response[sep]{{ m.content }}[close]response[sep]",
+)
+EMPTY_TURN = (
+    "{% set effort = effort if effort is defined else 'high' %}"
+    + SOLAR.removesuffix("<|begin|>assistant{% endif %}")
+    + "{% if effort in ['low', 'minimal'] %}<|begin|>assistant<|think|><|end|>{% endif %}"
+    "<|begin|>assistant{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "state", "opened", "arguments"),
+    [
+        (MODES, "on", False, {"mode": "enabled"}),
+        (LOSES_THE_PROMPT, "off", False, {"effort": "high"}),
+        (OPENS_THE_ANSWER, "on", True, {"thinking": True}),
+        (EMPTY_TURN, "on", False, {"effort": "high"}),
+    ],
+)
+def test_what_a_value_does_to_the_end_of_the_prompt(template, state, opened, arguments):
+    seen = found(template).to_dict()
+    assert (seen["thinking"], seen["opened"], seen["arguments"]) == (state, opened, arguments)
+    assert found(template, chat_template_kwargs=arguments).state == "on"
+
+
+@pytest.mark.parametrize(
+    ("template", "off"),
+    [
+        (MODES, {"mode": "disabled"}),
+        (OPENS_THE_ANSWER, {"thinking": False}),
+        (EMPTY_TURN, {"effort": "low"}),
+    ],
+)
+def test_a_value_that_ends_or_skips_the_thinking_switches_it_off(template, off):
+    seen = found(template, chat_template_kwargs=off)
+    assert (seen.state, seen.opened) == ("off", False)
+    assert seen.format == found(template).format
+
+
+def test_levels_are_those_that_the_template_tells_apart():
+    body = "{% if effort not in ('xhigh', 'medium', 'low') %}{{ raise_exception('?') }}{% endif %}"
+    level = "{% set effort = effort | default('xhigh') %}" + body
+    strict = level + "{% if effort != 'xhigh' %}Effort: {{ effort }}.{% endif %}" + HUNYUAN
+    assert found(strict).levels == ("low", "medium", "xhigh")
+    assert found(EMPTY_TURN).levels == ("minimal", "low", "high")
+    free = "Strength: {{ reasoning_strength or 'high' }}." + HUNYUAN
+    assert found(free).effort == "reasoning_strength"
+    assert "high" in found(free).levels
+
+
+def test_a_reasoning_behind_the_answer_explains_a_call_and_is_no_thinking():
+    calls = turns(
+        "{{ m.content }}{% if m.thought %}<thinking>{{ m.thought }}</thinking>{% endif %}"
+        "{% for c in m.tool_calls or [] %}[{{ c.function.name }}]{% endfor %}"
+    )
+    asks = "Then give [BEGIN FINAL RESPONSE] ... [END FINAL RESPONSE]." + calls
+    seen = found(asks).to_dict()
+    assert (seen["source"], seen["start"], seen["stop"], seen["answer_close"]) == (
+        "table",
+        "",
+        ["[BEGIN FINAL RESPONSE]"],
+        "[END FINAL RESPONSE]",
+    )
+
+
+def test_a_template_that_only_removes_an_end_is_named_as_a_hint():
+    seen = found(turns("{{ m.content.split('</think>')[-1] }}"))
+    assert seen.state == "none"
+    assert "thinking_format=think_tags (the template takes </think> out" in (seen.advice or "")
+    assert "takes" not in (found(turns("{{ m.content }}")).advice or "")
+
+
+BLOCKS_ONLY = turns(
+    "{% for b in m.content %}{% if b.type == 'text' %}{{ b.text }}{% endif %}{% endfor %}"
+)
+
+
+def test_a_template_that_reads_blocks_only_gets_blocks():
+    made = tokenizer(BLOCKS_ONLY)
+    said = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+2?"}]
+    text = made.decode(Chat().encode(made, said, "m"))
+    assert "Be brief." in text
+    assert "2+2?" in text
+
+
+def test_a_message_that_the_template_leaves_out_is_refused():
+    made = tokenizer("{% for m in messages if m.role != 'system' %}[{{ m.content }}]{% endfor %}")
+    asked = [{"role": "user", "content": "hi"}]
+    assert made.decode(Chat().encode(made, asked, "m")) == "[hi]"
+    with pytest.raises(UserError, match=r"leaves the system message out.*Be brief"):
+        Chat(system="Be brief.").encode(made, asked, "m")
+    switch = tokenizer(
+        "{% for m in messages %}{% if m.role == 'system' %}{% set ns = 1 %}[off]"
+        "{% else %}{{ m.content }}{% endif %}{% endfor %}"
+    )
+    assert switch.decode(Chat(system="/no_think").encode(switch, asked, "m")) == "[off]hi"
+
+
+def test_several_templates_without_a_default_are_none():
+    made = tokenizer(None)
+    made.chat_template = {"tool_use": HUNYUAN, "rag": HUNYUAN}
+    assert detect("auto", made, "m").state == "none"
+    with pytest.raises(UserError, match="chat_template=FILE"):
+        Chat().encode(made, [{"role": "user", "content": "hi"}], "m")
+    made.chat_template["default"] = HUNYUAN
+    assert detect("auto", made, "m").format.name == "hunyuan"
