@@ -99,7 +99,8 @@ class Thinking:
         name, value = next(iter(self.arguments.items()))
         return (
             "its chat template has thinking switched off: switch it on with "
-            f"-M chat_template_kwargs='{json.dumps({name: value})}'"
+            f"-M chat_template_kwargs='{json.dumps({name: value})}' (in lm-eval, chat_template_args "
+            "of --model_args)"
         )
 
     def closed_by(self, text: str) -> bool:
@@ -547,7 +548,7 @@ def _told(view: _View, told: str) -> tuple[ThinkingFormat, Found, Mapping[str, A
         tag, stop = known.start.strip(), known.stops[0] if known.stops else ""
         if known is S1 or not stop or tag not in told or stop not in told:
             continue
-        if not tag:
+        if not _TAG.search(tag):  # words, which no template writes around nothing
             return known, "table", _telling(view, tag, stop)
         if known.answer_close and known.answer_close not in told:
             continue
@@ -570,7 +571,8 @@ _ANSWERS = ("response", "answer", "solution", "output")
 
 
 def _told_answer(view: _View, stop: str) -> tuple[str, str]:
-    """The tags that a system text which describes the thinking also asks for around the answer."""
+    """The tags around the answer: those that a system text which describes the thinking also asks
+    for, or those that the template takes off past answers."""
     for _, text in _prompts(view):
         if stop not in text:
             continue
@@ -578,6 +580,12 @@ def _told_answer(view: _View, stop: str) -> tuple[str, str]:
             opening, close = f"<{word}>", f"</{word}>"
             if opening in text and close in text:
                 return opening, close
+    for word in _ANSWERS:
+        opening, close = f"<{word}>", f"</{word}>"
+        if all(
+            re.search(rf"""split\(["']{tag}["']""", view.source.text) for tag in (opening, close)
+        ):
+            return f"{opening}\n", close
     return "", ""
 
 

@@ -88,6 +88,12 @@ FORMATS: Mapping[str, ThinkingFormat] = {
         _exact("thinking_tags", "<thinking>\n", "\n</thinking>\n\n", "</thinking>"),
         _exact("reasoning_tags", "<reasoning>\n", "\n</reasoning>\n\n", "</reasoning>"),
         _exact(
+            "thought_process",
+            "Here is my thought process:\n\n",
+            "\n\nHere is my response:\n\n",
+            "Here is my response:",
+        ),
+        _exact(
             "final_response",
             "",
             "\n[BEGIN FINAL RESPONSE]\n",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 from families import DATA, families, template, tokenizer
+
+from s1_eval.cli.main import main
 
 QWEN3 = "qwen3"
 pytestmark = pytest.mark.skipif(not families(), reason="needs ../shared/data/templates")
@@ -23,14 +23,16 @@ def folder(path, jinja=None, listed=None):
     return path
 
 
-def doctor(path, *more):
-    """(what it found, what it said)."""
-    command = [sys.executable, "-m", "s1_eval.cli.main", "doctor", "--json"]
-    done = subprocess.run(  # noqa: S603 - our own command
-        [*command, "--model", f"s1_hf/{path}", *more], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout), done.stderr
+@pytest.fixture
+def doctor(capsys):
+    """`s1-eval doctor --json` on a folder: (what it found, what it said)."""
+
+    def ask(path):
+        assert main(["doctor", "--json", "--model", f"s1_hf/{path}"]) == 0
+        done = capsys.readouterr()
+        return json.loads(done.out), done.err
+
+    return ask
 
 
 TOOLS = "{{ raise_exception('give tools') }}"
@@ -55,7 +57,7 @@ def layouts(path):
     yield bare
 
 
-def test_the_template_is_found_wherever_it_lies(tmp_path):
+def test_the_template_is_found_wherever_it_lies(tmp_path, doctor):
     for path in layouts(tmp_path):
         found, said = doctor(path)
         assert (found["thinking"], found["start"], found["end"]) == (
@@ -66,7 +68,7 @@ def test_the_template_is_found_wherever_it_lies(tmp_path):
         assert "chat template" not in said
 
 
-def test_what_can_not_be_asked_is_said_and_no_failure(tmp_path):
+def test_what_can_not_be_asked_is_said_and_no_failure(tmp_path, doctor):
     for path, words in (
         (folder(tmp_path / "base"), "has no chat template"),
         (folder(tmp_path / "tools", listed=NAMED), "has no chat template"),

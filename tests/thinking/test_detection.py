@@ -250,6 +250,35 @@ def test_a_reasoning_behind_the_answer_explains_a_call_and_is_no_thinking():
     )
 
 
+@pytest.mark.parametrize(
+    ("template", "parts"),
+    [
+        (
+            turns(
+                "{% set text = m.content.split('<answer>')[-1].split('</answer>')[0] %}{{ text }}",
+                TAIL + "{% if no_think %}<think>\n\n</think>\n{% endif %}",
+            ),
+            ("<think>\n", ["</think>"], "\n</think>\n<answer>\n", "</answer>"),
+        ),
+        (
+            "{% if deep %}Write your thoughts after 'Here is my thought process:' and your "
+            "response after 'Here is my response:'.{% endif %}" + turns("{{ m.content }}"),
+            (
+                "Here is my thought process:\n\n",
+                ["Here is my response:"],
+                "\n\nHere is my response:\n\n",
+                "",
+            ),
+        ),
+    ],
+)
+def test_what_the_template_says_in_words_is_read_from_a_table(template, parts):
+    seen = found(template).to_dict()
+    assert seen["source"] == "table"
+    assert (seen["start"], seen["stop"], seen["end"], seen["answer_close"]) == parts
+    assert seen["thinking"] == ("off" if "deep" in template else "on")
+
+
 def test_a_template_that_only_removes_an_end_is_named_as_a_hint():
     seen = found(turns("{{ m.content.split('</think>')[-1] }}"))
     assert seen.state == "none"
