@@ -99,8 +99,8 @@ class Thinking:
         name, value = next(iter(self.arguments.items()))
         return (
             "its chat template has thinking switched off: switch it on with "
-            f"-M chat_template_kwargs='{json.dumps({name: value})}' (in lm-eval, chat_template_args "
-            "of --model_args)"
+            f"-M chat_template_kwargs='{json.dumps({name: value})}' (in lm-eval, "
+            "chat_template_args of --model_args)"
         )
 
     def closed_by(self, text: str) -> bool:
