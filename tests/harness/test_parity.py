@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,9 @@ from inspect_ai.log import EvalLog
 from inspect_ai.model import get_model
 
 from s1_eval.engines import Sampling
+from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import open_engine
+from s1_eval.errors import UserError
 from s1_eval.harness.benchmark import benchmark
 from s1_eval.harness.run import open_run, run_samples, shared_verifier
 from s1_eval.methods import METHODS, settings
@@ -55,10 +58,15 @@ def verifier(name: str) -> dict[str, Any]:
 
 
 def by_inspect(
-    run: Callable[..., EvalLog], name: str, params: dict[str, Any], sampled: dict[str, Any]
+    run: Callable[..., EvalLog],
+    name: str,
+    params: dict[str, Any],
+    sampled: dict[str, Any],
+    about: str = "nano",
+    **chat: Any,
 ) -> Rows:
     solver = getattr(import_module(f"s1_eval.solvers.{name}"), name)
-    model = get_model("s1_hf/nano", memoize=False)
+    model = get_model(f"s1_hf/{about}", memoize=False, **chat)
     log = run(
         nano(),
         solver=solver(**params, **verifier(name)),
@@ -71,7 +79,14 @@ def by_inspect(
     return keyed(sample.scores["s1_eval/grade"].metadata["s1_eval"] for sample in log.samples)
 
 
-def by_lm_eval(folder: Path, name: str, params: dict[str, Any], sampled: dict[str, Any]) -> Rows:
+def by_lm_eval(
+    folder: Path,
+    name: str,
+    params: dict[str, Any],
+    sampled: dict[str, Any],
+    about: str = "nano",
+    **chat: Any,
+) -> Rows:
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
@@ -80,7 +95,7 @@ def by_lm_eval(folder: Path, name: str, params: dict[str, Any], sampled: dict[st
     task = folder / "repeated.yaml"
     ours = Path(tasks_file).parent / "s1_nano.yaml"
     task.write_text(f"include: {ours}\ntask: s1_nano\nrepeats: {EPOCHS}\n")
-    model = HFModel("nano")
+    model = HFModel(about, **chat)
     results = simple_evaluate(
         model=model,
         tasks=[str(task)],
@@ -105,8 +120,14 @@ def by_lm_eval(folder: Path, name: str, params: dict[str, Any], sampled: dict[st
     return keyed(rows)
 
 
-def by_sweep(name: str, params: dict[str, Any], sampled: dict[str, Any]) -> Rows:
-    nano_benchmark, engine = benchmark("nano"), open_engine("s1_hf", "nano")
+def by_sweep(
+    name: str,
+    params: dict[str, Any],
+    sampled: dict[str, Any],
+    about: str = "nano",
+    **chat: Any,
+) -> Rows:
+    nano_benchmark, engine = benchmark("nano"), open_engine("s1_hf", about, **chat)
     data = nano_benchmark.load()
     run = open_run(
         engine,
@@ -150,3 +171,52 @@ def test_inspect_lm_eval_and_the_sweep_give_the_same_rows(
     assert by_lm_eval(tmp_path, name, params, sampled) == ours
     chains = {str(row["traces"]) for row in ours.values()}
     assert (len(chains) > QUESTIONS) == bool(sampled), "epochs differ where something is sampled"
+
+
+SWITCHED_OFF = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.reasoning_content %}"
+    "<|im_start|>think{{ m.reasoning_content }}<|im_start|>answer{% endif %}"
+    "{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% if not enable_thinking %}"
+    "<|im_start|>think<|im_start|>answer{% endif %}{% endif %}"
+)
+"""nano's own form, with thinking switched off until it is asked for."""
+
+
+@pytest.mark.slow
+def test_thinking_is_switched_on_alike_by_every_way_in(
+    run_inspect: Callable[..., EvalLog], tmp_path: Path
+) -> None:
+    about = str(tmp_path / "nano")
+    shutil.copytree(resolve_model("nano"), about)
+    (tmp_path / "nano" / "chat_template.jinja").write_text(SWITCHED_OFF)
+    off = by_sweep("plain", {}, {}, about)
+    assert {row["thinking_tokens"] for row in off.values()} == {0}
+    assert by_inspect(run_inspect, "plain", {}, {}, about) == off
+    assert by_lm_eval(tmp_path, "plain", {}, {}, about) == off
+    with pytest.raises(UserError, match="enable_thinking"):
+        by_sweep("budget_forcing", FORCED, {}, about)
+    on = by_sweep(
+        "budget_forcing", FORCED, {}, about, chat_template_kwargs={"enable_thinking": True}
+    )
+    assert min(row["thinking_tokens"] for row in on.values()) > 0
+    given = '{"enable_thinking": true}'
+    assert (
+        by_inspect(run_inspect, "budget_forcing", FORCED, {}, about, chat_template_kwargs=given)
+        == on
+    )
+    assert by_lm_eval(tmp_path, "budget_forcing", FORCED, {}, about, enable_thinking=True) == on
+
+
+BRACKETS = "[THINK]\\n...\\n[/THINK]"
+"""As typed on a command line."""
+
+
+@pytest.mark.slow
+def test_a_format_of_brackets_and_newlines_is_read_alike_by_every_way_in(
+    run_inspect: Callable[..., EvalLog], tmp_path: Path
+) -> None:
+    params = {"max_thinking_tokens": 24, "thinking_format": BRACKETS}
+    ours = by_sweep("budget_forcing", params, {})
+    assert by_inspect(run_inspect, "budget_forcing", params, {}) == ours
+    assert by_lm_eval(tmp_path, "budget_forcing", params, {}) == ours
