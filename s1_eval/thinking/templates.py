@@ -81,7 +81,7 @@ class Source:
             plain = text.replace("\\n", "\n")
             return cls(text, plain, {name: _values(name, ()) for name in words})
         # Before jinja2 looks for variables, which folds lists of constants away in the tree.
-        compared, words, written = _compared(tree), _words(tree), "\0".join(_written(tree))
+        compared, quoted, written = _compared(tree), _words(tree), "\0".join(_written(tree))
         try:
             undeclared = jinja2.meta.find_undeclared_variables(tree)
         except (jinja2.TemplateError, RecursionError):
@@ -90,13 +90,13 @@ class Source:
         defined = {name.name for n in tree.find_all(jinja2.nodes.Test) for name in _names(n.node)}
         names = (undeclared | (defined & named) | (named & set(_USUAL))) - _GIVEN
         ranked = sorted(names, key=lambda n: (_rank(n), n))[:_MOST]
-        said = sorted(word for word in words if _REASONING.search(word))[:12]
+        said = sorted(word for word in quoted if _REASONING.search(word))[:12]
         return cls(
             text=text,
             written=written,
             arguments={name: _values(name, compared.get(name, ())) for name in ranked},
             names=tuple(said),
-            words=frozenset(words),
+            words=frozenset(quoted),
         )
 
 
