@@ -159,7 +159,8 @@ def _detect(
         found = _written(view) or _opened(view) or _described(view)
     if found is None:
         stops = ((f.name, stop) for f in FORMATS.values() for stop in f.stops if f is not S1)
-        removed = next((name for name, stop in stops if stop in view.source.text), None)
+        text, said = view.source.text, view.source.written
+        removed = next((name for name, stop in stops if stop in text and stop not in said), None)
         return Thinking(prompt_tail=view.tail(), removed=removed)
     return _switched(view, *found)
 

@@ -283,7 +283,8 @@ def test_a_template_that_only_removes_an_end_is_named_as_a_hint():
     seen = found(turns("{{ m.content.split('</think>')[-1] }}"))
     assert seen.state == "none"
     assert "thinking_format=think_tags (the template takes </think> out" in (seen.advice or "")
-    assert "takes" not in (found(turns("{{ m.content }}")).advice or "")
+    for other in ("{{ m.content }}", "{{ m.content + '<|end|>' }}"):
+        assert "takes" not in (found(turns(other)).advice or "")
 
 
 BLOCKS_ONLY = turns(
