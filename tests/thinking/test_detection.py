@@ -6,8 +6,11 @@ import json
 
 import pytest
 from families import tokenizer
+from scripted import ScriptedEngine
 
+from s1_eval.engines import Sampling
 from s1_eval.errors import UserError
+from s1_eval.methods import Policy
 from s1_eval.thinking import Chat, detect
 
 HEAD = "{% for m in messages %}<|im_start|>{{ m.role }}\n"
@@ -222,6 +225,16 @@ def test_a_value_that_ends_or_skips_the_thinking_switches_it_off(template, off):
     seen = found(template, chat_template_kwargs=off)
     assert (seen.state, seen.opened) == ("off", False)
     assert seen.format == found(template).format
+
+
+def test_a_level_that_skips_the_thinking_does_not_get_it_opened_again():
+    made = tokenizer(EMPTY_TURN)
+    bound = Policy.bind(ScriptedEngine([1], tokenizer=made), "auto", Sampling())
+    said = [{"role": "user", "content": "2+2?"}]
+    for level, opens in (("high", True), ("low", False)):
+        turned = bound.having(effort=level)
+        needed = turned.delimiters_for(turned.encode_chat(said))
+        assert (bool(needed.start), bool(needed.end)) == (opens, opens)
 
 
 def test_levels_are_those_that_the_template_tells_apart():
