@@ -7,8 +7,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from inspect_ai._util.registry import registry_info
-from inspect_ai.scorer._scorer import scorer_register
 from inspect_ai.solver import Solver
 
 from s1_eval import libraries
@@ -35,6 +33,8 @@ from s1_eval.tasks.math500 import math500
 from s1_eval.tasks.nano import nano
 
 libraries.check(__name__)
+from inspect_ai._util.registry import registry_info  # noqa: E402
+from inspect_ai.scorer._scorer import scorer_register  # noqa: E402
 from inspect_ai.solver._solver import solver_register  # noqa: E402
 
 __all__ = [

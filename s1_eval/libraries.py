@@ -17,14 +17,22 @@ from contextlib import suppress
 from s1_eval.errors import UserError
 
 BORROWED: Mapping[str, tuple[str, ...]] = {
-    "s1_eval._registry": ("inspect_ai.solver._solver:solver_register",),
+    "s1_eval._registry": (
+        "inspect_ai._util.registry:registry_info",
+        "inspect_ai.scorer._scorer:scorer_register",
+        "inspect_ai.solver._solver:solver_register",
+    ),
     "s1_eval.cli.opponents": (
         "lm_eval.tasks.hendrycks_math.utils:process_results",
         "lm_eval.tasks.minerva_math.utils:get_unnormalized_answer",
         "lm_eval.tasks.minerva_math.utils:is_equiv",
         "lm_eval.tasks.minerva_math.utils:normalize_final_answer",
     ),
-    "s1_eval.engines.checkpoints": ("transformers.utils:cached_file",),
+    "s1_eval.engines.checkpoints": (
+        "transformers.models.auto.modeling_auto:MODEL_FOR_CAUSAL_LM_MAPPING",
+        "transformers.models.auto.modeling_auto:MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING",
+        "transformers.utils:cached_file",
+    ),
     "s1_eval.engines.decoding": (
         "transformers:PreTrainedModel._is_stateful",
         "transformers.cache_utils:Cache",

@@ -325,7 +325,7 @@ def _relations(g: Any, a: Any) -> Decision:
     positive one."""
     sides = []
     for relation in (g, a):
-        if not isinstance(relation, sympy.Eq | sympy.Ne | sympy.core.relational._Inequality):
+        if type(relation) not in _KIND:
             return Decision(False, "not decided: no equation or inequality")
         gap = relation.lhs - relation.rhs
         if isinstance(relation, sympy.Lt | sympy.Le):

@@ -42,9 +42,13 @@ def load_tokenizer(
 
 
 def _keeps_spaces(tokenizer: Any) -> bool:
-    """Whether a text comes back with the whitespace that it had."""
+    """Whether a text comes back with the whitespace that it had. A vocabulary that can't spell it
+    tells nothing."""
     text = "a b\nc"
-    ids = tokenizer.encode(text, add_special_tokens=False)
+    try:
+        ids = tokenizer.encode(text, add_special_tokens=False)
+    except Exception:  # the tokenizer's own, of any kind
+        return True
     return bool(tokenizer.decode(ids, skip_special_tokens=False).strip() == text)
 
 
@@ -107,6 +111,8 @@ def load_model(name: str, source: str, config: Any, dtype: str, **hub: Any) -> A
 def _loaders(config: Any) -> list[Any]:
     """The library's classes that generate text with such a model, the plainest first."""
     import transformers
+
+    libraries.check(__name__)
     from transformers.models.auto import modeling_auto as auto
 
     known = (
@@ -140,7 +146,7 @@ def context_length(name: str, config: Any, given: int | None) -> int:
 
 def eos_ids(source: str, tokenizer: Any, revision: str | None = None) -> frozenset[int]:
     """Ids that end a sequence, by the generation config of `source`, else its configuration, and
-    by the tokenizer."""
+    by the tokenizer; those that the tokenizer has."""
     from transformers import AutoConfig, GenerationConfig
 
     try:
@@ -155,7 +161,8 @@ def eos_ids(source: str, tokenizer: Any, revision: str | None = None) -> frozens
         except (OSError, ValueError):
             configured = None
     ids = configured if isinstance(configured, list | tuple) else [configured]
-    return frozenset(int(id) for id in (*ids, tokenizer.eos_token_id) if id is not None)
+    found = {int(id) for id in (*ids, tokenizer.eos_token_id) if id is not None}
+    return frozenset(found.intersection(tokenizer.get_vocab().values()))
 
 
 def unstopped_ends(tokenizer: Any, stops: frozenset[int]) -> list[str]:
