@@ -56,7 +56,8 @@ class ToyTokenizer:
 
     def apply_chat_template(self, conversation: Any, **kwargs: Any) -> str:
         assert kwargs.pop("tokenize") is False
-        return jinja2.Template(self.chat_template or "", keep_trailing_newline=True).render(
+        template = kwargs.pop("chat_template", self.chat_template) or ""
+        return jinja2.Template(template, keep_trailing_newline=True).render(
             messages=conversation, **kwargs
         )
 

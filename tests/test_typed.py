@@ -104,7 +104,7 @@ def test_every_setting_of_a_method_refuses_other_types(name: str) -> None:
         ("budget_forcing", {"forcing": "hard"}, "give `continue` or `engine`"),
         ("budget_forcing", {"temperature_thinking": -1}, "give a number, 0 \\(greedy\\) or more"),
         ("budget_forcing", {"num_ignores": -1}, "give a whole number of 0 or more"),
-        ("class_conditional", {"length": "medium"}, "give `short`, `default` or `long`"),
+        ("class_conditional", {"length": "huge"}, "give `short`, `default`"),
     ],
 )
 def test_the_message_says_what_would_have_been_right(name, params, says) -> None:

@@ -123,9 +123,10 @@ class Policy:
 
     def encode_chat(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Messages (`role`, `content`) through the chat template, generation prompt included."""
-        return self.chat.encode(
-            self.engine.tokenizer, messages, self.engine.info.model, dates.on(self.template_date)
-        )
+        tokenizer, chat = self.engine.tokenizer, self.chat
+        if self.template_date and (source := chat.source(tokenizer)):
+            chat = replace(chat, template=dates.at(source, self.template_date))
+        return chat.encode(tokenizer, messages, self.engine.info.model)
 
     def having(self, **arguments: Any) -> Policy:
         """The same policy with further arguments of the chat template, which may have thinking
@@ -175,9 +176,9 @@ class Policy:
         effect where the template prints none."""
         tokenizer = self.engine.tokenizer
 
-        def render(variables: Mapping[str, Any]) -> str:
+        def render(template: str) -> str:
             asked = [{"role": "user", "content": "?"}]
-            return self.chat.render(tokenizer, asked, False, variables)
+            return replace(self.chat, template=template).render(tokenizer, asked, False)
 
         return replace(self, template_date=dates.pinned(self.chat.source(tokenizer), render, day))
 

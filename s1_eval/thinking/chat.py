@@ -11,13 +11,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from s1_eval.errors import UserError
 
 Message = Mapping[str, Any]
-NO_VARIABLES: Mapping[str, Any] = MappingProxyType({})
 SETTINGS = ("chat_template", "chat_template_kwargs", "system")
 """Settings of an engine that are `Chat`'s."""
 
@@ -94,29 +92,25 @@ class Chat:
         tokenizer: Tokenizer,
         conversation: Sequence[Message],
         generation: bool = True,
-        variables: Mapping[str, Any] = NO_VARIABLES,
     ) -> str:
-        """The conversation as the template writes it. variables: of the template, further ones.
-        Raises whatever the template raises."""
-        how = {**variables, "tokenize": False}
+        """The conversation as the template writes it. Raises whatever the template raises."""
         messages = self.messages(conversation)
         if _takes_blocks(tokenizer, replace(self, system=None), self.source(tokenizer)):
             messages = [_in_blocks(message) for message in messages]
-        return str(self._apply(tokenizer, messages, generation, **how))
+        return str(self._apply(tokenizer, messages, generation, tokenize=False))
 
     def encode(
         self,
         tokenizer: Tokenizer,
         conversation: Sequence[Message],
         model: str,
-        variables: Mapping[str, Any] = NO_VARIABLES,
     ) -> tuple[int, ...]:
-        """The prompt's ids, generation prompt included; variables as in `render`. Raises
-        UserError where the template does not take the conversation or there is none."""
+        """The prompt's ids, generation prompt included. Raises UserError where the template does
+        not take the conversation or there is none."""
         try:
             if self.source(tokenizer) is not None:
-                text = self.render(tokenizer, conversation, variables=variables)
-                self._check_whole(tokenizer, conversation, model, text, variables)
+                text = self.render(tokenizer, conversation)
+                self._check_whole(tokenizer, conversation, model, text)
                 return tuple(tokenizer.encode(text, add_special_tokens=False))
             # A tokenizer that builds prompts by itself: its text would be read as other ids.
             ids = self._apply(tokenizer, self.messages(conversation), True, tokenize=True)
@@ -142,7 +136,6 @@ class Chat:
         conversation: Sequence[Message],
         model: str,
         text: str,
-        variables: Mapping[str, Any],
     ) -> None:
         """Raises UserError where the template leaves one of the messages out: its text is not in
         the prompt, and the prompt is the same without it."""
@@ -154,7 +147,7 @@ class Chat:
                 continue
             rest = [*messages[:at], *messages[at + 1 :]]
             try:
-                same = own.render(tokenizer, rest, variables=variables) == text
+                same = own.render(tokenizer, rest) == text
             except Exception:  # noqa: S112 - it may refuse what is left
                 continue
             if same:

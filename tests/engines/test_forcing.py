@@ -263,7 +263,7 @@ def test_sampled_thinking_ends_as_often_as_the_model_would(config):
     rows = 4000
     slots = torch.zeros(rows, dtype=torch.long)
     machine = processor._machine
-    ends = machine._ends(
+    ends, _ = machine._ends(
         logits.expand(rows, -1),
         torch.full((rows,), heat),
         torch.arange(rows) * 7919,

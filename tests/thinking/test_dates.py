@@ -12,34 +12,32 @@ PRINT = ("apertus", "gpt-oss", "granite-3.3", "llama-3.2-instruct", "mistral-sma
 DO_NOT = ("qwen3", "nemotron-super-v1", "qwq-32b", "smollm3")
 
 
-def renderer(template: str):
-    def render(variables):
-        tokens = {"bos_token": "<s>", "eos_token": "</s>"}
-        asked = [[{"role": "user", "content": "?"}]]
-        return render_jinja_template(asked, chat_template=template, **tokens, **variables)[0][0]
-
-    return render
+def render(template: str) -> str:
+    tokens = {"bos_token": "<s>", "eos_token": "</s>"}
+    asked = [[{"role": "user", "content": "?"}]]
+    return render_jinja_template(asked, chat_template=template, **tokens)[0][0]
 
 
 @pytest.mark.parametrize("name", PRINT)
 def test_a_printed_date_is_pinned_and_shown(shared_data, name) -> None:
     template = (shared_data / "templates" / f"{name}.jinja").read_text("utf-8")
-    render = renderer(template)
     assert dates.pinned(template, render, "2031-07-09") == "2031-07-09"
-    assert dates.pinned(template, render) is not None
-    assert "2031" in render(dates.on("2031-07-09"))
-    assert render(dates.on("2031-07-09")) != render(dates.on("2031-07-10"))
+    today = dates.pinned(template, render)
+    assert today is not None
+    assert render(dates.at(template, today)) == render(template), "nothing else changes"
+    assert "2031" in render(dates.at(template, "2031-07-09"))
+    assert render(dates.at(template, "2031-07-09")) != render(dates.at(template, "2031-07-10"))
 
 
 @pytest.mark.parametrize("name", DO_NOT)
 def test_a_template_without_a_date_has_none(shared_data, name) -> None:
     template = (shared_data / "templates" / f"{name}.jinja").read_text("utf-8")
-    assert dates.pinned(template, renderer(template), "2031-07-09") is None
+    assert dates.pinned(template, render, "2031-07-09") is None
 
 
 def test_a_date_is_a_date() -> None:
     with pytest.raises(UserError, match="YYYY-MM-DD"):
-        dates.on("tomorrow")
+        dates.at("{{ 1 }}", "tomorrow")
 
 
 def test_a_policy_prints_its_date() -> None:
