@@ -251,11 +251,11 @@ def _counted(body: Any) -> tuple[int | None, int]:
     """
     try:
         message = body["choices"][0]["message"]
-        texts: list[Any] = [message.get(key) for key in ("reasoning_content", "reasoning", "content")]
+        texts = [message.get(key) for key in ("reasoning_content", "reasoning", "content")]
     except (KeyError, IndexError, TypeError, AttributeError):
         return None, 0
-    written, *_ = [t for t in texts[:2] if isinstance(t, str) and t] or [""]
-    content = texts[2] if isinstance(texts[2], str) else ""
+    *thoughts, content = (text if isinstance(text, str) else "" for text in texts)
+    written = next(filter(None, thoughts), "")
     if not written:
         before, closed, _ = content.partition("</think>")
         opened = before.partition("<think>")

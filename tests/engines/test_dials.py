@@ -148,13 +148,22 @@ def test_thinking_is_counted_wherever_a_server_puts_it(serve, doctor, how):
     }
 
 
-def test_a_count_of_0_beside_a_text_of_thinking_is_not_believed(serve, doctor):
+@pytest.mark.parametrize("count", [0, 5])
+def test_a_count_below_the_words_of_the_thinking_beside_it_is_not_believed(serve, doctor, count):
     def reply(body):
         made = completion(how="reasoning_content")
-        details = {"reasoning_tokens": 0 if asked(body) else 400}
+        details = {"reasoning_tokens": count if asked(body) else 400}
         return 200, made | {"usage": {"completion_tokens_details": details}}
 
     assert {dial["verdict"] for dial in doctor(serve(reply).url).values()} == {"ignored"}
+
+
+def test_a_little_thinking_is_too_much_where_it_is_switched_off(serve, doctor):
+    found = doctor(serve(lambda body: (200, completion(12 if asked(body) else 400))).url)
+    verdicts = {name: dial["verdict"] for name, dial in found.items()}
+    assert verdicts.pop("chat_template_kwargs.enable_thinking") == "ignored"
+    assert verdicts.pop("reasoning_effort") == "unclear"
+    assert set(verdicts.values()) == {"enforced"}
 
 
 def test_a_cap_that_spares_the_thinking_but_not_the_answer_is_told_from_one_that_does_nothing(
@@ -217,7 +226,7 @@ def test_efforts_are_told_apart_only_where_the_lower_one_is_clearly_shorter(
 
 
 def dripping():
-    for _ in range(100):
+    while True:
         yield b" "
         time.sleep(0.02)
 
@@ -234,17 +243,21 @@ HOSTILE = {
 }
 
 
+SAID = {"endless": "bytes came", "slow": "no answer within 4 s"}
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_reply_leaves_the_dial_unclear_and_the_others_alone(serve, doctor, kind):
     def reply(body):
         hostile = asked(body) == "thinking_token_budget"
         return 200, HOSTILE[kind] if hostile else completion()
 
-    found = doctor(serve(reply).url, "-M", "timeout=1")
+    found = doctor(serve(reply).url, "-M", f"timeout={4 if kind == 'slow' else 60}")
     hostile = found.pop("thinking_token_budget")
     assert (hostile["verdict"], hostile["thinking_tokens"]) == ("unclear", None)
     assert hostile["said"].isprintable()
     assert len(hostile["said"]) <= 220
+    assert SAID.get(kind, "200") in hostile["said"]
     assert {dial["verdict"] for dial in found.values()} == {"ignored"}
 
 
@@ -252,7 +265,7 @@ def test_counts_and_texts_of_the_wrong_type_count_for_nothing(serve, doctor):
     def reply(body):
         made = completion(how="reasoning")
         message = made["choices"][0]["message"] | {"reasoning_content": [1], "content": {"a": 1}}
-        details = {"reasoning_tokens": -5, "completion_tokens": True}
+        details = {"reasoning_tokens": 10**30}
         usage = {"completion_tokens_details": details, "completion_tokens": 1e308}
         return 200, {"choices": [{"message": message}], "usage": usage}
 
