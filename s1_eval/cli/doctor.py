@@ -1,5 +1,5 @@
 """`s1-eval doctor`: how a model thinks and how that was found, and what would be forced, token by
-token, before any weight is loaded."""
+token, before any weight is loaded; and which dials of a server hold."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,21 @@ from s1_eval.engines.table import parse_model
 from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing
 from s1_eval.thinking import Chat, Thinking, detect, encode_exactly, in_ids
+from s1_eval.typed import check_types
 
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "doctor", help="print how a model thinks and every token that would be forced"
     )
-    add_model(parser)
-    parser.add_argument("--question", default="What is 2 + 2?", help="user message to render")
+    add_model(parser, required=False)
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        help="ask a chat server instead which ways to limit its thinking it enforces, ignores or "
+        "rejects; takes --model s1_api/NAME, --question, -M api_key=KEY and -M timeout=SECONDS",
+    )
+    parser.add_argument("--question", help="user message to render, or to ask the server")
     parser.add_argument("--thinking-format", default="auto")
     parser.add_argument("--max-thinking-tokens", type=cap, default=None)
     parser.add_argument("--num-ignores", type=int, default=0)
@@ -37,6 +45,11 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from s1_eval.engines.checkpoints import eos_ids, load_tokenizer, unstopped_ends
 
+    if args.server is not None:
+        return _server(args)
+    if args.model is None:
+        raise UserError("give --model ENGINE/NAME, or --server URL")
+    question = args.question or "What is 2 + 2?"
     params = BudgetForcing(
         max_thinking_tokens=args.max_thinking_tokens,
         num_ignores=args.num_ignores,
@@ -59,10 +72,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         from rich.console import Console
 
-        Console().print(_report(tokenizer, model, chat, thinking, params, args.question))
+        Console().print(_report(tokenizer, model, chat, thinking, params, question))
     said = [] if thinking.advice is None else [f"{model} does not think: {thinking.advice}"]
     try:
-        chat.encode(tokenizer, [{"role": "user", "content": args.question}], model)
+        chat.encode(tokenizer, [{"role": "user", "content": question}], model)
     except UserError as error:
         said = [str(error)]
     said += [
@@ -72,6 +85,36 @@ def run(args: argparse.Namespace) -> int:
     ]
     for line in said:
         print(f"s1-eval: {line}", file=sys.stderr)  # noqa: T201
+    return 0
+
+
+def _server(args: argparse.Namespace) -> int:
+    """Ask a server about its dials."""
+    from s1_eval.engines.dials import QUESTION, try_dials
+
+    engine, model = parse_model(args.model) if args.model else ("s1_api", None)
+    if engine != "s1_api":
+        raise UserError(f"--model {args.model}: with --server, give s1_api/NAME")
+    own = key_values(args.model_args, "-M")
+    if unknown := sorted(own.keys() - {"api_key", "timeout"}):
+        raise UserError(f"-M {unknown[0]}: --server takes api_key and timeout")
+    check_types(try_dials, own)
+    model, found = try_dials(args.server, model, question=args.question or QUESTION, **own)
+    if args.json:
+        dials = [asdict(dial) for dial in found]
+        print(json.dumps({"server": args.server, "model": model, "dials": dials}))  # noqa: T201
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(f"{model} at {args.server}", style="bold"))
+    for heading in ("dial", "verdict", "thinking tokens", "said"):
+        table.add_column(heading, overflow="fold")
+    for dial in found:
+        cells = (dial.name, dial.verdict, dial.thinking_tokens, dial.said)
+        table.add_row(*(Text("-" if cell is None else str(cell)) for cell in cells))
+    Console().print(table)
     return 0
 
 

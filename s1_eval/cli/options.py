@@ -97,10 +97,10 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """--model and what belongs to it."""
     parser.add_argument(
-        "--model", required=True, metavar="ENGINE/NAME", help="e.g. s1_hf/nano, s1_vllm/PATH"
+        "--model", required=required, metavar="ENGINE/NAME", help="e.g. s1_hf/nano, s1_vllm/PATH"
     )
     parser.add_argument(
         "-M",

@@ -6,15 +6,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from s1_eval.metrics.audit import Audit
+from s1_eval.metrics.points import answers_at_once
 from s1_eval.metrics.series import CAP, Series
 from s1_eval.records import Run
 
-LONGER_CONTEXT = "load the model with a longer context, or lower max_thinking_tokens"
+LONGER_CONTEXT = "load the model with a longer context"
+AT_ONCE = "the model answers without thinking: these are the tokens of its answers"
 
 
 def remarks(one: Series, audits: Sequence[Audit]) -> dict[str, list[str]]:
     """Sentences by the column that they belong to. audits: of the series' runs, in order."""
     answers = sum(a.answers for a in audits)
+    at_once = [one.label(run) for run in one.runs if answers_at_once(run)]
     about_answers = []
     if cut := sum(a.cut["budget"] for a in audits):
         settings = sorted({_limit(run) for run in one.runs})
@@ -22,8 +25,9 @@ def remarks(one: Series, audits: Sequence[Audit]) -> dict[str, list[str]]:
             f"{cut} of {answers} answers were cut at their limit: raise {' or '.join(settings)}"
         )
     if cut := sum(a.cut["context"] for a in audits):
+        less = "" if len(at_once) == len(one.runs) else f", or lower {CAP}"
         about_answers.append(
-            f"{cut} of {answers} answers were cut by the end of the context: {LONGER_CONTEXT}"
+            f"{cut} of {answers} answers were cut by the end of the context: {LONGER_CONTEXT}{less}"
         )
     if special := sum(a.special_tokens for a in audits):
         about_answers.append(
@@ -36,6 +40,9 @@ def remarks(one: Series, audits: Sequence[Audit]) -> dict[str, list[str]]:
         for run, a in zip(one.runs, audits, strict=True)
         if 2 * a.thought_to_eos > a.samples
     ]
+    if at_once:
+        whose = "" if len(at_once) == len(one.runs) else f"{', '.join(at_once)}: "
+        about_thinking.append(f"{whose}{AT_ONCE}")
     if leaked := sum(a.leaked for a in audits):
         about_thinking.append(
             f"thinking went on in {leaked} of {answers} answers, after it had been ended by force: "
@@ -47,7 +54,11 @@ def remarks(one: Series, audits: Sequence[Audit]) -> dict[str, list[str]]:
 def _limit(run: Run) -> str:
     """The setting that limits a run's answers, with its value."""
     name = "max_tokens" if run.method == "plain" else "max_answer_tokens"
-    if run.record.get("delimiters", {}).get("end") == "" and CAP in run.params:
-        name = CAP  # without thinking, the cap on it is the answer's
-    value = run.params.get(name)
-    return name if value is None else f"{name}={value}"
+    names = [name]
+    if answers_at_once(run):
+        # Without thinking, the cap on it is the answer's, too: the lower of the two holds.
+        limits = {key: run.params.get(key) for key in (CAP, name)}
+        given = {key: value for key, value in limits.items() if isinstance(value, int)}
+        names = [key for key, value in given.items() if value == min(given.values())] or names
+    values = {key: run.params.get(key) for key in names}
+    return " and ".join(k if v is None else f"{k}={v}" for k, v in values.items())

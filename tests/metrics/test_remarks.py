@@ -6,6 +6,10 @@ import runs
 from s1_eval.metrics import score
 from s1_eval.report import table
 from s1_eval.report.leaderboard import _cells
+from s1_eval.thinking import Delimiters
+from s1_eval.thinking.formats import NO_THINKING
+
+NONE = Delimiters(NO_THINKING, (), (), frozenset(), (), ())
 
 
 def scored(*changes, method="budget_forcing", **record):
@@ -51,6 +55,12 @@ def test_answers_cut_at_their_limit_name_the_setting(method, params, helps):
 def test_answers_cut_by_the_context_ask_for_a_longer_one():
     [note], _ = said(scored({"answer_exit": "context"}, {"answer_exit": None}))
     assert note.startswith("1 of 2 answers were cut by the end of the context: load the model with")
+    assert note.endswith("or lower max_thinking_tokens")
+    unthinking, _ = said(scored({"answer_exit": "context"}, delimiters=NONE))
+    assert (
+        "1 of 1 answers were cut by the end of the context: load the model with a longer context"
+        in unthinking
+    )
 
 
 def test_the_answers_of_a_vote_count_one_by_one():
@@ -74,3 +84,31 @@ def test_special_tokens_and_leaks_are_said():
     notes, _ = said(scored({"answer_special_tokens": 3, "leaked": 1}, {"leaked": 0}))
     assert "special tokens in answers, left out before grading: 3" in notes[1]
     assert "thinking went on in 1 of 2 answers" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("params", "helps"),
+    [
+        ({"max_thinking_tokens": None}, "max_answer_tokens"),
+        ({"max_thinking_tokens": None, "max_answer_tokens": 64}, "max_answer_tokens=64"),
+        ({"max_thinking_tokens": "auto", "max_answer_tokens": 64}, "max_answer_tokens=64"),
+        ({"max_thinking_tokens": 90, "max_answer_tokens": 64}, "max_answer_tokens=64"),
+        ({"max_thinking_tokens": 32, "max_answer_tokens": 64}, "max_thinking_tokens=32"),
+        ({"max_thinking_tokens": 32, "max_answer_tokens": None}, "max_thinking_tokens=32"),
+        (
+            {"max_thinking_tokens": 64, "max_answer_tokens": 64},
+            "max_thinking_tokens=64 and max_answer_tokens=64",
+        ),
+    ],
+)
+def test_without_thinking_the_limit_that_cut_the_answers_is_named(params, helps):
+    exits = {"answer_exit": "budget", "sample_answer_exits": ["budget", "eos"]}
+    entries = scored(exits, method="majority_vote", params=params, delimiters=NONE)
+    assert f"1 of 2 answers were cut at their limit: raise {helps}" in said(entries)[0]
+
+
+def test_without_thinking_the_tokens_are_said_to_be_those_of_the_answers():
+    notes, made = said(scored({}, {}, method="majority_vote", delimiters=NONE))
+    assert notes[-1] == "the model answers without thinking: these are the tokens of its answers"
+    assert made.rows[0][-2].mark
+    assert not made.rows[0][-1].mark
