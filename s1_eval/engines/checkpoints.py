@@ -14,6 +14,7 @@ from typing import Any
 
 from s1_eval import libraries
 from s1_eval.errors import UserError
+from s1_eval.thinking import is_special
 
 
 def load_tokenizer(
@@ -144,9 +145,12 @@ def context_length(name: str, config: Any, given: int | None) -> int:
     return int(length)
 
 
-def eos_ids(source: str, tokenizer: Any, revision: str | None = None) -> frozenset[int]:
+def eos_ids(
+    source: str, tokenizer: Any, revision: str | None = None, config: Any = None
+) -> frozenset[int]:
     """Ids that end a sequence, by the generation config of `source`, else its configuration, and
-    by the tokenizer; those that the tokenizer has."""
+    by the tokenizer; those that the tokenizer has. config: the configuration, where it has been
+    read already."""
     from transformers import AutoConfig, GenerationConfig
 
     try:
@@ -155,7 +159,7 @@ def eos_ids(source: str, tokenizer: Any, revision: str | None = None) -> frozens
         configured = None
     if configured is None:
         try:
-            config = AutoConfig.from_pretrained(source, revision=revision)
+            config = config or AutoConfig.from_pretrained(source, revision=revision)
             inner = config.get_text_config(decoder=True)
             configured = getattr(inner, "eos_token_id", None)
         except (OSError, ValueError):
@@ -176,12 +180,7 @@ def unstopped_ends(tokenizer: Any, stops: frozenset[int]) -> list[str]:
     except Exception:  # whatever a template makes Jinja raise
         return []
     closing = tokenizer.encode(text.rpartition(said)[2], add_special_tokens=False)
-    special = [
-        id
-        for id in closing
-        if tokenizer.decode([id], skip_special_tokens=False)
-        != tokenizer.decode([id], skip_special_tokens=True)
-    ]
+    special = [id for id in closing if is_special(tokenizer, id)]
     if stops.intersection(special):
         return []
     return [tokenizer.decode([id], skip_special_tokens=False) for id in special[:1]]

@@ -9,7 +9,7 @@ from typing import Any
 from s1_eval.engines.checkpoints import context_length, eos_ids, load_config, load_tokenizer
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer
-from s1_eval.thinking import Chat
+from s1_eval.thinking import AS_IT_IS, Chat
 
 LENGTH_SETTINGS = ("context_length", "max_model_len")
 """What the engines call a shorter context."""
@@ -24,7 +24,7 @@ class Preview:
         *,
         revision: str | None = None,
         trust_remote_code: bool = False,
-        chat: Chat = Chat(),
+        chat: Chat = AS_IT_IS,
         **settings: Any,
     ) -> None:
         """settings: an engine's others. Raises UserError on a model that no engine can load."""
@@ -37,7 +37,7 @@ class Preview:
             engine="preview",
             model=model,
             context_length=context_length(model, config, shorter),
-            eos_ids=eos_ids(source, self.tokenizer, revision),
+            eos_ids=eos_ids(source, self.tokenizer, revision, config),
             dtype="unknown",
             fingerprint="unknown",
             seeding="none",

@@ -98,7 +98,7 @@ class TransformersEngine:
             engine="transformers",
             model=model,
             context_length=length,
-            eos_ids=eos_ids(source, self._tokenizer, revision),
+            eos_ids=eos_ids(source, self._tokenizer, revision, config),
             dtype=str(loaded.dtype).removeprefix("torch."),
             fingerprint=fingerprint(source, revision),
             seeding="request",

@@ -30,7 +30,7 @@ from s1_eval.methods.spill import answer_counts
 from s1_eval.records.hardware import hardware
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import sample_row
-from s1_eval.thinking import CUT, Chat, Message, Outcome, has_template
+from s1_eval.thinking import AS_IT_IS, CUT, Message, Outcome, has_template
 from s1_eval.verifiers import Verifier
 from s1_eval.verifiers.table import VerifierSpec, open_verifier
 
@@ -256,7 +256,7 @@ def bind_policy(
         _warn_raw(engine.info.model)
     if not raw:
         return Policy.bind(engine, thinking_format, sampling, until_thinking, verifier), False
-    if engine.info.chat != Chat():
+    if engine.info.chat != AS_IT_IS:
         raise UserError(
             "the prompt is raw text, and system and chat_template_kwargs are settings "
             "of a conversation: leave them out, or add --apply_chat_template in lm-eval; a model "

@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from s1_eval.answers.grading import Grader
-from s1_eval.engines.protocol import Engine, Generation, Sampling, Stop
+from s1_eval.engines.protocol import Engine, Generation, Sampling, Stop, Tokenizer
 from s1_eval.errors import UserError
 from s1_eval.thinking import (
     AS_IT_IS,
@@ -21,6 +22,7 @@ from s1_eval.thinking import (
     dates,
     detect,
     in_ids,
+    is_special,
 )
 from s1_eval.verifiers import Verifier
 
@@ -148,7 +150,7 @@ class Policy:
     def delimiters_for(self, prompt: Sequence[int]) -> Delimiters:
         """The delimiters that this prompt needs: no start where it has opened the thinking, none at
         all where it has closed it."""
-        tail = self.decode(prompt[-_TAIL:]) if prompt else ""
+        tail = _text(self.engine.tokenizer, tuple(prompt[-_TAIL:])) if prompt else ""
         return self.thinking.delimiters(self.delimiters, tail)
 
     @property
@@ -215,8 +217,13 @@ class Policy:
 
     def hides(self, id: int) -> bool:
         """Whether `decode_plain` leaves the id out: a special token."""
-        return self.decode((id,)) != self.decode_plain((id,))
+        return is_special(self.engine.tokenizer, id)
 
     def decode_plain(self, ids: Sequence[int]) -> str:
         """Without special tokens: an answer as a grader reads it."""
         return self.engine.tokenizer.decode(list(ids), skip_special_tokens=True)
+
+
+@lru_cache(maxsize=8192)  # a chain asks for its prompt's at every step
+def _text(tokenizer: Tokenizer, ids: tuple[int, ...]) -> str:
+    return tokenizer.decode(list(ids), skip_special_tokens=False)

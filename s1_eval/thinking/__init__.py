@@ -1,6 +1,13 @@
 """Thinking formats, traces and outcomes: plain data at the bottom of everything."""
 
-from s1_eval.thinking.chat import AS_IT_IS, Chat, Message, has_template, read_arguments
+from s1_eval.thinking.chat import (
+    AS_IT_IS,
+    Chat,
+    Message,
+    has_template,
+    is_special,
+    read_arguments,
+)
 from s1_eval.thinking.detection import EFFORTS, NOT_KNOWN, Thinking, bind, detect, detect_format
 from s1_eval.thinking.formats import (
     FORMATS,
@@ -45,6 +52,7 @@ __all__ = [
     "encode_exactly",
     "has_template",
     "in_ids",
+    "is_special",
     "parse_format",
     "read_arguments",
 ]

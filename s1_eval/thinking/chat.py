@@ -205,6 +205,12 @@ def builds_prompts(tokenizer: Tokenizer) -> bool:
     return type(tokenizer).__module__.endswith("mistral_common")
 
 
+def is_special(tokenizer: Tokenizer, id: int) -> bool:
+    """Whether the tokenizer leaves the id out of a text without special tokens."""
+    shown, plain = (tokenizer.decode([id], skip_special_tokens=skip) for skip in (False, True))
+    return shown != plain
+
+
 def has_template(tokenizer: Tokenizer, chat: Chat) -> bool:
     """Whether a conversation can be given to the model at all."""
     return chat.source(tokenizer) is not None or builds_prompts(tokenizer)
