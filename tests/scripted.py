@@ -192,3 +192,17 @@ class ScriptedVerifier:
 
 def _chance(steps: tuple[str, ...]) -> float:
     return int.from_bytes(hashlib.sha256(repr(steps).encode()).digest()[:4]) / 2**32
+
+
+def break_at_second_call(engine: Any) -> list[tuple[Any, ...]]:
+    """Have the engine fail once, at its second call; the calls, as they come."""
+    real, calls = engine.generate, []
+
+    async def generate(*args: Any, **kwargs: Any) -> Generation:
+        calls.append(args)
+        if len(calls) == 2:
+            raise RuntimeError("the engine broke")
+        return await real(*args, **kwargs)
+
+    engine.generate = generate
+    return calls

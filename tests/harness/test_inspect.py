@@ -25,7 +25,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.scorer import choice, match
 from inspect_ai.solver import chain_of_thought, generate
-from scripted import ScriptedEngine
+from scripted import ScriptedEngine, break_at_second_call
 
 from s1_eval import _registry
 from s1_eval.errors import UserError
@@ -278,15 +278,7 @@ def test_a_retry_finishes_what_failed(run_inspect: Run, scripted: Script) -> Non
     from inspect_ai import eval_retry
 
     engine = scripted(RIGHT)
-    real, calls = engine.generate, []
-
-    async def breaks_once(*args: Any, **kwargs: Any) -> Any:
-        calls.append(args)
-        if len(calls) == 2:
-            raise RuntimeError("the engine broke")
-        return await real(*args, **kwargs)
-
-    engine.generate = breaks_once  # type: ignore[method-assign]
+    calls = break_at_second_call(engine)
     options = {"solver": plain(), "model": "s1_hf/any", "limit": 2, "max_samples": 1}
     log = run_inspect(nano(), **options)
     assert log.status == "error"

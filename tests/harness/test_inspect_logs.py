@@ -14,6 +14,7 @@ from inspect_ai.dataset import Sample
 from inspect_ai.log import read_eval_log, write_eval_log, write_log_dir_manifest
 from inspect_ai.scorer import Score, accuracy, includes, match, scorer
 from inspect_ai.solver import generate
+from scripted import break_at_second_call
 
 from s1_eval._registry import nano
 from s1_eval.cli.main import main
@@ -221,15 +222,7 @@ def test_a_folder_of_an_eval_set_is_read_like_its_finished_logs(tmp_path: Path) 
 
 def test_a_retry_replaces_what_failed(tmp_path: Path, scripted: Any) -> None:
     engine = scripted("<|im_start|>think\n3+4=7<|im_start|>answer\nFinal Answer: 7<|im_end|>")
-    real, calls = engine.generate, []
-
-    async def breaks_once(*args: Any, **kwargs: Any) -> Any:
-        calls.append(args)
-        if len(calls) == 2:
-            raise RuntimeError("the engine broke")
-        return await real(*args, **kwargs)
-
-    engine.generate = breaks_once
+    break_at_second_call(engine)
     log = ran(nano(), tmp_path, solver=plain(), limit=2, max_samples=1)
     assert log.status == "error"
     shutil.copy(log.location, tmp_path / "kept.eval")
