@@ -15,8 +15,8 @@ from dataclasses import replace
 
 from side_by_side import Bench, start
 
-from s1_eval.cli.plan import Axes, plan
 from s1_eval.engines.cache import CachedEngine
+from s1_eval.evaluation.plan import Axes, plan
 from s1_eval.methods import Policy
 from s1_eval.methods.budget_forcing import force
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from inspect_ai import Task, task
 
-from s1_eval.harness import gpqa, lm_eval_tasks
-from s1_eval.harness.benchmark import Benchmark, Hub
+from s1_eval.evaluation import gpqa
+from s1_eval.evaluation.benchmark import Benchmark, Hub
+from s1_eval.harness import lm_eval_tasks
 from s1_eval.harness.inspect_tasks import inspect_task
 
 GPQA_DIAMOND = Benchmark(

@@ -12,8 +12,8 @@ from typing import Any
 
 from inspect_ai import Task, task
 
+from s1_eval.evaluation.benchmark import Benchmark, Hub, Row, Sample
 from s1_eval.harness import lm_eval_tasks
-from s1_eval.harness.benchmark import Benchmark, Hub, Row, Sample
 from s1_eval.harness.inspect_tasks import inspect_task
 
 

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 def _grouper(task: str) -> Any:
     """Equality as the task grades it; of the text where we don't know the task."""
     from s1_eval.answers import grader
-    from s1_eval.harness.benchmark import BENCHMARKS, SameText, benchmark
+    from s1_eval.evaluation.benchmark import BENCHMARKS, SameText, benchmark
     from s1_eval.methods.majority_vote import group_answers, numbers
 
     known = benchmark(task) if task in BENCHMARKS else None

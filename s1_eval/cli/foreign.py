@@ -110,7 +110,7 @@ def _grader(name: str) -> Grade:
 
 def _grade_as(row: Mapping[str, Any], about: Mapping[str, Any]) -> Mapping[str, Any]:
     """The row, graded by the grader that our task left in an Inspect sample's metadata."""
-    from s1_eval.harness.benchmark import open_grader
-    from s1_eval.harness.run import graded
+    from s1_eval.evaluation.benchmark import open_grader
+    from s1_eval.evaluation.run import graded
 
     return graded(row, open_grader(about["grader"]), about["options"])

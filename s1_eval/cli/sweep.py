@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.cli.options import add_model, cap, comma_list, key_values
-from s1_eval.cli.plan import Axes, PlannedRun, plan
 from s1_eval.engines.protocol import Engine, Sampling
 from s1_eval.engines.table import open_engine, parse_model
 from s1_eval.errors import UserError
+from s1_eval.evaluation.plan import Axes, PlannedRun, plan
 from s1_eval.methods import METHODS
 from s1_eval.verifiers import Verifier
 from s1_eval.verifiers.table import check_verifier, open_verifier, parse_verifier
@@ -94,8 +94,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from s1_eval.cli.score import report
-    from s1_eval.harness.benchmark import benchmark
-    from s1_eval.harness.run import FirstQuestion, check_first
+    from s1_eval.evaluation.benchmark import benchmark
+    from s1_eval.evaluation.run import FirstQuestion, check_first
 
     engine_name, model = parse_model(args.model)
     for name in ("limit", "epochs"):
@@ -187,7 +187,7 @@ def _record(
         TimeRemainingColumn,
     )
 
-    from s1_eval.harness.run import open_run, run_samples
+    from s1_eval.evaluation.run import open_run, run_samples
     from s1_eval.records.store import RUN, RunWriter, recorded
 
     asked = [(sample, epoch + 1) for sample in samples for epoch in range(args.epochs)]

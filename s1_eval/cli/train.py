@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def evaluation_questions(task: str) -> list[Reference]:
     """The questions of a task as it asks them, from where its data comes from. Raises UserError
     for an unknown task or unreadable data."""
-    from s1_eval.harness.benchmark import benchmark
+    from s1_eval.evaluation.benchmark import benchmark
 
     about = benchmark(task)
     return [

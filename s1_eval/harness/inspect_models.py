@@ -32,8 +32,8 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from s1_eval.engines import Engine, Sampling
 from s1_eval.engines.table import open_engine
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import SameText, Sample
-from s1_eval.harness.run import (
+from s1_eval.evaluation.benchmark import SameText, Sample
+from s1_eval.evaluation.run import (
     Dials,
     FirstQuestion,
     Run,

@@ -19,7 +19,7 @@ from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelOutput, ge
 from s1_eval import libraries
 from s1_eval.engines.protocol import settings_of
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import grader_data, open_grader
+from s1_eval.evaluation.benchmark import grader_data, open_grader
 from s1_eval.harness.inspect_models import MethodCall, framing_of
 from s1_eval.methods.class_conditional import ClassConditional
 from s1_eval.methods.plain import Plain

@@ -23,8 +23,8 @@ from inspect_ai.scorer import (
 from inspect_ai.solver import TaskState
 
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import open_grader
-from s1_eval.harness.run import graded
+from s1_eval.evaluation.benchmark import open_grader
+from s1_eval.evaluation.run import graded
 from s1_eval.records.foreign_inspect import ANSWER_EXITS
 from s1_eval.records.readers import KEY
 

@@ -11,8 +11,8 @@ from typing import Any
 from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, multiple_choice, solver
 
+from s1_eval.evaluation.benchmark import about_other
 from s1_eval.harness import inspect_providers
-from s1_eval.harness.benchmark import about_other
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_models import MethodCall, S1ModelAPI
 from s1_eval.methods import settings

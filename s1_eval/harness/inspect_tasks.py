@@ -6,7 +6,7 @@ from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset
 from inspect_ai.dataset import Sample as InspectSample
 
-from s1_eval.harness.benchmark import Benchmark
+from s1_eval.evaluation.benchmark import Benchmark
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_scoring import grade
 from s1_eval.harness.inspect_solving import unforced

@@ -26,10 +26,17 @@ from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import open_engine
 from s1_eval.errors import UserError
-from s1_eval.harness.aliases import GenKwargs, read_gen_kwargs
-from s1_eval.harness.benchmark import Sample, about_other
+from s1_eval.evaluation.benchmark import Sample, about_other
+from s1_eval.evaluation.run import (
+    FirstQuestion,
+    Prompts,
+    Run,
+    check_first,
+    open_run,
+    shared_verifier,
+)
+from s1_eval.harness.gen_kwargs import GenKwargs, read_gen_kwargs
 from s1_eval.harness.lm_eval_tasks import Generated, asks, stale
-from s1_eval.harness.run import FirstQuestion, Prompts, Run, check_first, open_run, shared_verifier
 from s1_eval.thinking import Message, read_arguments
 from s1_eval.verifiers.table import check_verifier
 

@@ -10,8 +10,8 @@ from collections.abc import ItemsView, Iterable, Mapping, Sequence
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import Benchmark, open_grader
-from s1_eval.harness.run import graded
+from s1_eval.evaluation.benchmark import Benchmark, open_grader
+from s1_eval.evaluation.run import graded
 from s1_eval.records.readers import OTHER_EPOCHS
 
 

@@ -159,7 +159,7 @@ def test_what_is_no_language_model_is_refused_with_what_to_give(
 def test_format_and_template_are_refused_where_the_weights_are_missing_too(
     checkpoint: Callable[[Any], Path], tokenizer: Any
 ) -> None:
-    from s1_eval.harness.run import FirstQuestion, check_first
+    from s1_eval.evaluation.run import FirstQuestion, check_first
     from s1_eval.methods import settings
 
     folder = checkpoint(language_model(len(tokenizer)))

@@ -10,10 +10,10 @@ from scripted import ScriptedEngine
 
 from s1_eval.answers import grader
 from s1_eval.engines import Sampling
-from s1_eval.harness.aliases import read_gen_kwargs
-from s1_eval.harness.benchmark import Sample
+from s1_eval.evaluation.benchmark import Sample
+from s1_eval.evaluation.run import Run, graded, open_run
+from s1_eval.harness.gen_kwargs import read_gen_kwargs
 from s1_eval.harness.lm_eval_models import Asked, _generate
-from s1_eval.harness.run import Run, graded, open_run
 from s1_eval.methods import settings
 
 ABOUT = {

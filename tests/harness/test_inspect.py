@@ -29,12 +29,12 @@ from scripted import ScriptedEngine, break_at_second_call
 
 from s1_eval import _registry
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import Benchmark
-from s1_eval.harness.benchmark import Sample as OurSample
+from s1_eval.evaluation.benchmark import Benchmark
+from s1_eval.evaluation.benchmark import Sample as OurSample
+from s1_eval.evaluation.run import shared
 from s1_eval.harness.inspect_errors import InspectUserError
 from s1_eval.harness.inspect_models import MAX_CONNECTIONS
 from s1_eval.harness.inspect_tasks import inspect_task
-from s1_eval.harness.run import shared
 from s1_eval.methods import METHODS
 from s1_eval.records.readers import KEY, read_runs
 from s1_eval.records.schema import validate_run, validate_sample
@@ -247,7 +247,7 @@ def test_an_engine_is_opened_once_for_the_same_model_and_arguments(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     opened = []
-    monkeypatch.setattr("s1_eval.harness.run._opened", {})
+    monkeypatch.setattr("s1_eval.evaluation.run._opened", {})
 
     def open_engine(*a: Any, **k: Any) -> ScriptedEngine:
         opened.append((a, k))

@@ -187,7 +187,7 @@ def test_every_answer_reaches_the_response_cache_as_it_is_done(
 ) -> None:
     from lm_eval.api.instance import Instance
 
-    from s1_eval.harness.run import Run
+    from s1_eval.evaluation.run import Run
 
     kept: list[tuple[str, Any, str]] = []
     solve = Run.solve

@@ -17,8 +17,8 @@ from s1_eval.engines import Sampling
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import open_engine
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import benchmark
-from s1_eval.harness.run import open_run, run_samples, shared_verifier
+from s1_eval.evaluation.benchmark import benchmark
+from s1_eval.evaluation.run import open_run, run_samples, shared_verifier
 from s1_eval.methods import METHODS, settings
 from s1_eval.tasks import __file__ as tasks_file
 from s1_eval.tasks.nano import nano

@@ -16,7 +16,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from spellings import near_misses
 
-from s1_eval.harness.benchmark import Benchmark
+from s1_eval.evaluation.benchmark import Benchmark
 from s1_eval.tasks import __file__ as tasks_file
 from s1_eval.tasks.aime24 import AIME24, aime24
 from s1_eval.tasks.aime25 import AIME25, aime25

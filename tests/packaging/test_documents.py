@@ -129,7 +129,7 @@ def parse(command: str) -> None:
     elif first == "lm_eval":
         from lm_eval._cli import HarnessCLI
 
-        from s1_eval.harness.aliases import read_gen_kwargs
+        from s1_eval.harness.gen_kwargs import read_gen_kwargs
 
         read_gen_kwargs(HarnessCLI()._parser.parse_args(["run", *rest]).gen_kwargs or {})
     else:

@@ -27,7 +27,7 @@ def loaded_by(module: str) -> set[str]:
         "s1_eval",
         "s1_eval.methods",
         "s1_eval.engines.table",
-        "s1_eval.harness.run",
+        "s1_eval.evaluation.run",
         "s1_eval.cli.main",
         "s1_eval.cli.train",
         "s1_eval.training.main",

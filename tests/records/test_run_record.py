@@ -81,7 +81,7 @@ def test_when_and_where_a_run_ran_is_no_part_of_what_it_is():
     ],
 )
 def test_a_recorded_grader_can_be_opened_again(name, strictness):
-    from s1_eval.harness.benchmark import grader_data, open_grader
+    from s1_eval.evaluation.benchmark import grader_data, open_grader
 
     data = json.loads(json.dumps(grader_data(open_grader({"name": name, **strictness}))))
     assert grader_data(open_grader(data)) == data

@@ -14,7 +14,7 @@ from s1_eval.answers import grader
 from s1_eval.engines import Generation, Sampling, Stop
 from s1_eval.engines.cache import CachedEngine
 from s1_eval.engines.table import open_engine
-from s1_eval.harness.benchmark import benchmark
+from s1_eval.evaluation.benchmark import benchmark
 from s1_eval.methods import METHODS, Policy, Question, settings
 from s1_eval.thinking import Thinking
 

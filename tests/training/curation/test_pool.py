@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from s1_eval.cli.train import evaluation_questions, main
-from s1_eval.harness.benchmark import DATA_VARIABLE
+from s1_eval.evaluation.benchmark import DATA_VARIABLE
 from s1_eval.training.curation import recipe as recipes
 from s1_eval.training.curation.sources import collect
 

@@ -12,8 +12,8 @@ from scripted import ScriptedEngine
 from s1_eval.answers import Verdict
 from s1_eval.engines import Sampling
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import Benchmark, Sample
-from s1_eval.harness.run import Run, graded, open_run, run_samples
+from s1_eval.evaluation.benchmark import Benchmark, Sample
+from s1_eval.evaluation.run import Run, graded, open_run, run_samples
 from s1_eval.methods import settings
 from s1_eval.records.schema import validate_run, validate_sample
 from s1_eval.thinking import Trace

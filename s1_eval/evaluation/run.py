@@ -24,7 +24,7 @@ from s1_eval.answers.cut import grade_ended
 from s1_eval.engines import Engine, Sampling
 from s1_eval.engines.table import preview
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import SameText, Sample, grader_data, open_grader
+from s1_eval.evaluation.benchmark import SameText, Sample, grader_data, open_grader
 from s1_eval.methods import METHODS, Policy, Question
 from s1_eval.methods.spill import answer_counts
 from s1_eval.records.hardware import hardware

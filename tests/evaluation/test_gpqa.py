@@ -13,7 +13,7 @@ import pytest
 
 from s1_eval.answers import grader
 from s1_eval.errors import UserError
-from s1_eval.harness import gpqa
+from s1_eval.evaluation import gpqa
 
 ROW = {
     "Record ID": "rec06pnAkLOr2t2mp",
@@ -52,7 +52,7 @@ def test_the_order_of_a_questions_options_never_changes(record_id, order):
 
 
 def test_the_order_does_not_depend_on_the_process():
-    script = "from s1_eval.harness.gpqa import shown_order; print(*shown_order('recX'))"
+    script = "from s1_eval.evaluation.gpqa import shown_order; print(*shown_order('recX'))"
     found = {
         subprocess.run(  # noqa: S603
             [sys.executable, "-c", script],
@@ -89,7 +89,7 @@ def test_the_other_sets_are_in_the_archive_too(archive, member, rows):
 def test_reading_the_archive_writes_no_file(archive):
     script = (
         "import pathlib, sys\n"
-        "from s1_eval.harness.gpqa import read_archive, sample\n"
+        "from s1_eval.evaluation.gpqa import read_archive, sample\n"
         "written = []\n"
         "def hook(event, args):\n"
         "    if event == 'open' and args[2] & 3:\n"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import Row, Sample
+from s1_eval.evaluation.benchmark import Row, Sample
 
 LETTERS = "ABCD"
 PASSWORD = b"deserted-untie-orchid"

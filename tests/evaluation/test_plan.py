@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from s1_eval.cli.plan import Axes, plan
 from s1_eval.errors import UserError
+from s1_eval.evaluation.plan import Axes, plan
 
 
 def runs(methods: str, **axes):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from s1_eval.errors import UserError
-from s1_eval.harness.benchmark import (
+from s1_eval.evaluation.benchmark import (
     BENCHMARKS,
     DATA_VARIABLE,
     Benchmark,
