@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import Field, asdict, dataclass, fields
 from functools import cache
 from math import isfinite
 from types import NoneType, UnionType
@@ -45,6 +45,16 @@ class Settings:
         for cls in reversed(type(self).__mro__):
             if (check := cls.__dict__.get("check")) is not None:
                 check(self)
+
+
+def flat(settings: Any) -> dict[str, Any]:
+    """A dataclass's settings by name, as plain data."""
+    return asdict(settings)
+
+
+def flat_fields(cls: type[Any]) -> dict[str, Field[Any]]:
+    """The fields of a dataclass of settings by name."""
+    return {field.name: field for field in fields(cls)}
 
 
 def check_types(of: Callable[..., Any], values: Mapping[str, Any]) -> None:

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
+from s1_eval.methods.method import CHAIN_DIALS, Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.scoring import OPEN_MODELS
 from s1_eval.methods.steps import Beam, Search, StepSearch
 from s1_eval.thinking import Outcome
 from s1_eval.typed import Positive
@@ -55,3 +57,15 @@ def distinct(beams: Iterable[Beam]) -> tuple[list[Beam], list[Beam]]:
         if seen.setdefault(beam.trace.ids(), beam) is not beam:
             repeated.append(beam)
     return list(seen.values()), repeated
+
+
+BEAM_SEARCH = Method(
+    "beam_search",
+    BeamSearch,
+    beam_search,
+    f"arXiv 2408.03314; {OPEN_MODELS}",
+    dials=(Dial("samples"), *CHAIN_DIALS),
+    sweep=widths,
+    sampled=True,
+    verifier=True,
+)

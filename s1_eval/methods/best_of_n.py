@@ -7,8 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s1_eval.methods.majority_vote import sample
+from s1_eval.methods.method import CHAIN_DIALS, Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
-from s1_eval.methods.scoring import Scorer, VerifierGuided, choose, verified
+from s1_eval.methods.scoring import OPEN_MODELS, Scorer, VerifierGuided, choose, verified
 from s1_eval.thinking import Outcome
 
 
@@ -24,3 +25,16 @@ async def best_of_n(policy: Policy, question: Question, params: BestOfN) -> Outc
     scores = await scorer.score(traces)
     answer, chosen, winner, extra = await choose(policy, question, traces, scores, params)
     return verified(answer, traces, chosen, winner, extra, scorer)
+
+
+BEST_OF_N = Method(
+    "best_of_n",
+    BestOfN,
+    best_of_n,
+    f"arXiv 2408.03314; {OPEN_MODELS}",
+    dials=(Dial("samples"), *CHAIN_DIALS),
+    sweep=widths,
+    sampled=True,
+    verifier=True,
+    chooses=True,
+)

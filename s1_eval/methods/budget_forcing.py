@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from s1_eval.engines.protocol import Generation, Stop, forcing_engine, split_at_stop
 from s1_eval.errors import UserError
+from s1_eval.methods.method import CHAIN_DIALS, Axes, Budget, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import (
     AnswerExit,
@@ -98,12 +99,7 @@ async def budget_forcing(policy: Policy, question: Question, params: BudgetForci
     prompt = policy.prompt_ids(question)
     policy.need_thinking("budget_forcing", prompt)
     trace = await force(policy, prompt, params)
-    cap = params.max_thinking_tokens
-    return Outcome(
-        answer=answer_text(policy, trace),
-        traces=(trace,),
-        budget=cap if isinstance(cap, int) else None,
-    )
+    return Outcome(answer_text(policy, trace), (trace,))
 
 
 async def force(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:
@@ -408,3 +404,45 @@ def _cap(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> tupl
 def _append(segments: list[Segment], segment: Segment) -> None:
     if segment.ids:
         segments.append(segment)
+
+
+def budget(params: BudgetForcing) -> Budget:
+    """A cap that is a number."""
+    cap = params.max_thinking_tokens
+    return Budget(cap if isinstance(cap, int) else None, params.min_thinking_tokens or None)
+
+
+def sweep(name: str, axes: Axes) -> list[dict[str, Any]]:
+    """Two series: by caps without ignores, and by number of ignores without a cap. Where one of
+    the lists has at most one member, or a grid is asked for, every cap with every number."""
+    caps = sorted(axes.max_thinking_tokens, key=_longest_first)
+    ignores = sorted(axes.num_ignores, reverse=True)
+    if axes.grid or len(caps) <= 1 or len(ignores) <= 1:
+        return [
+            {
+                **({"max_thinking_tokens": cap} if caps else {}),
+                **({"num_ignores": n} if ignores else {}),
+            }
+            for cap in caps or [None]
+            for n in ignores or [0]
+        ]
+    return [
+        *({"num_ignores": n} for n in ignores),
+        *({"max_thinking_tokens": cap} for cap in caps),
+    ]
+
+
+def _longest_first(cap: int | str | None) -> float:
+    return -cap if isinstance(cap, int) else float("-inf")
+
+
+BUDGET_FORCING = Method(
+    "budget_forcing",
+    BudgetForcing,
+    budget_forcing,
+    "arXiv 2501.19393, section 3.1",
+    dials=CHAIN_DIALS,
+    sweep=sweep,
+    budget=budget,
+    forces=True,
+)

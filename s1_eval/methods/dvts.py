@@ -8,7 +8,9 @@ import asyncio
 from dataclasses import dataclass
 
 from s1_eval.errors import UserError
+from s1_eval.methods.method import CHAIN_DIALS, Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.scoring import OPEN_MODELS
 from s1_eval.methods.steps import Beam, Search, StepSearch
 from s1_eval.thinking import Outcome
 from s1_eval.typed import Positive
@@ -54,3 +56,15 @@ async def greedy(search: Search, candidates: int, max_steps: int) -> tuple[Beam,
         if chain.ended:
             break
     return chain, pruned
+
+
+DVTS_METHOD = Method(
+    "dvts",
+    DVTS,
+    dvts,
+    OPEN_MODELS,
+    dials=(Dial("samples"), *CHAIN_DIALS),
+    sweep=widths,
+    sampled=True,
+    verifier=True,
+)

@@ -14,6 +14,7 @@ from s1_eval.answers.cut import grade_ended
 from s1_eval.answers.grading import Grader
 from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
+from s1_eval.methods.method import CHAIN_DIALS, Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome, Trace
 from s1_eval.typed import Positive
@@ -130,3 +131,15 @@ def numbers(groups: Sequence[Sequence[int]], answers: int) -> list[int]:
     """The number of each answer's group, -1 for an answer in none."""
     group_of = {i: number for number, group in enumerate(groups) for i in group}
     return [group_of.get(i, -1) for i in range(answers)]
+
+
+MAJORITY_VOTE = Method(
+    "majority_vote",
+    MajorityVote,
+    majority_vote,
+    "arXiv 2203.11171",
+    dials=(Dial("samples"), *CHAIN_DIALS),
+    sweep=widths,
+    sampled=True,
+    chooses=True,
+)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, exp
 
+from s1_eval.methods.method import CHAIN_DIALS, Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.methods.steps import Beam, Search, StepSearch
 from s1_eval.thinking import Outcome
@@ -55,3 +56,15 @@ def shares(rewards: Sequence[float], width: int, temperature: float) -> list[int
         left -= found[i]
         mass -= weights[i]
     return found
+
+
+REBASE = Method(
+    "rebase",
+    Rebase,
+    rebase,
+    "arXiv 2408.00724",
+    dials=(Dial("samples"), *CHAIN_DIALS),
+    sweep=widths,
+    sampled=True,
+    verifier=True,
+)

@@ -22,6 +22,8 @@ from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome, Trace
 from s1_eval.verifiers import Verifier
 
+OPEN_MODELS = "Hugging Face, scaling test-time compute with open models"
+
 Scores = tuple[float, ...]
 
 

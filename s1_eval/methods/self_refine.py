@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
+from s1_eval.methods.method import CHAIN_DIALS, Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Message, Outcome, Trace
 from s1_eval.typed import Count
@@ -52,3 +53,12 @@ async def self_refine(policy: Policy, question: Question, params: SelfRefine) ->
 def turns(reply: str, prompt: str) -> list[Message]:
     """What the model said, and what it is asked next."""
     return [{"role": "assistant", "content": reply}, {"role": "user", "content": prompt}]
+
+
+SELF_REFINE = Method(
+    "self_refine",
+    SelfRefine,
+    self_refine,
+    "arXiv 2303.17651",
+    dials=(Dial("rounds"), *CHAIN_DIALS),
+)

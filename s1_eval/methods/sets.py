@@ -16,6 +16,7 @@ from s1_eval.methods.majority_vote import (
     need_temperature,
     sample_extra,
 )
+from s1_eval.methods.method import CHAIN_DIALS, Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.methods.self_refine import turns
 from s1_eval.thinking import Outcome, Trace
@@ -97,3 +98,14 @@ def says_incorrect(verification: str) -> bool:
     """Whether the last verdict in a verification is "incorrect"."""
     verdicts = _VERDICT.findall(verification)
     return bool(verdicts) and verdicts[-1].lower() == "incorrect"
+
+
+SETS = Method(
+    "sets",
+    Sets,
+    sets,
+    "arXiv 2501.19306",
+    dials=(Dial("samples"), Dial("rounds"), *CHAIN_DIALS),
+    sweep=widths,
+    sampled=True,
+)

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
+from s1_eval.methods.method import CHAIN_DIALS, Axes, Budget, Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
 from s1_eval.typed import Positive
@@ -56,9 +58,29 @@ async def step_conditional(policy: Policy, question: Question, params: StepCondi
     suffix = STEPS_INSTRUCTION.format(params.steps)
     trace = await force(policy, policy.prompt_ids(question, suffix), params)
     headers = _HEADER.findall(trace.text(policy.decode, "thinking"))
-    return Outcome(
-        answer_text(policy, trace),
-        (trace,),
-        budget=TOKENS_PER_STEP * params.steps,
-        extra={"steps_written": len(headers)},
-    )
+    return Outcome(answer_text(policy, trace), (trace,), extra={"steps_written": len(headers)})
+
+
+def budget(params: StepConditional) -> Budget:
+    return Budget(TOKENS_PER_STEP * params.steps, params.min_thinking_tokens or None)
+
+
+def sweep(name: str, axes: Axes) -> list[dict[str, Any]]:
+    """Each number of steps asked for, alone and enforced at 100 tokens a step."""
+    numbers = axes.numbers("steps", name)
+    return [{"steps": n} for n in numbers] + [
+        {"steps": n, "max_thinking_tokens": TOKENS_PER_STEP * n} for n in numbers
+    ]
+
+
+STEP_CONDITIONAL = Method(
+    "step_conditional",
+    StepConditional,
+    step_conditional,
+    "arXiv 2501.19393, section 3.2",
+    dials=(Dial("steps"), *CHAIN_DIALS),
+    sweep=sweep,
+    budget=budget,
+    asks="steps",
+    forces=True,
+)

@@ -5,9 +5,11 @@ budget forcing enforces what was asked ("+ BF")."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
+from s1_eval.methods.method import CHAIN_DIALS, Axes, Budget, Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
 from s1_eval.typed import Positive
@@ -46,9 +48,29 @@ async def token_conditional(
     if name:
         policy, suffix = policy.having(**{name: params.instructed}), ""
     trace = await force(policy, policy.prompt_ids(question, suffix), params)
-    return Outcome(
-        answer_text(policy, trace),
-        (trace,),
-        budget=params.instructed,
-        extra={"asked_by": name or "prompt"},
-    )
+    return Outcome(answer_text(policy, trace), (trace,), extra={"asked_by": name or "prompt"})
+
+
+def budget(params: TokenConditional) -> Budget:
+    return Budget(params.instructed, params.min_thinking_tokens or None)
+
+
+def sweep(name: str, axes: Axes) -> list[dict[str, Any]]:
+    """Each number of tokens asked for, alone and enforced."""
+    numbers = axes.numbers("max_thinking_tokens", name)
+    return [{"tokens": n} for n in numbers] + [
+        {"tokens": n, "max_thinking_tokens": n} for n in numbers
+    ]
+
+
+TOKEN_CONDITIONAL = Method(
+    "token_conditional",
+    TokenConditional,
+    token_conditional,
+    "arXiv 2501.19393, section 3.2",
+    dials=(Dial("tokens", value=lambda params: params.instructed), *CHAIN_DIALS),
+    sweep=sweep,
+    budget=budget,
+    asks="tokens",
+    forces=True,
+)
