@@ -31,6 +31,7 @@ from s1_eval.records.hardware import hardware
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import sample_row
 from s1_eval.thinking import AS_IT_IS, CUT, Message, Outcome, has_template
+from s1_eval.typed import flat
 from s1_eval.verifiers import Verifier
 from s1_eval.verifiers.table import VerifierSpec, open_verifier
 
@@ -143,7 +144,8 @@ def open_run(
         model=info.model,
         task=about["task"],
         method=method,
-        method_params=dataclasses.asdict(settings),
+        method_params=flat(settings),
+        method_info=METHODS[method].describe(settings),
         sampling={
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
