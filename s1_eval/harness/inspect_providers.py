@@ -124,7 +124,7 @@ async def solve_by_dials(
     output = await model.generate(messages, config=config)
     usage = output.usage
     if usage is None or usage.reasoning_tokens is None:
-        if call.method == "plain":
+        if METHODS[call.method].unforced:
             return output  # nothing to record: how long it thought is not known
         raise UserError(
             f"{model} reports no reasoning tokens, so {call.method} can't be measured on it: "

@@ -109,7 +109,7 @@ def at_least(settings: Any) -> Budget:
     return Budget(at_least=flat(settings).get("min_thinking_tokens") or None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Method:
     """A method of test-time scaling.
 
