@@ -45,7 +45,7 @@ from s1_eval.evaluation.run import (
     turned,
 )
 from s1_eval.methods import Policy, Question, settings
-from s1_eval.methods.budget_forcing import answer_text
+from s1_eval.methods.chain import answer_text
 from s1_eval.methods.plain import PLAIN, Plain, free_run
 from s1_eval.records.readers import KEY
 from s1_eval.thinking import Message, Outcome

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
-from s1_eval.methods.method import CHAIN_DIALS, Dial, Method, widths
+from s1_eval.methods.chain import DIALS
+from s1_eval.methods.method import Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.methods.scoring import OPEN_MODELS
 from s1_eval.methods.steps import Beam, Search, StepSearch
@@ -64,7 +65,7 @@ BEAM_SEARCH = Method(
     BeamSearch,
     beam_search,
     f"arXiv 2408.03314; {OPEN_MODELS}",
-    dials=(Dial("samples"), *CHAIN_DIALS),
+    dials=(Dial("samples"), *DIALS),
     sweep=widths,
     sampled=True,
     verifier=True,

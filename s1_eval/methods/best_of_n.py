@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s1_eval.methods.majority_vote import sample
-from s1_eval.methods.method import CHAIN_DIALS, Dial, Method, widths
+from s1_eval.methods.chain import DIALS
+from s1_eval.methods.method import Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.methods.scoring import OPEN_MODELS, Scorer, VerifierGuided, choose, verified
+from s1_eval.methods.voting import sample
 from s1_eval.thinking import Outcome
 
 
@@ -32,7 +33,7 @@ BEST_OF_N = Method(
     BestOfN,
     best_of_n,
     f"arXiv 2408.03314; {OPEN_MODELS}",
-    dials=(Dial("samples"), *CHAIN_DIALS),
+    dials=(Dial("samples"), *DIALS),
     sweep=widths,
     sampled=True,
     verifier=True,

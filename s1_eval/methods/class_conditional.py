@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
-from s1_eval.methods.method import CHAIN_DIALS, Axes, Budget, Dial, Method
+from s1_eval.methods.chain import DIALS, BudgetForcing, answer_text, force
+from s1_eval.methods.method import Axes, Budget, Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
 
@@ -105,7 +105,7 @@ CLASS_CONDITIONAL = Method(
     ClassConditional,
     class_conditional,
     "arXiv 2501.19393, section 3.2",
-    dials=(Dial("length", ORDER), *CHAIN_DIALS),
+    dials=(Dial("length", ORDER), *DIALS),
     sweep=sweep,
     budget=budget,
     asks="length",

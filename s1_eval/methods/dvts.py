@@ -8,7 +8,8 @@ import asyncio
 from dataclasses import dataclass
 
 from s1_eval.errors import UserError
-from s1_eval.methods.method import CHAIN_DIALS, Dial, Method, widths
+from s1_eval.methods.chain import DIALS
+from s1_eval.methods.method import Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.methods.scoring import OPEN_MODELS
 from s1_eval.methods.steps import Beam, Search, StepSearch
@@ -63,7 +64,7 @@ DVTS_METHOD = Method(
     DVTS,
     dvts,
     OPEN_MODELS,
-    dials=(Dial("samples"), *CHAIN_DIALS),
+    dials=(Dial("samples"), *DIALS),
     sweep=widths,
     sampled=True,
     verifier=True,

@@ -77,10 +77,6 @@ class Dial:
         return flat(settings)[self.name] if self.value is None else self.value(settings)
 
 
-CHAIN_DIALS = tuple(map(Dial, ("max_thinking_tokens", "num_ignores", "min_thinking_tokens")))
-"""Of a chain under budget forcing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Budget:
     """How much a run may think, per chain, in tokens.

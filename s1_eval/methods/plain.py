@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from s1_eval.engines.protocol import Stop, split_at_stop
-from s1_eval.methods.budget_forcing import answer_exit, answer_text
+from s1_eval.methods.chain import answer_exit, answer_text
 from s1_eval.methods.method import Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import (

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, exp
 
-from s1_eval.methods.method import CHAIN_DIALS, Dial, Method, widths
+from s1_eval.methods.chain import DIALS
+from s1_eval.methods.method import Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.methods.steps import Beam, Search, StepSearch
 from s1_eval.thinking import Outcome
@@ -63,7 +64,7 @@ REBASE = Method(
     Rebase,
     rebase,
     "arXiv 2408.00724",
-    dials=(Dial("samples"), *CHAIN_DIALS),
+    dials=(Dial("samples"), *DIALS),
     sweep=widths,
     sampled=True,
     verifier=True,

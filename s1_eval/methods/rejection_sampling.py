@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import BudgetForcing, answer, answer_text, think
+from s1_eval.methods.chain import BudgetForcing, answer, answer_text, think
 from s1_eval.methods.method import Budget, Dial, Method, caps
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome, Trace, parse_format

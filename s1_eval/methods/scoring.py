@@ -10,15 +10,10 @@ from math import isfinite, prod
 from typing import Any, Literal
 
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import answer_text
-from s1_eval.methods.majority_vote import (
-    MajorityVote,
-    cuts,
-    group_answers,
-    heaviest,
-    sample_extra,
-)
+from s1_eval.methods.chain import answer_text
+from s1_eval.methods.majority_vote import MajorityVote
 from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.voting import cuts, group_answers, heaviest, sample_extra
 from s1_eval.thinking import Outcome, Trace
 from s1_eval.verifiers import Verifier
 

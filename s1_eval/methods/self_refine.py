@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
-from s1_eval.methods.method import CHAIN_DIALS, Dial, Method
+from s1_eval.methods.chain import DIALS, BudgetForcing, answer_text, force
+from s1_eval.methods.method import Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Message, Outcome, Trace
 from s1_eval.typed import Count
@@ -60,5 +60,5 @@ SELF_REFINE = Method(
     SelfRefine,
     self_refine,
     "arXiv 2303.17651",
-    dials=(Dial("rounds"), *CHAIN_DIALS),
+    dials=(Dial("rounds"), *DIALS),
 )

@@ -7,18 +7,18 @@ import asyncio
 import re
 from dataclasses import dataclass
 
-from s1_eval.methods.budget_forcing import answer_text, force
-from s1_eval.methods.majority_vote import (
-    MajorityVote,
+from s1_eval.methods.chain import DIALS, answer_text, force
+from s1_eval.methods.majority_vote import MajorityVote
+from s1_eval.methods.method import Dial, Method, widths
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.self_refine import turns
+from s1_eval.methods.voting import (
     cuts,
     group_answers,
     heaviest,
     need_temperature,
     sample_extra,
 )
-from s1_eval.methods.method import CHAIN_DIALS, Dial, Method, widths
-from s1_eval.methods.policy import Policy, Question
-from s1_eval.methods.self_refine import turns
 from s1_eval.thinking import Outcome, Trace
 from s1_eval.typed import Count
 
@@ -105,7 +105,7 @@ SETS = Method(
     Sets,
     sets,
     "arXiv 2501.19306",
-    dials=(Dial("samples"), Dial("rounds"), *CHAIN_DIALS),
+    dials=(Dial("samples"), Dial("rounds"), *DIALS),
     sweep=widths,
     sampled=True,
 )

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
-from s1_eval.methods.method import CHAIN_DIALS, Axes, Budget, Dial, Method
+from s1_eval.methods.chain import DIALS, BudgetForcing, answer_text, force
+from s1_eval.methods.method import Axes, Budget, Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
 from s1_eval.typed import Positive
@@ -78,7 +78,7 @@ STEP_CONDITIONAL = Method(
     StepConditional,
     step_conditional,
     "arXiv 2501.19393, section 3.2",
-    dials=(Dial("steps"), *CHAIN_DIALS),
+    dials=(Dial("steps"), *DIALS),
     sweep=sweep,
     budget=budget,
     asks="steps",

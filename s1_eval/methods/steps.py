@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import (
+from s1_eval.methods.chain import (
     answer,
     begin_thinking,
     continue_thinking,
     just_ignored,
 )
-from s1_eval.methods.majority_vote import need_temperature
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.methods.scoring import Scorer, Scores, VerifierGuided, choose, reduced, verified
+from s1_eval.methods.voting import need_temperature
 from s1_eval.thinking import Outcome, Trace
 from s1_eval.typed import Positive
 

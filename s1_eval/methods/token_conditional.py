@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
-from s1_eval.methods.method import CHAIN_DIALS, Axes, Budget, Dial, Method
+from s1_eval.methods.chain import DIALS, BudgetForcing, answer_text, force
+from s1_eval.methods.method import Axes, Budget, Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
 from s1_eval.typed import Positive
@@ -68,7 +68,7 @@ TOKEN_CONDITIONAL = Method(
     TokenConditional,
     token_conditional,
     "arXiv 2501.19393, section 3.2",
-    dials=(Dial("tokens", value=lambda params: params.instructed), *CHAIN_DIALS),
+    dials=(Dial("tokens", value=lambda params: params.instructed), *DIALS),
     sweep=sweep,
     budget=budget,
     asks="tokens",

@@ -17,7 +17,7 @@ from s1_eval.answers import grader
 from s1_eval.engines import Sampling
 from s1_eval.errors import UserError
 from s1_eval.methods import Policy, Question, settings
-from s1_eval.methods.budget_forcing import (
+from s1_eval.methods.chain import (
     answer,
     answer_text,
     begin_thinking,
