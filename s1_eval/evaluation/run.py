@@ -100,7 +100,7 @@ class Run:
             with_traces=True,
             decode=policy.decode,
         )
-        nudged = getattr(self.settings, "nudge_after_eos", False)
+        nudged = flat(self.settings).get("nudge_after_eos", False)
         counts = answer_counts(policy, outcome, nudged)
         return outcome, {**row, **counts, "response": outcome.answer}
 
@@ -213,17 +213,19 @@ def _bind_method(
     prompts: Prompts,
     dials: Dials,
 ) -> tuple[Policy, bool]:
+    known = flat(settings)
+    format = known.get("thinking_format", "auto")
     policy, raw = bind_policy(
         engine,
-        getattr(settings, "thinking_format", "auto"),
+        format,
         sampling,
-        getattr(settings, "until_thinking", ()),
+        known.get("until_thinking", ()),
         verifier if METHODS[method].verifier else None,
         prompts=prompts,
     )
     policy = turned(policy, dials)
     if METHODS[method].forces and raw and not policy.thinking.format.end:
-        if getattr(settings, "thinking_format", "auto") == "auto":
+        if format == "auto":
             raise UserError(
                 f"{method} forces thinking, and the prompt is raw text, which shows none: add "
                 "--apply_chat_template in lm-eval, or give thinking_format"

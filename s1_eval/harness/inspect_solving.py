@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from typing import Any
 
 from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, multiple_choice, solver
@@ -21,7 +21,7 @@ from s1_eval.harness.inspect_models import MethodCall, S1ModelAPI
 from s1_eval.methods import METHODS, Method, settings
 from s1_eval.methods.plain import PLAIN
 from s1_eval.records.readers import KEY
-from s1_eval.typed import flat, flat_fields
+from s1_eval.typed import flat, flat_fields, flat_hints, settings_of
 from s1_eval.verifiers.table import VerifierSpec, parse_verifier
 
 libraries.check(__name__)
@@ -92,8 +92,9 @@ def solver_of(method: Method) -> Callable[..., Solver]:
         return solve_with(method.name, {**given, **misspelled}, verifier)
 
     signature = _signature(method)
+    described = settings_of(method.settings)
     made.__name__ = made.__qualname__ = method.name
-    made.__doc__ = "\n\n".join(filter(None, (method.summary, inspect.getdoc(method.settings))))
+    made.__doc__ = "\n\n".join(filter(None, (method.summary, *map(inspect.getdoc, described))))
     made.__annotations__ = {"return": Solver}
     made.__signature__ = signature  # type: ignore[attr-defined]
     return solver(method.name)(made)
@@ -105,7 +106,7 @@ _REST = "misspelled"
 def _signature(method: Method) -> inspect.Signature:
     """The settings that a method can't do without, its verifier, the others with their defaults;
     and whatever else is given, which `settings` then names with the nearest of these."""
-    hints = get_type_hints(method.settings)
+    hints = flat_hints(method.settings)
     parameters = [
         inspect.Parameter(
             name,

@@ -398,6 +398,9 @@ def _append(segments: list[Segment], segment: Segment) -> None:
         segments.append(segment)
 
 
+UNFORCED = BudgetForcing()
+"""Nothing is cut, nothing extended; what methods begin with."""
+
 DIALS = tuple(map(Dial, ("max_thinking_tokens", "num_ignores", "min_thinking_tokens")))
 """What varies in a chain."""
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from s1_eval.errors import UserError
-from s1_eval.methods.chain import DIALS, BudgetForcing, answer_text, force
+from s1_eval.methods.chain import DIALS, UNFORCED, BudgetForcing, answer_text, force
 from s1_eval.methods.method import Axes, Budget, Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
+from s1_eval.typed import Settings
 
 DEFAULT = "default"
 
@@ -41,8 +42,8 @@ ORDER = ("none", "minimal", "short", "low", DEFAULT, "medium", "long", "high", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassConditional(BudgetForcing):
-    """Budget forcing's settings and the instruction.
+class ClassConditional(Settings):
+    """The instruction, and the chain that follows it.
 
     length: `short`, `long`, or `default` for the unprompted run that the two are held against; or
         a level of effort, where the chat template takes it.
@@ -60,6 +61,7 @@ class ClassConditional(BudgetForcing):
         "xhigh",
         "max",
     ]
+    chain: BudgetForcing = UNFORCED
 
 
 async def class_conditional(
@@ -67,7 +69,7 @@ async def class_conditional(
 ) -> Outcome:
     """Ask for short or long thinking. `asked_by` is the template's argument, or the prompt."""
     asking, suffix, asked_by = _asked(policy, params.length)
-    trace = await force(asking, asking.prompt_ids(question, suffix), params)
+    trace = await force(asking, asking.prompt_ids(question, suffix), params.chain)
     return Outcome(answer_text(asking, trace), (trace,), extra={"asked_by": asked_by})
 
 
@@ -89,7 +91,7 @@ def _asked(policy: Policy, length: str) -> tuple[Policy, str, str | None]:
 
 def budget(params: ClassConditional) -> Budget:
     """Held against the unprompted run alone; a level in the template's own words against none."""
-    cap = params.max_thinking_tokens
+    cap = params.chain.max_thinking_tokens
     return Budget(cap if isinstance(cap, int) else None, side=SIDES.get(params.length), held=False)
 
 

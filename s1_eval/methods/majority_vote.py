@@ -6,27 +6,28 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from s1_eval.methods.chain import DIALS, BudgetForcing, answer_text
+from s1_eval.methods.chain import DIALS, UNFORCED, BudgetForcing, answer_text
 from s1_eval.methods.method import Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.methods.voting import cuts, group_answers, heaviest, sample, sample_extra
 from s1_eval.thinking import Outcome
-from s1_eval.typed import Positive
+from s1_eval.typed import Positive, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MajorityVote(BudgetForcing):
-    """Budget forcing's settings, which hold for every sample, and how many there are.
+class MajorityVote(Settings):
+    """How many samples, and the chain that each of them is.
 
     samples: number of samples. The first k of n samples are the samples of a run with k.
     """
 
     samples: Positive
+    chain: BudgetForcing = UNFORCED
 
 
 async def majority_vote(policy: Policy, question: Question, params: MajorityVote) -> Outcome:
     """Sample, group by equality, take the largest group."""
-    traces = await sample(policy, question, params, params.samples)
+    traces = await sample(policy, question, params.chain, params.samples)
     answers = [answer_text(policy, trace) for trace in traces]
     groups = await asyncio.to_thread(group_answers, question.grader, answers, cuts(traces))
     winner = heaviest(groups, [1.0] * len(traces), traces, answers)

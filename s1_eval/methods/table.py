@@ -3,9 +3,9 @@ docs/methods.md."""
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from collections.abc import Mapping
+from dataclasses import MISSING
 from typing import Any
 
 from s1_eval.errors import UserError
@@ -23,6 +23,7 @@ from s1_eval.methods.self_refine import SELF_REFINE
 from s1_eval.methods.sets import SETS
 from s1_eval.methods.step_conditional import STEP_CONDITIONAL
 from s1_eval.methods.token_conditional import TOKEN_CONDITIONAL
+from s1_eval.typed import build, flat_fields
 
 METHODS: dict[str, Method] = {
     each.name: each
@@ -54,20 +55,14 @@ def method(name: str) -> Method:
 def settings(name: str, params: Mapping[str, Any]) -> Any:
     """The validated settings of method `name`. Raises UserError on an unknown parameter."""
     cls = method(name).settings
-    known = [f.name for f in dataclasses.fields(cls)]
+    known = flat_fields(cls)
     for key in params:
         if key not in known:
             raise UserError(f"{name} has no parameter {key!r}{_nearest(key, known)}")
-    missing = [
-        f.name
-        for f in dataclasses.fields(cls)
-        if f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-        and f.name not in params
-    ]
-    if missing:
-        raise UserError(f"{name} needs {', '.join(missing)}: give e.g. {missing[0]}=…")
-    return cls(**params)
+    for key, field in known.items():
+        if field.default is MISSING and field.default_factory is MISSING and key not in params:
+            raise UserError(f"{name} needs {key}: give e.g. {key}=…")
+    return build(cls, params)
 
 
 def _nearest(word: str, known: Any) -> str:

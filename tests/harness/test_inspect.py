@@ -44,6 +44,7 @@ from s1_eval.records.schema import validate_run, validate_sample
 from s1_eval.solvers import budget_forcing, plain
 from s1_eval.tasks.nano import nano
 from s1_eval.thinking import Outcome, Trace
+from s1_eval.typed import flat_fields
 
 Run = Callable[..., EvalLog]
 Script = Callable[..., ScriptedEngine]
@@ -265,7 +266,7 @@ def test_every_method_has_a_solver_whose_parameters_are_its_settings() -> None:
     assert set(_registry.SOLVERS) == set(METHODS) == set(dir(solvers))
     for name, solver in _registry.SOLVERS.items():
         assert getattr(solvers, name) is solver
-        fields = {f.name: f for f in dataclasses.fields(METHODS[name].settings)}
+        fields = flat_fields(METHODS[name].settings)
         parameters = dict(inspect.signature(solver).parameters)
         assert (parameters.pop("verifier", None) is not None) == METHODS[name].verifier
         assert parameters.popitem()[1].kind is inspect.Parameter.VAR_KEYWORD
