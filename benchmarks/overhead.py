@@ -14,7 +14,7 @@ from functools import partial
 
 from side_by_side import start
 
-from s1_eval.methods.budget_forcing import BudgetForcing
+from s1_eval.methods.chain import BudgetForcing
 
 LEAST = (0, 256, 768)
 

@@ -17,7 +17,7 @@ from functools import partial
 
 from side_by_side import Bench, start
 
-from s1_eval.methods.budget_forcing import BudgetForcing, nudge_ids
+from s1_eval.methods.chain import BudgetForcing, nudge_ids
 from s1_eval.thinking import encode_exactly
 
 CAP = 900

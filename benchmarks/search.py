@@ -29,6 +29,7 @@ from s1_eval.methods import Policy, Question
 from s1_eval.methods.beam_search import BeamSearch, beam_search
 from s1_eval.thinking import Outcome
 from s1_eval.training.nano.problems import held_out
+from s1_eval.typed import build
 from s1_eval.verifiers.transformers import TransformersVerifier, _Chain, _Tree
 
 KEPT = 1 << 20
@@ -68,7 +69,8 @@ def main() -> None:
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     engine = open_engine(args.engine, "nano", **SETTINGS[args.engine])
     verifier = Watched(folder(), "nano_prm")
-    params = BeamSearch(samples=args.samples, max_thinking_tokens=512, max_answer_tokens=16)
+    given = {"samples": args.samples, "max_thinking_tokens": 512, "max_answer_tokens": 16}
+    params = build(BeamSearch, given)
     sampling = Sampling(temperature=1.0, seed=0)
     policy = Policy.bind(engine, sampling=sampling, verifier=verifier)
     questions = [

@@ -17,7 +17,7 @@ from typing import Any
 from s1_eval.answers import grader
 from s1_eval.engines.vllm import VLLMEngine
 from s1_eval.methods import Policy, Question
-from s1_eval.methods.budget_forcing import BudgetForcing, force
+from s1_eval.methods.chain import BudgetForcing, force
 from s1_eval.thinking import Trace
 from s1_eval.training.nano.problems import held_out
 

@@ -18,7 +18,7 @@ from side_by_side import Bench, start
 from s1_eval.engines.cache import CachedEngine
 from s1_eval.evaluation.plan import Axes, plan
 from s1_eval.methods import Policy
-from s1_eval.methods.budget_forcing import force
+from s1_eval.methods.chain import force
 
 AXES = Axes(
     max_thinking_tokens=(32, 64, 128, 256, 512),

@@ -20,7 +20,6 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
     "s1_eval._registry": (
         "inspect_ai._util.registry:registry_info",
         "inspect_ai.scorer._scorer:scorer_register",
-        "inspect_ai.solver._solver:solver_register",
     ),
     "s1_eval.cli.opponents": (
         "lm_eval.tasks.hendrycks_math.utils:process_results",
@@ -70,6 +69,10 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
     "s1_eval.harness.inspect_errors": ("inspect_ai._util.error:PrerequisiteError",),
     "s1_eval.harness.inspect_providers": (
         "inspect_ai.model._generate_config:active_generate_config",
+    ),
+    "s1_eval.harness.inspect_solving": (
+        "inspect_ai._util.registry:registry_lookup",
+        "inspect_ai.solver._solver:solver_register",
     ),
     "s1_eval.harness.lm_eval_hook": (
         "lm_eval.api.registry:model_registry.register",

@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import Field, asdict, dataclass, fields
 from functools import cache
 from math import isfinite
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Predicate
 
 from s1_eval.errors import UserError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,21 @@ Temperature = Annotated[float, Ge(0), Predicate(isfinite), Says("a number, 0 (gr
 PositiveFloat = Annotated[float, Gt(0), Predicate(isfinite), Says("a number above 0")]
 
 
+@dataclass(frozen=True, slots=True)
+class Without:
+    """In an `Annotated` part of settings: those of its settings that have to stay as they are here,
+    with the reason that a refusal gives."""
+
+    reasons: Mapping[str, str]
+
+
 class Settings:
     """The base of a frozen dataclass whose fields are checked against their annotations, then
-    by the `check` that it or any class above it defines. A list becomes a tuple."""
+    by the `check` that it defines. A list becomes a tuple.
+
+    A field whose type is such a dataclass too is a part: users and records see its settings beside
+    the others, under their own names. See `flat` and `build`.
+    """
 
     __slots__ = ()
 
@@ -41,10 +55,116 @@ class Settings:
         for field in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             if isinstance(value := getattr(self, field.name), list):
                 object.__setattr__(self, field.name, tuple(value))
-        check_types(type(self), {f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
-        for cls in reversed(type(self).__mro__):
-            if (check := cls.__dict__.get("check")) is not None:
-                check(self)
+        held = {part.name: part for part in parts(type(self))}
+        own = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        check_types(type(self), {name: own[name] for name in own if name not in held})
+        for part in held.values():
+            part.check(own[part.name])
+        self.check()
+
+    def check(self) -> None:
+        """What no annotation says. Raises UserError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A field of settings that is settings itself. without: what it can't have here, and why."""
+
+    name: str
+    type: type[Settings]
+    without: Mapping[str, str]
+
+    def check(self, value: Any) -> None:
+        """Raises UserError on another type, or a setting that can't be had."""
+        if not isinstance(value, self.type):
+            raise UserError(f"{self.name}={value!r:.200}: give {self.type.__name__}(…)")
+        usual = flat_fields(self.type)
+        for name, reason in self.without.items():
+            if (given := flat(value)[name]) != usual[name].default:
+                raise UserError(f"{name}={given}: {reason}")
+
+
+def parts(cls: Callable[..., Any]) -> tuple[Part, ...]:
+    """The parts of a dataclass of settings."""
+    return _parts_of(cls)
+
+
+@cache
+def _parts_of(cls: Callable[..., Any]) -> tuple[Part, ...]:
+    hints = get_type_hints(cls, include_extras=True)
+    found = []
+    for field in fields(cls):  # type: ignore[arg-type]  # a dataclass
+        kind, *notes = (
+            get_args(hints[field.name]) if _annotated(hints[field.name]) else (hints[field.name],)
+        )
+        if inspect.isclass(kind) and issubclass(kind, Settings):
+            without = {k: v for n in notes if isinstance(n, Without) for k, v in n.reasons.items()}
+            found.append(Part(field.name, kind, without))
+    return tuple(found)
+
+
+def _annotated(hint: Any) -> bool:
+    return get_origin(hint) is Annotated
+
+
+def flat(settings: Any) -> dict[str, Any]:
+    """A dataclass's settings by name, as plain data; those of its parts among them."""
+    held = {part.name for part in parts(type(settings))}
+    found: dict[str, Any] = {}
+    for name, value in asdict(settings).items():
+        found |= flat(getattr(settings, name)) if name in held else {name: value}
+    return found
+
+
+def flat_fields(cls: Callable[..., Any]) -> Mapping[str, Field[Any]]:
+    """The fields of a dataclass of settings by name, and those of its parts in their place.
+
+    Raises TypeError where two have one name.
+    """
+    return _flat_fields(cls)
+
+
+@cache
+def _flat_fields(cls: Callable[..., Any]) -> Mapping[str, Field[Any]]:
+    held = {part.name: part for part in parts(cls)}
+    found: dict[str, Field[Any]] = {}
+    for field in fields(cls):  # type: ignore[arg-type]  # a dataclass
+        more = flat_fields(held[field.name].type) if field.name in held else {field.name: field}
+        if twice := found.keys() & more.keys():
+            raise TypeError(f"{cls.__name__} and its parts have two settings {min(twice)!r}")
+        found |= more
+    return found
+
+
+def flat_hints(cls: type[Any]) -> dict[str, Any]:
+    """The annotations of `flat_fields`."""
+    held = {part.name: part for part in parts(cls)}
+    hints = get_type_hints(cls, include_extras=True)
+    found: dict[str, Any] = {}
+    for field in fields(cls):
+        name = field.name
+        found |= flat_hints(held[name].type) if name in held else {name: hints[name]}
+    return found
+
+
+def settings_of(cls: type[Any]) -> tuple[type[Any], ...]:
+    """A class of settings and those of all its parts."""
+    return cls, *(inner for part in parts(cls) for inner in settings_of(part.type))
+
+
+def build(cls: type[T], given: Mapping[str, Any]) -> T:
+    """The settings of a class from those by name, its parts' among them: `flat` undone. Every name
+    has to be one of `flat_fields`. Raises UserError as the class itself does."""
+    held = {part.name: part for part in parts(cls)}
+    made: dict[str, Any] = {}
+    for field in fields(cls):  # type: ignore[arg-type]  # a dataclass
+        name = field.name
+        if name in held:
+            kind = held[name].type
+            made[name] = build(kind, {k: given[k] for k in flat_fields(kind) if k in given})
+        elif name in given:
+            made[name] = given[name]
+    return cls(**made)
 
 
 def check_types(of: Callable[..., Any], values: Mapping[str, Any]) -> None:

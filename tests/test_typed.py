@@ -14,6 +14,7 @@ from s1_eval.engines import Sampling
 from s1_eval.engines.table import ENGINES, open_engine
 from s1_eval.errors import UserError
 from s1_eval.methods import METHODS, settings
+from s1_eval.typed import Positive, Settings, Without, build, flat, flat_fields, flat_hints
 from s1_eval.verifiers.table import ENGINES as VERIFIERS
 from s1_eval.verifiers.table import open_verifier
 
@@ -76,7 +77,7 @@ def accepts(kind: Any, value: Any) -> bool:
 CASES = [
     (name, field, value)
     for name, method in METHODS.items()
-    for field, hint in get_type_hints(method.settings, include_extras=True).items()
+    for field, hint in flat_hints(method.settings).items()
     for value in wrong(hint)
 ]
 
@@ -84,9 +85,7 @@ CASES = [
 @pytest.mark.parametrize("name", METHODS)
 def test_every_setting_of_a_method_refuses_other_types(name: str) -> None:
     cases = [(field, value) for method, field, value in CASES if method == name]
-    assert {field for field, _ in cases} == {
-        field.name for field in dataclasses.fields(METHODS[name].settings)
-    }
+    assert {field for field, _ in cases} == flat_fields(METHODS[name].settings).keys()
     for field, value in cases:
         with pytest.raises(UserError, match=rf"^{field}=.*: give |thinking_format"):
             settings(name, {**NEEDED.get(name, {}), field: value})
@@ -139,6 +138,51 @@ def test_every_argument_of_a_verifier_refuses_other_types_before_it_loads(engine
         for value in wrong(hint) if name not in given else ():
             with pytest.raises(UserError, match=rf"^{name}=.*: give "):
                 open_verifier(f"{engine}/nano-prm", **{name: value})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inner(Settings):
+    width: Positive = 1
+    kind: Literal["a", "b"] = "a"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Middle(Settings):
+    inner: Annotated[Inner, Without({"kind": "it has one kind, leave it out"})] = Inner()
+    texts: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Outer(Settings):
+    middle: Middle
+    depth: Positive
+
+
+def test_the_settings_of_parts_stand_beside_the_others() -> None:
+    made = build(Outer, {"depth": 2, "width": 3, "texts": ["x"]})
+    assert made == Outer(depth=2, middle=Middle(Inner(width=3), ("x",)))
+    assert flat(made) == {"width": 3, "kind": "a", "texts": ("x",), "depth": 2}
+    assert [*flat_fields(Outer)] == [*flat_hints(Outer)] == [*flat(made)]
+    assert build(Outer, flat(made)) == made
+
+
+def test_a_part_is_checked_and_may_lack_a_setting() -> None:
+    with pytest.raises(UserError, match="width=0: give a whole number of 1 or more"):
+        build(Outer, {"depth": 1, "width": 0})
+    with pytest.raises(UserError, match=r"^kind=b: it has one kind, leave it out"):
+        build(Outer, {"depth": 1, "kind": "b"})
+    with pytest.raises(UserError, match=r"middle=3: give Middle\(…\)"):
+        Outer(depth=1, middle=3)  # type: ignore[arg-type]
+
+
+def test_two_settings_of_one_name_are_the_authors_mistake() -> None:
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Twice(Settings):
+        width: Positive = 1
+        inner: Inner = Inner()
+
+    with pytest.raises(TypeError, match="two settings 'width'"):
+        flat_fields(Twice)
 
 
 def test_a_list_becomes_a_tuple_so_that_settings_stay_hashable() -> None:

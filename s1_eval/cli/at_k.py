@@ -47,7 +47,7 @@ def _grouper(task: str) -> Any:
     """Equality as the task grades it; of the text where we don't know the task."""
     from s1_eval.answers import grader
     from s1_eval.evaluation.benchmark import BENCHMARKS, SameText, benchmark
-    from s1_eval.methods.majority_vote import group_answers, numbers
+    from s1_eval.methods.voting import group_answers, numbers
 
     known = benchmark(task) if task in BENCHMARKS else None
     equality = grader(known.grader, **known.strictness) if known else SameText()

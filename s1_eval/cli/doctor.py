@@ -16,7 +16,7 @@ from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import Tokenizer
 from s1_eval.engines.table import parse_model
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import BudgetForcing
+from s1_eval.methods.chain import BudgetForcing
 from s1_eval.thinking import Chat, Thinking, detect, encode_exactly, in_ids
 from s1_eval.typed import check_types
 

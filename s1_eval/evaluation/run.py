@@ -31,6 +31,7 @@ from s1_eval.records.hardware import hardware
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import sample_row
 from s1_eval.thinking import AS_IT_IS, CUT, Message, Outcome, has_template
+from s1_eval.typed import flat
 from s1_eval.verifiers import Verifier
 from s1_eval.verifiers.table import VerifierSpec, open_verifier
 
@@ -99,7 +100,7 @@ class Run:
             with_traces=True,
             decode=policy.decode,
         )
-        nudged = getattr(self.settings, "nudge_after_eos", False)
+        nudged = flat(self.settings).get("nudge_after_eos", False)
         counts = answer_counts(policy, outcome, nudged)
         return outcome, {**row, **counts, "response": outcome.answer}
 
@@ -143,7 +144,8 @@ def open_run(
         model=info.model,
         task=about["task"],
         method=method,
-        method_params=dataclasses.asdict(settings),
+        method_params=flat(settings),
+        method_info=METHODS[method].describe(settings),
         sampling={
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -211,17 +213,19 @@ def _bind_method(
     prompts: Prompts,
     dials: Dials,
 ) -> tuple[Policy, bool]:
+    known = flat(settings)
+    format = known.get("thinking_format", "auto")
     policy, raw = bind_policy(
         engine,
-        getattr(settings, "thinking_format", "auto"),
+        format,
         sampling,
-        getattr(settings, "until_thinking", ()),
+        known.get("until_thinking", ()),
         verifier if METHODS[method].verifier else None,
         prompts=prompts,
     )
     policy = turned(policy, dials)
     if METHODS[method].forces and raw and not policy.thinking.format.end:
-        if getattr(settings, "thinking_format", "auto") == "auto":
+        if format == "auto":
             raise UserError(
                 f"{method} forces thinking, and the prompt is raw text, which shows none: add "
                 "--apply_chat_template in lm-eval, or give thinking_format"

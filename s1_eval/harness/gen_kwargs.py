@@ -11,7 +11,9 @@ from typing import Any
 
 from s1_eval.engines.protocol import Sampling
 from s1_eval.errors import UserError
+from s1_eval.methods import method as known_method
 from s1_eval.methods import settings
+from s1_eval.methods.method import ANSWER_LIMITS
 from s1_eval.verifiers.table import VerifierSpec, parse_verifier
 
 ALIASES: Mapping[str, str] = {
@@ -75,7 +77,7 @@ def read_gen_kwargs(gen_kwargs: Mapping[str, Any]) -> GenKwargs:
     if method is None:
         method = "budget_forcing" if params else "plain"
     if limit is not None:
-        params["max_tokens" if method == "plain" else "max_answer_tokens"] = limit
+        params[known_method(method).answer_limit or ANSWER_LIMITS[0]] = limit
     return GenKwargs(method, settings(method, params), sampling, until, verifier)
 
 

@@ -45,8 +45,8 @@ from s1_eval.evaluation.run import (
     turned,
 )
 from s1_eval.methods import Policy, Question, settings
-from s1_eval.methods.budget_forcing import answer_text
-from s1_eval.methods.plain import Plain, free_run
+from s1_eval.methods.chain import answer_text
+from s1_eval.methods.plain import PLAIN, Plain, free_run
 from s1_eval.records.readers import KEY
 from s1_eval.thinking import Message, Outcome
 from s1_eval.verifiers.table import VerifierSpec, check_verifier
@@ -176,7 +176,7 @@ class S1ModelAPI(ModelAPI):
     ) -> ModelOutput:
         """What any solver gets: think and answer, unforced."""
         before, asked = _conversation(input)
-        first = FirstQuestion("plain", self.plain, sampling, asked, before, dials=dials)
+        first = FirstQuestion(PLAIN.name, self.plain, sampling, asked, before, dials=dials)
         engine = await self.engine(first)
         policy, raw = bind_policy(engine, self.plain.thinking_format, sampling)
         policy = turned(policy, dials)

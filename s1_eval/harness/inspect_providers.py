@@ -21,6 +21,7 @@ from s1_eval.engines.protocol import settings_of
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import grader_data, open_grader
 from s1_eval.harness.inspect_models import MethodCall, framing_of
+from s1_eval.methods import METHODS
 from s1_eval.methods.class_conditional import ClassConditional
 from s1_eval.methods.plain import Plain
 from s1_eval.methods.token_conditional import TokenConditional
@@ -123,13 +124,13 @@ async def solve_by_dials(
     output = await model.generate(messages, config=config)
     usage = output.usage
     if usage is None or usage.reasoning_tokens is None:
-        if call.method == "plain":
+        if METHODS[call.method].unforced:
             return output  # nothing to record: how long it thought is not known
         raise UserError(
             f"{model} reports no reasoning tokens, so {call.method} can't be measured on it: "
             "choose a model or service that reports them in its usage"
         )
-    record = _run_record(model, call, framing_of(call, messages))
+    record = _run_record(model, call, settings, framing_of(call, messages))
     thinking = usage.reasoning_tokens
     row = {
         **{field: record[field] for field in SHARED_FIELDS},
@@ -160,7 +161,9 @@ async def solve_by_dials(
     return output
 
 
-def _run_record(model: Model, call: MethodCall, framing: dict[str, Any]) -> dict[str, Any]:
+def _run_record(
+    model: Model, call: MethodCall, settings: Any, framing: dict[str, Any]
+) -> dict[str, Any]:
     config = model.config.merge(active_generate_config())
     told = config.model_dump(mode="json", exclude_none=True)
     return run_record(
@@ -170,6 +173,7 @@ def _run_record(model: Model, call: MethodCall, framing: dict[str, Any]) -> dict
         task=call.about["task"],
         method=call.method,
         method_params=call.params,
+        method_info=METHODS[call.method].describe(settings),
         sampling={name: value for name, value in told.items() if name not in _NEUTRAL},
         seed=config.seed,
         dtype="unknown",

@@ -6,19 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
+from s1_eval.methods.chain import DIALS, UNFORCED, BudgetForcing, answer_text, force
+from s1_eval.methods.method import Axes, Budget, Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
+from s1_eval.typed import Settings
+
+DEFAULT = "default"
 
 PROMPTS: Mapping[str, str] = {
     "short": (
         "Answer after a short amount of thinking. "
         "Do not spend excessive time double-checking your work."
     ),
-    "default": "",
+    DEFAULT: "",
     "long": (
         "Answer after a long amount of thinking. If you feel like you are finished early, spend "
         "the extra time trying to double-check your work until you are absolutely sure that you "
@@ -30,9 +34,16 @@ LEVELS: Mapping[str, str] = {"short": "low", "long": "high"}
 """The level of effort that stands for a length."""
 
 
+SIDES: Mapping[str, Literal["below", "above"]] = {"short": "below", "long": "above"}
+"""Where a run's mean thinking has to lie from the unprompted run's."""
+
+ORDER = ("none", "minimal", "short", "low", DEFAULT, "medium", "long", "high", "xhigh", "max")
+"""Lengths from least to most; what is asked of a chat template in its own words among them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassConditional(BudgetForcing):
-    """Budget forcing's settings and the instruction.
+class ClassConditional(Settings):
+    """The instruction, and the chain that follows it.
 
     length: `short`, `long`, or `default` for the unprompted run that the two are held against; or
         a level of effort, where the chat template takes it.
@@ -50,6 +61,7 @@ class ClassConditional(BudgetForcing):
         "xhigh",
         "max",
     ]
+    chain: BudgetForcing = UNFORCED
 
 
 async def class_conditional(
@@ -57,20 +69,14 @@ async def class_conditional(
 ) -> Outcome:
     """Ask for short or long thinking. `asked_by` is the template's argument, or the prompt."""
     asking, suffix, asked_by = _asked(policy, params.length)
-    trace = await force(asking, asking.prompt_ids(question, suffix), params)
-    cap = params.max_thinking_tokens
-    return Outcome(
-        answer_text(asking, trace),
-        (trace,),
-        budget=cap if isinstance(cap, int) else None,
-        extra={"asked_by": asked_by},
-    )
+    trace = await force(asking, asking.prompt_ids(question, suffix), params.chain)
+    return Outcome(answer_text(asking, trace), (trace,), extra={"asked_by": asked_by})
 
 
 def _asked(policy: Policy, length: str) -> tuple[Policy, str, str | None]:
     """(policy, what follows the question, what the length is asked by)."""
     name, level = policy.thinking.effort, LEVELS.get(length, length)
-    if length == "default":
+    if length == DEFAULT:
         return policy, "", None
     if name and level in policy.thinking.levels:
         return policy.having(**{name: level}), "", name
@@ -81,3 +87,30 @@ def _asked(policy: Policy, length: str) -> tuple[Policy, str, str | None]:
         f"length={length}: the chat template of {policy.engine.info.model} knows {knows}; choose "
         f"one it knows, or from {', '.join(PROMPTS)}"
     )
+
+
+def budget(params: ClassConditional) -> Budget:
+    """Held against the unprompted run alone; a level in the template's own words against none."""
+    cap = params.chain.max_thinking_tokens
+    return Budget(cap if isinstance(cap, int) else None, side=SIDES.get(params.length), held=False)
+
+
+def sweep(name: str, axes: Axes) -> list[dict[str, Any]]:
+    """Short, default and long, or the lengths of `-S length=low,medium,high`."""
+    given = axes.params.get("length")
+    lengths = PROMPTS if given is None else str(given).split(",")
+    return [{"length": length.strip()} for length in lengths]
+
+
+CLASS_CONDITIONAL = Method(
+    "class_conditional",
+    ClassConditional,
+    class_conditional,
+    "arXiv 2501.19393, section 3.2",
+    dials=(Dial("length", ORDER), *DIALS),
+    sweep=sweep,
+    budget=budget,
+    asks="length",
+    reference={"length": DEFAULT},
+    forces=True,
+)

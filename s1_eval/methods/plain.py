@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from s1_eval.engines.protocol import Stop, split_at_stop
-from s1_eval.methods.budget_forcing import answer_exit, answer_text
+from s1_eval.methods.chain import answer_exit, answer_text
+from s1_eval.methods.method import Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import (
     Delimiters,
@@ -128,3 +129,6 @@ def _find(
     found = split_at_stop(ids[:upto], Stop(strings=(text,)), tokenizer)
     assert found is not None
     return found.ids, found.stop_ids, ids[upto:]
+
+
+PLAIN = Method("plain", Plain, plain, "unforced run", dials=(Dial("max_tokens"),), unforced=True)

@@ -8,30 +8,34 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, exp
 
+from s1_eval.methods.chain import DIALS
+from s1_eval.methods.method import Dial, Method, widths
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.methods.steps import Beam, Search, StepSearch
 from s1_eval.thinking import Outcome
-from s1_eval.typed import PositiveFloat
+from s1_eval.typed import PositiveFloat, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rebase(StepSearch):
+class Rebase(Settings):
     """softmax_temperature: of the shares; the lower, the more goes to the best nodes."""
 
+    search: StepSearch
     softmax_temperature: PositiveFloat = 0.2
 
 
 async def rebase(policy: Policy, question: Question, params: Rebase) -> Outcome:
     """Expand every node by its share, score, share again what ended chains have left."""
-    search = Search(policy, question, params)
-    nodes, widths = [search.root()], [params.samples]
+    settings = params.search
+    search = Search(policy, question, settings)
+    nodes, widths = [search.root()], [settings.samples]
     finished, pruned = list[Beam](), list[Beam]()
-    for _ in range(params.max_steps):
+    for _ in range(settings.max_steps):
         beams = await search.step(search.fork(nodes, widths))
         finished += [beam for beam in beams if beam.ended]
         active = [beam for beam in beams if not beam.ended]
         rewards = [search.value(beam) for beam in active]
-        widths = shares(rewards, params.samples - len(finished), params.softmax_temperature)
+        widths = shares(rewards, settings.samples - len(finished), params.softmax_temperature)
         pruned += [beam for beam, width in zip(active, widths, strict=True) if not width]
         nodes = [beam for beam, width in zip(active, widths, strict=True) if width]
         widths = [width for width in widths if width]
@@ -55,3 +59,15 @@ def shares(rewards: Sequence[float], width: int, temperature: float) -> list[int
         left -= found[i]
         mass -= weights[i]
     return found
+
+
+REBASE = Method(
+    "rebase",
+    Rebase,
+    rebase,
+    "arXiv 2408.00724",
+    dials=(Dial("samples"), *DIALS),
+    sweep=widths,
+    sampled=True,
+    verifier=True,
+)

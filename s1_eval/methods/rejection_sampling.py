@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import BudgetForcing, answer, answer_text, think
+from s1_eval.methods.chain import BudgetForcing, answer, answer_text, think
+from s1_eval.methods.method import Budget, Dial, Method, caps
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome, Trace, parse_format
 from s1_eval.typed import Positive, Settings
@@ -64,8 +65,20 @@ async def rejection_sampling(
                 answer_text(policy, trace),
                 (*tries, trace),
                 chosen=(attempt,),
-                budget=budget,
                 extra={"tries": attempt + 1},
             )
         tries.append(trace)
-    return Outcome("", tuple(tries), chosen=(), budget=budget, extra={"tries": len(tries)})
+    return Outcome("", tuple(tries), chosen=(), extra={"tries": len(tries)})
+
+
+REJECTION_SAMPLING = Method(
+    "rejection_sampling",
+    RejectionSampling,
+    rejection_sampling,
+    "arXiv 2501.19393, sections 3.2 and 5.2",
+    dials=(Dial("max_thinking_tokens"),),
+    sweep=caps,
+    budget=lambda params: Budget(params.max_thinking_tokens),
+    sampled=True,
+    forces=True,
+)

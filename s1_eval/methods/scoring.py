@@ -10,24 +10,21 @@ from math import isfinite, prod
 from typing import Any, Literal
 
 from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import answer_text
-from s1_eval.methods.majority_vote import (
-    MajorityVote,
-    cuts,
-    group_answers,
-    heaviest,
-    sample_extra,
-)
+from s1_eval.methods.chain import answer_text
 from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.voting import cuts, group_answers, heaviest, sample_extra
 from s1_eval.thinking import Outcome, Trace
+from s1_eval.typed import Settings
 from s1_eval.verifiers import Verifier
+
+OPEN_MODELS = "Hugging Face, scaling test-time compute with open models"
 
 Scores = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifierGuided(MajorityVote):
-    """Settings of every method that a verifier guides: majority vote's, and how scores decide.
+class Guidance(Settings):
+    """How a verifier's scores decide.
 
     step_separator: parts the thinking into steps; None is what the verifier was trained on.
     reduce: a chain's score from its steps' scores: the `last`, the `min`, or their `prod`uct.
@@ -45,6 +42,9 @@ class VerifierGuided(MajorityVote):
             raise UserError("step_separator is empty: give the text between steps, e.g. a newline")
 
 
+USUAL = Guidance()
+
+
 class Scorer:
     """A verifier at one question.
 
@@ -52,7 +52,7 @@ class Scorer:
     seconds: its time. unscored: scores that were no numbers; they count as 0, the worst.
     """
 
-    def __init__(self, policy: Policy, question: Question, separator: str | None) -> None:
+    def __init__(self, policy: Policy, question: Question, guidance: Guidance) -> None:
         """Raises UserError where the policy has no verifier."""
         if policy.verifier is None:
             raise UserError(
@@ -62,7 +62,7 @@ class Scorer:
         self._verifier: Verifier = policy.verifier
         self._policy = policy
         self._question = question.prompt
-        self.separator = separator or self._verifier.info.step_separator
+        self.separator = guidance.step_separator or self._verifier.info.step_separator
         self.tokens = 0
         self.seconds = 0.0
         self.unscored = 0
@@ -105,7 +105,7 @@ async def choose(
     question: Question,
     traces: Sequence[Trace],
     scores: Sequence[Scores],
-    params: VerifierGuided,
+    params: Guidance,
 ) -> tuple[str, tuple[int, ...], int | None, dict[str, Any]]:
     """(answer, chosen, winner, extra): the answer, the indices of the traces that it rests on and
     of the one that gave it, and what a record needs to choose again from fewer of them."""

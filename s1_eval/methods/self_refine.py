@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s1_eval.methods.budget_forcing import BudgetForcing, answer_text, force
+from s1_eval.methods.chain import DIALS, UNFORCED, BudgetForcing, answer_text, force
+from s1_eval.methods.method import Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Message, Outcome, Trace
-from s1_eval.typed import Count
+from s1_eval.typed import Count, Settings
 
 FEEDBACK = "Review your previous answer and find problems with your answer."
 REFINE = "Based on the problems you found, improve your answer."
@@ -16,13 +17,14 @@ REFINE = "Based on the problems you found, improve your answer."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SelfRefine(BudgetForcing):
-    """Budget forcing's settings, which hold for every answer and every critique.
+class SelfRefine(Settings):
+    """How many rounds, and the chain that every answer and every critique is.
 
     rounds: of feedback and refinement; 0 is budget forcing.
     """
 
     rounds: Count = 1
+    chain: BudgetForcing = UNFORCED
 
 
 async def self_refine(policy: Policy, question: Question, params: SelfRefine) -> Outcome:
@@ -33,7 +35,7 @@ async def self_refine(policy: Policy, question: Question, params: SelfRefine) ->
 
     async def reply() -> str:
         turn = policy.fork("turn", len(traces)) if traces else policy
-        traces.append(await force(turn, policy.encode_chat(said), params))
+        traces.append(await force(turn, policy.encode_chat(said), params.chain))
         return answer_text(policy, traces[-1])
 
     answers.append(await reply())
@@ -52,3 +54,12 @@ async def self_refine(policy: Policy, question: Question, params: SelfRefine) ->
 def turns(reply: str, prompt: str) -> list[Message]:
     """What the model said, and what it is asked next."""
     return [{"role": "assistant", "content": reply}, {"role": "user", "content": prompt}]
+
+
+SELF_REFINE = Method(
+    "self_refine",
+    SelfRefine,
+    self_refine,
+    "arXiv 2303.17651",
+    dials=(Dial("rounds"), *DIALS),
+)

@@ -7,19 +7,19 @@ import asyncio
 import re
 from dataclasses import dataclass
 
-from s1_eval.methods.budget_forcing import answer_text, force
-from s1_eval.methods.majority_vote import (
-    MajorityVote,
+from s1_eval.methods.chain import DIALS, UNFORCED, BudgetForcing, answer_text, force
+from s1_eval.methods.method import Dial, Method, widths
+from s1_eval.methods.policy import Policy, Question
+from s1_eval.methods.self_refine import turns
+from s1_eval.methods.voting import (
     cuts,
     group_answers,
     heaviest,
     need_temperature,
     sample_extra,
 )
-from s1_eval.methods.policy import Policy, Question
-from s1_eval.methods.self_refine import turns
 from s1_eval.thinking import Outcome, Trace
-from s1_eval.typed import Count
+from s1_eval.typed import Count, Positive, Settings
 
 VERIFY = (
     "Verify your answer: identify the conditions that the question sets and check step by step "
@@ -36,14 +36,16 @@ _VERDICT = re.compile(r"\banswer is (correct|incorrect)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sets(MajorityVote):
-    """Majority vote's settings; its samples are the first answers. Caps hold for every answer and
-    every verification.
+class Sets(Settings):
+    """Caps hold for every answer and every verification.
 
+    samples: how many first answers.
     rounds: of verification and correction per sample; 0 is majority vote.
     """
 
+    samples: Positive
     rounds: Count = 1
+    chain: BudgetForcing = UNFORCED
 
 
 async def sets(policy: Policy, question: Question, params: Sets) -> Outcome:
@@ -77,19 +79,23 @@ async def verify_and_correct(
 ) -> tuple[Trace, list[Trace]]:
     """(final, paid): the answer that stands, and everything else that was sampled for it. An
     answer stands unless its verification says that it is incorrect."""
-    said = question.messages()
-    current = await force(policy, policy.encode_chat(said), params)
+    said, chain = question.messages(), params.chain
+    current = await force(policy, policy.encode_chat(said), chain)
     paid: list[Trace] = []
     for number in range(params.rounds):
         said += turns(answer_text(policy, current), VERIFY)
-        verification = await force(policy.fork("verify", number), policy.encode_chat(said), params)
+        verification = await force(
+            policy.fork("verify", number), policy.encode_chat(said), params.chain
+        )
         verdict = answer_text(policy, verification)
         paid.append(verification)
         if not says_incorrect(verdict):
             break
         said += turns(verdict, CORRECT)
         paid.append(current)
-        current = await force(policy.fork("correct", number), policy.encode_chat(said), params)
+        current = await force(
+            policy.fork("correct", number), policy.encode_chat(said), params.chain
+        )
     return current, paid
 
 
@@ -97,3 +103,14 @@ def says_incorrect(verification: str) -> bool:
     """Whether the last verdict in a verification is "incorrect"."""
     verdicts = _VERDICT.findall(verification)
     return bool(verdicts) and verdicts[-1].lower() == "incorrect"
+
+
+SETS = Method(
+    "sets",
+    Sets,
+    sets,
+    "arXiv 2501.19306",
+    dials=(Dial("samples"), Dial("rounds"), *DIALS),
+    sweep=widths,
+    sampled=True,
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from s1_eval.methods.budget_forcing import ends_by_force
+from s1_eval.methods.chain import ends_by_force
 from s1_eval.methods.policy import Policy
 from s1_eval.thinking import Outcome, Trace
 

@@ -8,42 +8,49 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Annotated
 
-from s1_eval.errors import UserError
-from s1_eval.methods.budget_forcing import (
+from s1_eval.methods.chain import (
+    UNFORCED,
+    BudgetForcing,
     answer,
     begin_thinking,
     continue_thinking,
     just_ignored,
 )
-from s1_eval.methods.majority_vote import need_temperature
 from s1_eval.methods.policy import Policy, Question
-from s1_eval.methods.scoring import Scorer, Scores, VerifierGuided, choose, reduced, verified
+from s1_eval.methods.scoring import USUAL, Guidance, Scorer, Scores, choose, reduced, verified
+from s1_eval.methods.voting import need_temperature
 from s1_eval.thinking import Outcome, Trace
-from s1_eval.typed import Positive
+from s1_eval.typed import Positive, Settings, Without
+
+_AT_EVERY_STEP = "a search stops at every step"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepSearch(VerifierGuided):
-    """Settings that searches over steps share. Those of budget forcing hold for each chain.
+class StepSearch(Settings):
+    """What searches over steps have in common.
 
     samples: the width, how many chains are alive at once.
     max_steps: chains that are still thinking then are made to answer.
     max_step_tokens: a longer step is cut there and goes on as the next.
+    chain: of each chain, as far as a chain can have it that is broken up into steps.
     """
 
+    samples: Positive
     max_steps: Positive = 40
     max_step_tokens: Positive = 2048
-
-    def check(self) -> None:
-        """Raises UserError on what only an unbroken chain can have."""
-        if self.min_thinking_tokens:
-            raise UserError(
-                f"min_thinking_tokens={self.min_thinking_tokens}: a search stops at every step, "
-                "so it can't suppress the end of thinking; leave it out, or give num_ignores"
-            )
-        if self.forcing == "engine":
-            raise UserError("forcing=engine: a search stops at every step; leave it out")
+    guidance: Guidance = USUAL
+    chain: Annotated[
+        BudgetForcing,
+        Without(
+            {
+                "min_thinking_tokens": f"{_AT_EVERY_STEP}, so it can't suppress the end of "
+                "thinking; leave it out, or give num_ignores",
+                "forcing": f"{_AT_EVERY_STEP}; leave it out",
+            }
+        ),
+    ] = UNFORCED
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class Search:
         """Raises UserError without a verifier, or where sampling is greedy."""
         need_temperature(policy, params.samples)
         self._policy, self._question, self._params = policy, question, params
-        self._scorer = Scorer(policy, question, params.step_separator)
+        self._scorer = Scorer(policy, question, params.guidance)
         self._slots: Iterator[tuple[int, ...]] = ((i,) for i in count())
 
     def part(self, number: int) -> Search:
@@ -78,7 +85,7 @@ class Search:
     def root(self) -> Beam:
         """The chain that has not thought yet."""
         prompt = self._policy.prompt_ids(self._question)
-        trace, ended = begin_thinking(self._policy, prompt, self._params)
+        trace, ended = begin_thinking(self._policy, prompt, self._params.chain)
         return Beam(trace, ended=ended)
 
     def fork(self, beams: Sequence[Beam], widths: Sequence[int]) -> list[Beam]:
@@ -113,7 +120,7 @@ class Search:
 
     def value(self, beam: Beam) -> float:
         """A beam's score."""
-        return reduced(beam.scores, self._params.reduce)
+        return reduced(beam.scores, self._params.guidance.reduce)
 
     async def conclude(self, kept: Sequence[Beam], pruned: Sequence[Beam]) -> Outcome:
         """Let the kept chains answer, score the answers, choose one; what was pruned is paid
@@ -123,7 +130,7 @@ class Search:
         finals = [beam.trace for beam in scored]
         scores = [beam.scores for beam in scored]
         text, chosen, winner, extra = await choose(
-            self._policy, self._question, finals, scores, self._params
+            self._policy, self._question, finals, scores, self._params.guidance
         )
         given_up = [replace(beam.trace, exit_reason="pruned") for beam in pruned]
         return verified(text, (*finals, *given_up), chosen, winner, extra, self._scorer)
@@ -139,7 +146,7 @@ class Search:
         before, limit = trace.thinking_tokens, self._params.max_step_tokens
         while not ended and (room := limit - trace.thinking_tokens + before) > 0:
             trace, ended = await continue_thinking(
-                policy, trace, self._params, separator=self._scorer.separator, max_tokens=room
+                policy, trace, self._params.chain, separator=self._scorer.separator, max_tokens=room
             )
             step = trace.ids("thinking")[before:]
             if policy.decode(step).strip() and not just_ignored(trace):
@@ -151,4 +158,4 @@ class Search:
         trace = beam.trace
         if not beam.ended:
             trace = replace(trace, exit_reason="budget")
-        return replace(beam, trace=await answer(policy, trace, self._params), ended=True)
+        return replace(beam, trace=await answer(policy, trace, self._params.chain), ended=True)

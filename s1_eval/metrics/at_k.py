@@ -13,6 +13,7 @@ from s1_eval.metrics import caveats, intervals
 from s1_eval.metrics.pass_at_k import pass_at_k
 from s1_eval.metrics.selection import Samples, Selection, accuracy_at, samples_of
 from s1_eval.records import Run
+from s1_eval.records.method_info import method_info
 
 if TYPE_CHECKING:
     from s1_eval.metrics.intervals import Floats, Interval
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 Grouper = Callable[[Sequence[str]], Sequence[int]]
 """Equal answers get the same number, unreadable ones -1."""
 
-_SAMPLED = ("majority_vote", "best_of_n")
 _SELECTIONS: Mapping[str, Selection] = {
     "maj@k": "majority",
     "best-of-k, weighted": "weighted",
@@ -86,7 +86,7 @@ def at_k(
 
 def _answers_not_recorded(run: Run) -> str | None:
     """Why epochs have no majority: a vote on answers that the file does not tell is none."""
-    if run.method in _SAMPLED:
+    if method_info(run).chooses:
         return None
     empty = sum(row["answered"] and not row["answer"].strip() for row in run.rows)
     if not empty:
@@ -100,7 +100,7 @@ def _answers_not_recorded(run: Run) -> str | None:
 def _questions(run: Run, group: Grouper) -> dict[str, list[Samples]]:
     """By question: the sample sets of its epochs, or its epochs as one set."""
     found: dict[str, list[Samples]] = {}
-    if run.method in _SAMPLED:
+    if method_info(run).chooses:
         for row in run.rows:
             found.setdefault(row["sample_id"], []).append(samples_of(row))
         return found
@@ -142,7 +142,7 @@ def _powers(n: int) -> list[int]:
 
 def _tokens(run: Run, k: int) -> dict[str, float]:
     """Means per question of what k samples cost."""
-    if run.method not in _SAMPLED:
+    if not method_info(run).chooses:
         mean = sum(row["generated_tokens"] for row in run.rows) / len(run.rows)
         return {"generated_tokens": k * mean, "verifier_tokens": 0.0}
     shares = [k / len(row["sample_answers"]) for row in run.rows]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from s1_eval.records import Run
+from s1_eval.records.method_info import method_info
 
 UNANSWERED = 0.05
 """Share of a run's samples without an answer from which on it is said aloud."""
@@ -60,7 +61,8 @@ def _share(run: Run, row: Mapping[str, Any]) -> float:
         return 0
     most = row.get("most_tokens")
     generated = row["generated_tokens"] / most if most else 0
-    enforced = run.method == "budget_forcing" and run.budget
+    info = method_info(run)
+    enforced = info.forces and info.asks is None
     return max(generated, row["thinking_tokens"] / run.budget if enforced and run.budget else 0)
 
 

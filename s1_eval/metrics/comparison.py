@@ -17,8 +17,9 @@ from s1_eval.metrics.gate import same_questions
 from s1_eval.metrics.paired import detectable_by_mcnemar, detectable_by_t, flip_signs
 from s1_eval.metrics.points import Tally, tally
 from s1_eval.metrics.scoring import restricted
-from s1_eval.metrics.series import CAP, DIALS, describe, dial, method_label
+from s1_eval.metrics.series import CAP, describe, dials_on, method_label
 from s1_eval.records import Run
+from s1_eval.records.method_info import OFF, method_info
 
 if TYPE_CHECKING:
     from s1_eval.metrics.intervals import Floats
@@ -228,7 +229,8 @@ def _equal_budgets(one: _Side, other: _Side) -> Iterator[tuple[_Point, _Point, f
 
 def _budget(run: Run) -> str:
     """What `budget` pairs runs by: the limit on thinking and the dials it does not stand for."""
-    dials = {name: dial(run, name) for name in DIALS if name not in _ENFORCED}
+    known = {name: value for name, value in method_info(run).dials.items() if value is not None}
+    dials = {name: value for name, value in {**OFF, **known}.items() if name not in _ENFORCED}
     return json.dumps({"budget": run.budget, **dials}, sort_keys=True)
 
 
@@ -246,8 +248,7 @@ def _run_at(side: _Side, index: int, at: Amount) -> _Point:
 
 
 def _label(run: Run) -> str:
-    on = {name: v for name in DIALS if (v := dial(run, name))}
-    return describe(method_label(run), on)
+    return describe(method_label(run), dials_on(run))
 
 
 def _interpolated(curve: Sequence[_Point], tokens: float) -> _Point | None:

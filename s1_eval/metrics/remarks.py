@@ -9,6 +9,7 @@ from s1_eval.metrics.audit import Audit
 from s1_eval.metrics.points import answers_at_once
 from s1_eval.metrics.series import CAP, Series
 from s1_eval.records import Run
+from s1_eval.records.method_info import method_info
 
 LONGER_CONTEXT = "load the model with a longer context"
 AT_ONCE = "the model answers without thinking: these are the tokens of its answers"
@@ -53,7 +54,7 @@ def remarks(one: Series, audits: Sequence[Audit]) -> dict[str, list[str]]:
 
 def _limit(run: Run) -> str:
     """The setting that limits a run's answers, with its value."""
-    name = "max_tokens" if run.method == "plain" else "max_answer_tokens"
+    name = method_info(run).answer_limit or "max_answer_tokens"
     names = [name]
     if answers_at_once(run):
         # Without thinking, the cap on it is the answer's, too: the lower of the two holds.

@@ -215,8 +215,8 @@ def _statistics(
     mine = draws.of(one.runs)
     questions = len(_questions(tallies))
     held = points.control(at)
-    if held.value is None and one.method.startswith("class_conditional") and not one.reference:
-        held = Value(None, "needs the unprompted run (length=default) to hold the others against")
+    if held.value is None and (lacking := one.lacking):
+        held = Value(None, f"needs the unprompted run ({lacking}) to hold the others against")
 
     def resampled(value: Value, draws: Callable[[], Floats]) -> _Statistic:
         return _Statistic(value, lambda: bootstrap.interval(draws(), questions), draws)

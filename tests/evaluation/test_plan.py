@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from s1_eval.errors import UserError
-from s1_eval.evaluation.plan import Axes, plan
+from s1_eval.evaluation.plan import Axes, PlannedRun, plan
+from s1_eval.methods import settings
 
 
 def runs(methods: str, **axes):
@@ -112,3 +113,45 @@ def test_folders_are_short_plain_and_differ_wherever_the_settings_do():
 
 def test_what_is_asked_for_twice_is_one_run():
     assert len(plan(["budget_forcing"], Axes(num_ignores=[0, 0]))) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "slug"),
+    [
+        ("plain", {}, "plain-3159e8914e"),
+        ("budget_forcing", {}, "budget_forcing-b36ef08ddf"),
+        ("token_conditional", {"tokens": 64}, "token_conditional_tokens=64-59310f0333"),
+        ("step_conditional", {"steps": 4}, "step_conditional_steps=4-9bb17af1c0"),
+        ("class_conditional", {"length": "short"}, "class_conditional_length=short-a29aaa6dcf"),
+        (
+            "rejection_sampling",
+            {"max_thinking_tokens": 64},
+            "rejection_sampling_max_thinking_tokens=64-3ca11eb5d2",
+        ),
+        ("majority_vote", {"samples": 4}, "majority_vote_samples=4-eed173c952"),
+        ("best_of_n", {"samples": 4}, "best_of_n_samples=4-eaf1a87cde"),
+        ("beam_search", {"samples": 4}, "beam_search_samples=4-d130ff6e54"),
+        ("dvts", {"samples": 4}, "dvts_samples=4-827ebbafe5"),
+        ("rebase", {"samples": 4}, "rebase_samples=4-851db4bacc"),
+        ("self_refine", {}, "self_refine-517114d403"),
+        ("sets", {"samples": 4}, "sets_samples=4-fd3e130730"),
+        (
+            "beam_search",
+            {
+                "max_thinking_tokens": 32,
+                "num_ignores": 2,
+                "until_thinking": ["x"],
+                "thinking_format": {"start": "<r>", "end": "</r>"},
+                "samples": 8,
+                "beam_width": 2,
+                "reduce": "min",
+                "max_steps": 5,
+            },
+            "beam_search_max_thinking_tokens=32_num_ignores=2_samples=8_beam_width=2_reduce=m-"
+            "b4ee3975f0",
+        ),
+    ],
+)
+def test_folders_and_so_ids_of_recorded_runs_stay(name, params, slug):
+    """The hash is one of the name and all settings, as records have them: `method_params`."""
+    assert PlannedRun(name, params, settings(name, params)).slug == slug

@@ -9,7 +9,7 @@ import pytest
 from s1_eval.engines import Sampling
 from s1_eval.errors import UserError
 from s1_eval.harness.gen_kwargs import read_gen_kwargs
-from s1_eval.methods.budget_forcing import BudgetForcing
+from s1_eval.methods.chain import BudgetForcing
 from s1_eval.methods.plain import Plain
 from s1_eval.methods.rejection_sampling import RejectionSampling
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +29,7 @@ from inspect_ai.scorer import choice, match
 from inspect_ai.solver import chain_of_thought, generate
 from scripted import ScriptedEngine, break_at_second_call
 
-from s1_eval import _registry
+from s1_eval import _registry, solvers
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import Benchmark
 from s1_eval.evaluation.benchmark import Sample as OurSample
@@ -35,13 +37,14 @@ from s1_eval.evaluation.run import shared
 from s1_eval.harness.inspect_errors import InspectUserError
 from s1_eval.harness.inspect_models import MAX_CONNECTIONS
 from s1_eval.harness.inspect_tasks import inspect_task
-from s1_eval.methods import METHODS
+from s1_eval.methods import METHODS, Method, Policy, Question
+from s1_eval.methods.plain import PLAIN, Plain
 from s1_eval.records.readers import KEY, read_runs
 from s1_eval.records.schema import validate_run, validate_sample
-from s1_eval.solvers.budget_forcing import budget_forcing
-from s1_eval.solvers.plain import plain
+from s1_eval.solvers import budget_forcing, plain
 from s1_eval.tasks.nano import nano
-from s1_eval.thinking import Trace
+from s1_eval.thinking import Outcome, Trace
+from s1_eval.typed import flat_fields
 
 Run = Callable[..., EvalLog]
 Script = Callable[..., ScriptedEngine]
@@ -260,18 +263,59 @@ def test_an_engine_is_opened_once_for_the_same_model_and_arguments(
 
 
 def test_every_method_has_a_solver_whose_parameters_are_its_settings() -> None:
-    solvers = {solver.__name__: solver for solver in _registry.SOLVERS}
-    assert set(solvers) == set(METHODS)
-    for name, solver in solvers.items():
-        fields = {f.name: f for f in dataclasses.fields(METHODS[name].settings)}
+    assert set(_registry.SOLVERS) == set(METHODS) == set(dir(solvers))
+    for name, solver in _registry.SOLVERS.items():
+        assert getattr(solvers, name) is solver
+        fields = flat_fields(METHODS[name].settings)
         parameters = dict(inspect.signature(solver).parameters)
         assert (parameters.pop("verifier", None) is not None) == METHODS[name].verifier
         assert parameters.popitem()[1].kind is inspect.Parameter.VAR_KEYWORD
-        assert set(parameters) <= set(fields)
+        assert set(parameters) == set(fields)
         for parameter in parameters.values():
             default = fields[parameter.name].default
             missing = default is dataclasses.MISSING
             assert parameter.default == (inspect.Parameter.empty if missing else default)
+
+
+def test_only_a_task_of_ours_gives_solvers_their_bare_names() -> None:
+    program = """
+from inspect_ai.solver import Solver, generate, solver
+from inspect_ai._util.registry import registry_info, registry_lookup
+from s1_eval import _registry
+
+@solver
+def sets() -> Solver:
+    return generate()
+
+theirs = registry_lookup("solver", "sets")
+assert registry_lookup("solver", "plain") is None
+assert registry_info(registry_lookup("solver", "s1_eval/sets")).name == "s1_eval/sets"
+_registry.nano()
+assert registry_info(registry_lookup("solver", "plain")).name == "plain"
+assert registry_lookup("solver", "sets") is theirs
+"""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_method_of_somebody_elses_is_a_solver(
+    run_inspect: Run, scripted: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def curt(policy: Policy, question: Question, params: Plain) -> Outcome:
+        """Nothing to say."""
+        return await PLAIN.coroutine(policy, question, params)
+
+    monkeypatch.setitem(METHODS, "curt", Method("curt", Plain, curt))
+    scripted(RIGHT)
+    solver = solvers.curt(max_tokens=40)
+    assert solvers.curt.__doc__.startswith("Nothing to say.\n\nSettings of the unforced run.")
+    log = run_inspect(bench(), solver=solver, model="s1_hf/any", limit=1)
+    assert log.eval.solver == "s1_eval/curt"
+    assert records(log)[0]["method"] == "curt"
+    with pytest.raises(AttributeError):
+        solvers.curd  # noqa: B018
 
 
 def test_a_retry_finishes_what_failed(run_inspect: Run, scripted: Script) -> None:

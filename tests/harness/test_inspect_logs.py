@@ -20,8 +20,7 @@ from s1_eval._registry import nano
 from s1_eval.cli.main import main
 from s1_eval.errors import UserError
 from s1_eval.records import read_runs
-from s1_eval.solvers.budget_forcing import budget_forcing
-from s1_eval.solvers.plain import plain
+from s1_eval.solvers import budget_forcing, plain
 
 
 def theirs(scorers: Any, name: str = "sums", **options: Any) -> Task:

@@ -14,9 +14,7 @@ from inspect_ai import eval as inspect_eval
 from inspect_ai.model import get_model
 
 from s1_eval.records import read_runs
-from s1_eval.solvers.budget_forcing import budget_forcing
-from s1_eval.solvers.class_conditional import class_conditional
-from s1_eval.solvers.token_conditional import token_conditional
+from s1_eval.solvers import budget_forcing, class_conditional, token_conditional
 from s1_eval.tasks.nano import nano
 
 THOUGHT = {"low": 20, "medium": 60, "high": 200}

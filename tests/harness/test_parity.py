@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from inspect_ai.log import EvalLog
 from inspect_ai.model import get_model
 
+from s1_eval import solvers
 from s1_eval.engines import Sampling
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import open_engine
@@ -65,7 +65,7 @@ def by_inspect(
     about: str = "nano",
     **chat: Any,
 ) -> Rows:
-    solver = getattr(import_module(f"s1_eval.solvers.{name}"), name)
+    solver = getattr(solvers, name)
     model = get_model(f"s1_hf/{about}", memoize=False, **chat)
     log = run(
         nano(),

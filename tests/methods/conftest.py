@@ -11,6 +11,7 @@ from scripted import ScriptedEngine
 from s1_eval.answers import grader
 from s1_eval.methods import METHODS, Policy, Question, settings
 from s1_eval.thinking import Outcome
+from s1_eval.typed import flat
 from s1_eval.verifiers import Verifier
 
 
@@ -30,9 +31,9 @@ def solve():
         chosen = settings(name, params)
         policy = Policy.bind(
             engine,
-            chosen.thinking_format,
+            flat(chosen)["thinking_format"],
             Sampling(temperature=temperature, seed=7),
-            getattr(chosen, "until_thinking", ()),
+            flat(chosen).get("until_thinking", ()),
             verifier,
         )
         question = Question("q1", "What is 2 + 2?", grader("integer"))

@@ -15,7 +15,7 @@ from s1_eval.answers import grader
 from s1_eval.engines import Sampling
 from s1_eval.errors import UserError
 from s1_eval.methods import METHODS, Policy, Question, settings
-from s1_eval.methods.majority_vote import group_answers
+from s1_eval.methods.voting import group_answers
 
 TOKENIZER = ToyTokenizer()
 ANSWER = "<|im_start|>\n4<|im_end|>"

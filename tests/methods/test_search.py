@@ -17,7 +17,7 @@ from s1_eval.answers import grader
 from s1_eval.engines import Sampling
 from s1_eval.errors import UserError
 from s1_eval.methods import Policy, Question, settings
-from s1_eval.methods.budget_forcing import (
+from s1_eval.methods.chain import (
     answer,
     answer_text,
     begin_thinking,
@@ -25,7 +25,7 @@ from s1_eval.methods.budget_forcing import (
     just_ignored,
 )
 from s1_eval.methods.rebase import shares
-from s1_eval.methods.scoring import VerifierGuided, choose, reduced, steps_of
+from s1_eval.methods.scoring import Guidance, choose, reduced, steps_of
 from s1_eval.thinking import Segment, Trace
 
 TOKENIZER = ToyTokenizer()
@@ -48,17 +48,18 @@ def text(trace: Trace) -> str:
     return TOKENIZER.decode(trace.ids())
 
 
-async def stepwise(policy: Policy, params: Any) -> Trace:
+async def stepwise(policy: Policy, search: Any) -> Trace:
     """One chain that stops at every step and goes on, without any search."""
-    trace, ended = begin_thinking(policy, policy.prompt_ids(QUESTION), params)
+    params, chain = search.search, search.search.chain
+    trace, ended = begin_thinking(policy, policy.prompt_ids(QUESTION), chain)
     for _ in range(params.max_steps):
         before = trace.thinking_tokens
         while not ended:
-            trace, ended = await continue_thinking(policy, trace, params, separator="\n")
+            trace, ended = await continue_thinking(policy, trace, chain, separator="\n")
             step = policy.decode(trace.ids("thinking")[before:])
             if step.strip() and not just_ignored(trace):
                 break
-    return await answer(policy, trace, params)
+    return await answer(policy, trace, chain)
 
 
 def policy_over(engine: ScriptedEngine, verifier: ScriptedVerifier | None = None) -> Policy:
@@ -80,7 +81,7 @@ def test_a_beam_search_that_keeps_all_is_independent_chains_stopped_at_steps(sol
 
 
 def test_dvts_with_one_subtree_is_greedy_step_search(solve):
-    params = settings("dvts", {"samples": 4, "max_thinking_tokens": 40})
+    params = settings("dvts", {"samples": 4, "max_thinking_tokens": 40}).search.chain
     verifier = ScriptedVerifier()
     outcome = solve(letters(), "dvts", 1.0, verifier, samples=4, max_thinking_tokens=40)
 
@@ -160,7 +161,7 @@ def sampled(answer: str, tokens: int) -> Trace:
 )
 def test_the_choice_on_hand_made_scores(answers, scores, selection, expected):
     traces = [sampled(a, tokens=i + 1) for i, a in enumerate(answers)]
-    params = VerifierGuided(samples=len(answers), selection=selection)
+    params = Guidance(selection=selection)
     chosen = choose(
         policy_over(letters()), QUESTION, traces, [(0.1, score) for score in scores], params
     )

@@ -15,7 +15,7 @@ from s1_eval.answers import grader
 from s1_eval.engines import Sampling
 from s1_eval.errors import UserError
 from s1_eval.methods import Policy, Question
-from s1_eval.methods.scoring import VerifierGuided, choose
+from s1_eval.methods.scoring import Guidance, choose
 from s1_eval.metrics.selection import CHOICES, Samples, accuracy_at, mean_accuracy_at, samples_of
 from s1_eval.thinking import Segment, Trace
 
@@ -34,7 +34,7 @@ def chosen(answers, thinking, scores, selection: str) -> tuple[bool, dict]:
     """What the method itself chooses from these samples, and what it records of them."""
     policy = Policy.bind(SeededEngine("a"), "auto", Sampling())
     traces = [trace(a, t) for a, t in zip(answers, thinking, strict=True)]
-    params = VerifierGuided(samples=len(answers), selection=selection)
+    params = Guidance(selection=selection)
     answer, _, _, extra = asyncio.run(
         choose(policy, Question("q", "?", GRADER), traces, [(s,) for s in scores], params)
     )

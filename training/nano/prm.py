@@ -23,9 +23,9 @@ from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import open_engine
 from s1_eval.errors import UserError
 from s1_eval.methods import Policy, Question
-from s1_eval.methods.budget_forcing import BudgetForcing, answer_text
-from s1_eval.methods.majority_vote import sample
+from s1_eval.methods.chain import BudgetForcing, answer_text
 from s1_eval.methods.scoring import steps_of
+from s1_eval.methods.voting import sample
 from s1_eval.thinking import Trace
 from s1_eval.training.batches import plan_batches
 from s1_eval.training.examples import IGNORED

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from s1_eval.metrics.series import DIALS, describe, dial, method_label
+from s1_eval.metrics.series import describe, dials_on, method_label
 from s1_eval.records import Located, Run
 from s1_eval.thinking.render import printable
 
@@ -121,8 +121,7 @@ def _append(path: Path, text: str) -> None:
 
 
 def _name(run: Run) -> str:
-    on = {name: value for name in DIALS if (value := dial(run, name))}
-    return f"{run.model}: {describe(method_label(run), on)}"
+    return f"{run.model}: {describe(method_label(run), dials_on(run))}"
 
 
 def _summaries(listed: Listed, task: str) -> list[dict[str, Any]]:
