@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.errors import UserError
+from s1_eval.json_lines import MAX_LINE, parse, read_lines
+from s1_eval.key_values import split_pair
 from s1_eval.records.foreign_inspect import ended_by, recorded, tokens_of, verdict
 from s1_eval.records.foreign_rows import (
     CAP,
@@ -30,7 +32,6 @@ from s1_eval.records.foreign_rows import (
     give_verdict,
     make_row,
 )
-from s1_eval.records.lines import MAX_LINE, parse, read_lines
 from s1_eval.records.located import KEY
 from s1_eval.records.readers import (
     READERS,
@@ -106,9 +107,10 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, Source]:
     row), `FIELD=~PATTERN` (one group, searched in the file's name)."""
     found = {}
     for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not (equals and name.isidentifier() and value):
-            raise UserError(f"--columns {pair}: write it as FIELD=COLUMN, e.g. correct=grading:A")
+        form = "FIELD=COLUMN, e.g. correct=grading:A"
+        name, value = split_pair(pair, "--columns", form, filled=True)
+        if not name.isidentifier():
+            raise UserError(f"--columns {pair}: give {form}")
         if value.startswith("="):
             found[name] = Source("text", value[1:])
         elif value.startswith("~"):
@@ -127,13 +129,8 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, Source]:
 
 def parse_where(pairs: Sequence[str]) -> dict[str, str]:
     """`COLUMN=VALUE`: the rows to read."""
-    found = {}
-    for pair in pairs:
-        column, equals, value = pair.partition("=")
-        if not (column and equals):
-            raise UserError(f"--where {pair}: write it as COLUMN=VALUE, e.g. filter=strict-match")
-        found[column] = value
-    return found
+    form = "COLUMN=VALUE, e.g. filter=strict-match"
+    return dict(split_pair(pair, "--where", form) for pair in pairs)
 
 
 def parse_delimiters(given: str) -> Marks:

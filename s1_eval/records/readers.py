@@ -13,9 +13,9 @@ from sys import intern
 from typing import Any
 
 from s1_eval.errors import UserError
+from s1_eval.json_lines import parse, read_lines
 from s1_eval.records.inspect_logs import is_inspect, superseded
 from s1_eval.records.inspect_logs import read_inspect as read_inspect
-from s1_eval.records.lines import parse, read_lines
 from s1_eval.records.located import KEY as KEY
 from s1_eval.records.located import Located as Located
 from s1_eval.records.located import Reader as Reader

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.metrics.series import entry_name
+from s1_eval.names import file_name
 from s1_eval.records import Run, recorded_grader
-from s1_eval.report.exports.names import file_name
 
 SCHEMA_VERSION = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")

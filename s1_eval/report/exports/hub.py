@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from s1_eval.errors import UserError
 from s1_eval.metrics.series import describe
+from s1_eval.names import file_name
 from s1_eval.records import Run
-from s1_eval.report.exports.names import file_name
 from s1_eval.report.table import fixed
 
 if TYPE_CHECKING:
