@@ -4,7 +4,7 @@ each N. The choice itself stands in `compute_optimal`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from s1_eval.errors import UserError
 from s1_eval.metrics import intervals
 from s1_eval.metrics.compute_optimal import BINS, Measured, compute_optimal
 from s1_eval.metrics.selection import mean_accuracy_at, samples_of
-from s1_eval.records import LeaveOut, Run, refuse
+from s1_eval.records import LeaveOut, OwnRow, Run, refuse
 
 Difficulty = Literal["oracle", "verifier"]
 OPTIMAL = "compute-optimal"
@@ -84,7 +84,7 @@ def _measured(run: Run, ids: Sequence[str], estimate: Run) -> list[tuple[str, in
             f"run {run.id} of {run.method} and {estimate.id}, the estimate of difficulty, answered "
             "different questions: run both on the same"
         )
-    tokens = _per_question(run, ids, "generated_tokens", "verifier_tokens")
+    tokens = _per_question(run, ids, _tokens)
     if run.method in ("majority_vote", "best_of_n"):
         n = min(len(samples_of(row)) for row in run.rows)
         selection = run.params.get("selection", "majority")
@@ -98,7 +98,9 @@ def _measured(run: Run, ids: Sequence[str], estimate: Run) -> list[tuple[str, in
     width = run.params.get("samples", 1)
     if not isinstance(width, int):
         raise UserError(f"run {run.id} of {run.method} has samples={width!r}: give a whole number")
-    return [(run.method, width, Measured(_per_question(run, ids, "correct"), tokens))]
+    return [
+        (run.method, width, Measured(_per_question(run, ids, lambda row: row["correct"]), tokens))
+    ]
 
 
 def _estimate(run: Run, ids: Sequence[str], by: Difficulty) -> tuple[list[float], list[float]]:
@@ -117,15 +119,19 @@ def _estimate(run: Run, ids: Sequence[str], by: Difficulty) -> tuple[list[float]
             sums[row["sample_id"]] += map(float, samples_of(row).correct)
         else:
             sums[row["sample_id"]].append(float(row["correct"]))
-    spent = ("generated_tokens", *(("verifier_tokens",) if by == "verifier" else ()))
-    return [fmean(sums[id]) for id in ids], _per_question(run, ids, *spent)
+    spent = _tokens if by == "verifier" else (lambda row: row["generated_tokens"])
+    return [fmean(sums[id]) for id in ids], _per_question(run, ids, spent)
 
 
-def _per_question(run: Run, ids: Sequence[str], *fields: str) -> list[float]:
-    """The sum of the fields, mean over a question's epochs."""
+def _tokens(row: OwnRow) -> int:
+    return row["generated_tokens"] + row["verifier_tokens"]
+
+
+def _per_question(run: Run, ids: Sequence[str], of: Callable[[OwnRow], float]) -> list[float]:
+    """`of` each row, mean over a question's epochs."""
     found: dict[str, list[float]] = {}
     for row in run.rows:
-        found.setdefault(row["sample_id"], []).append(sum(float(row[name]) for name in fields))
+        found.setdefault(row["sample_id"], []).append(float(of(row)))
     return [fmean(found[id]) for id in ids]
 
 

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from s1_eval.errors import UserError
 from s1_eval.json_lines import AppendedLines, parse, read_lines, write_atomically
-from s1_eval.records.run import differences
+from s1_eval.records.run import RunRecord, differences
+from s1_eval.records.sample import SampleRow
 from s1_eval.records.schema import fits, validate_run, validate_sample
 
 SAMPLES, RUN = "samples.jsonl", "run.json"
@@ -24,7 +24,7 @@ class RunWriter:
     recovered: what opening had to repair, one sentence for the user; None if nothing.
     """
 
-    def __init__(self, folder: str | Path, run: Mapping[str, Any]) -> None:
+    def __init__(self, folder: str | Path, run: RunRecord) -> None:
         """Open `folder` for the run record `run`, creating it or resuming what is there.
 
         A last line that was cut short by a kill is taken off; every line that was finished is
@@ -44,7 +44,7 @@ class RunWriter:
             self._lines.close()
             raise
 
-    def append(self, row: Mapping[str, Any]) -> None:
+    def append(self, row: SampleRow) -> None:
         """Add a finished sample. It survives the death of this process."""
         self._lines.append(row)
         self.done.add((row["sample_id"], row["epoch"]))
@@ -63,7 +63,7 @@ class RunWriter:
     ) -> None:
         self.close()
 
-    def _joined(self, run: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _joined(self, run: RunRecord) -> RunRecord:
         """`run` as the folder has it: begun when it was begun, on one machine more perhaps."""
         there = recorded(self.folder)
         if there is None:
@@ -84,10 +84,12 @@ class RunWriter:
                 "or repeat the command that made it"
             )
         machines = [*(there.get("hardware") or ()), *(run.get("hardware") or ())]
-        kept = {key: there[key] for key in ("started",) if key in there}
+        joined = run.copy()
+        if "started" in there:
+            joined["started"] = there["started"]
         if machines:
-            kept["hardware"] = [m for i, m in enumerate(machines) if m not in machines[:i]]
-        return {**run, **kept}
+            joined["hardware"] = [m for i, m in enumerate(machines) if m not in machines[:i]]
+        return joined
 
     def _done(self) -> set[tuple[str, int]]:
         done = set()
@@ -104,11 +106,9 @@ class RunWriter:
         return done
 
 
-def recorded(folder: str | Path) -> dict[str, Any] | None:
+def recorded(folder: str | Path) -> RunRecord | None:
     """The run record in `folder`, None without one. Raises UserError where it is damaged."""
     path = Path(folder) / RUN
     if not path.exists():
         return None
-    there: dict[str, Any] = parse(path.read_bytes(), str(path))
-    validate_run(there, str(path))
-    return there
+    return validate_run(parse(path.read_bytes(), str(path)), str(path))

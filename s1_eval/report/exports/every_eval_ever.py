@@ -18,7 +18,8 @@ from typing import Any
 
 from s1_eval.metrics.series import entry_name
 from s1_eval.names import file_name
-from s1_eval.records import Run, recorded_grader
+from s1_eval.records import Dataset, Run, RunRecord, recorded_grader
+from s1_eval.records.run import UNKNOWN
 
 SCHEMA_VERSION = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
@@ -90,7 +91,7 @@ def _log(
     series = entry_name(entry)
     first = records[entry["points"][0]["run_id"]].record
     now = str(int(time.time()))
-    data = _source_data(entry["task"], first.get("dataset") or {})
+    data = _source_data(entry["task"], first.get("dataset") or UNKNOWN)
     members = ", ".join(point["run_id"] for point in entry["points"])
     results = [
         {
@@ -187,21 +188,21 @@ def _score(
     }
 
 
-def _source_data(task: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def _source_data(task: str, data: Dataset) -> dict[str, Any]:
     """A data set that has a revision came from the hub."""
-    details = _texts({"revision": data.get("revision"), "fingerprint": data.get("fingerprint")})
+    details = _texts({"revision": data["revision"], "fingerprint": data["fingerprint"]})
     more = {"additional_details": details} if details else {}
-    if data.get("revision"):
+    if data["revision"]:
         return {
             "dataset_name": task,
             "source_type": "hf_dataset",
             "hf_repo": data["id"],
             **more,
         }
-    return {"dataset_name": data.get("id") or task, "source_type": "other", **more}
+    return {"dataset_name": data["id"] or task, "source_type": "other", **more}
 
 
-def _generation_config(run: Mapping[str, Any]) -> dict[str, Any]:
+def _generation_config(run: RunRecord) -> dict[str, Any]:
     sampling = run.get("sampling") or {}
     arguments = {
         name: sampling[name] for name in ("temperature", "top_p", "top_k") if name in sampling

@@ -13,6 +13,7 @@ from s1_eval.errors import UserError
 from s1_eval.metrics.series import describe
 from s1_eval.names import file_name
 from s1_eval.records import Run
+from s1_eval.records.run import UNKNOWN
 from s1_eval.report.table import fixed
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _result(
     from huggingface_hub import EvalResultEntry
 
     accuracy, thinking = point["accuracy"], point["thinking_tokens"]["value"]
-    data = run.record.get("dataset") or {}
+    data = run.record.get("dataset") or UNKNOWN
     set_to = {} if point["value"] is None else {entry["varied"]: point["value"]}
     notes = [
         describe(entry["method"], {**set_to, **entry["held"]}),
@@ -94,7 +95,7 @@ def _result(
         task_id=benchmark.task_id,
         value=round(accuracy["value"], 4),
         # Another data set's revision would be none of the benchmark's.
-        dataset_revision=data.get("revision") if data.get("id") == benchmark.dataset else None,
+        dataset_revision=data["revision"] if data["id"] == benchmark.dataset else None,
         source_url=source_url,
         notes="; ".join(notes),
     )

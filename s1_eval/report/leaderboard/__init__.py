@@ -24,6 +24,7 @@ from s1_eval.errors import UserError
 from s1_eval.metrics.audit import EXIT_REASONS
 from s1_eval.metrics.series import describe
 from s1_eval.records import Located, Run
+from s1_eval.records.run import UNKNOWN
 from s1_eval.report import html, table
 from s1_eval.report.leaderboard import questions
 
@@ -146,8 +147,8 @@ def _withheld(run: Run, traces: Traces) -> bool:
     then where it is GPQA by its name."""
     secret = run.record.get("secret")
     if secret is None:
-        dataset = run.record.get("dataset") or {}
-        named = "gpqa" in f"{run.task} {dataset.get('id')}".lower()
+        dataset = run.record.get("dataset") or UNKNOWN
+        named = "gpqa" in f"{run.task} {dataset['id']}".lower()
         return named or traces != "all"
     return bool(secret) or traces == "none"
 
