@@ -4,15 +4,37 @@ each N. The choice itself stands in `compute_optimal`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal, NotRequired, TypedDict
 
 from s1_eval.errors import UserError
 from s1_eval.metrics import intervals
 from s1_eval.metrics.compute_optimal import BINS, Measured, compute_optimal
+from s1_eval.metrics.entries import Estimate
 from s1_eval.metrics.selection import mean_accuracy_at, samples_of
 from s1_eval.records import LeaveOut, OwnRow, Run, refuse
+
+
+class Width(TypedDict):
+    """A strategy at one width N. tokens: the policy's and the verifier's, mean per question; the
+    choice's include the estimate's. accuracy: percent. chosen: of the choice, the strategies by
+    fold and bin."""
+
+    samples: int
+    tokens: float
+    accuracy: Estimate
+    chosen: NotRequired[Sequence[Sequence[str]]]
+
+
+class Strategy(TypedDict):
+    """points: one per width."""
+
+    model: str
+    task: str
+    strategy: str
+    points: list[Width]
+
 
 Difficulty = Literal["oracle", "verifier"]
 OPTIMAL = "compute-optimal"
@@ -25,11 +47,8 @@ def curves(
     number: int = BINS,
     seed: int = 0,
     leave_out: LeaveOut = refuse,
-) -> list[dict[str, Any]]:
-    """One entry per strategy and one for the compute-optimal choice, the last: `model`, `task`,
-    `strategy` and `points`, one per width N, each with `samples`, `tokens` (policy's and
-    verifier's, mean per question; the choice's include the estimate's), `accuracy` as `{value, low,
-    high}` in percent, and for the choice `chosen`, the strategies by fold and bin.
+) -> list[Strategy]:
+    """One entry per strategy and one for the compute-optimal choice, the last.
 
     A run of best_of_n or majority_vote serves every power of two up to its samples; one of a
     method without samples (self_refine) is of width 1. The choice is made at the widths that two
@@ -57,24 +76,26 @@ def curves(
                 raise UserError(f"two runs of {name} with {width} samples: give one of them")
             levels[width][name] = measured
     easiness, charged = _estimate(estimate, ids, by)
-    points: dict[str, list[dict[str, Any]]] = {}
+    points: dict[str, list[Width]] = {}
     for width, strategies in sorted(levels.items()):
         for name, measured in strategies.items():
             points.setdefault(name, []).append(_point(width, measured))
         if len(strategies) > 1:
             found = compute_optimal(strategies, easiness, charged, number=number, seed=seed)
             measured = Measured(found.accuracy, found.tokens)
-            points.setdefault(OPTIMAL, []).append(
-                {**_point(width, measured), "chosen": found.strategies}
-            )
+            best = _point(width, measured)
+            best["chosen"] = found.strategies
+            points.setdefault(OPTIMAL, []).append(best)
     if OPTIMAL not in points:
         raise UserError(
             "no width has two strategies to choose among: give runs of several methods with the "
             "same --samples"
         )
     points[OPTIMAL] = points.pop(OPTIMAL)
-    about = {"model": estimate.model, "task": estimate.task}
-    return [{**about, "strategy": name, "points": each} for name, each in points.items()]
+    return [
+        {"model": estimate.model, "task": estimate.task, "strategy": name, "points": each}
+        for name, each in points.items()
+    ]
 
 
 def _measured(run: Run, ids: Sequence[str], estimate: Run) -> list[tuple[str, int, Measured]]:
@@ -135,14 +156,17 @@ def _per_question(run: Run, ids: Sequence[str], of: Callable[[OwnRow], float]) -
     return [fmean(found[id]) for id in ids]
 
 
-def _point(width: int, measured: Measured) -> dict[str, Any]:
+def _point(width: int, measured: Measured) -> Width:
     import numpy as np
 
     values = np.array(measured.accuracy, dtype=float)
     span = intervals.proportion(values)
-    accuracy: Mapping[str, float | None] = {
-        "value": float(100 * values.mean()),
-        "low": 100 * span.low if span else None,
-        "high": 100 * span.high if span else None,
+    return {
+        "samples": width,
+        "tokens": fmean(measured.tokens),
+        "accuracy": {
+            "value": float(100 * values.mean()),
+            "low": 100 * span.low if span else None,
+            "high": 100 * span.high if span else None,
+        },
     }
-    return {"samples": width, "tokens": fmean(measured.tokens), "accuracy": accuracy}

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s1_eval.metrics.entries import Accuracy, Entry, Metric, Tokens
 from s1_eval.metrics.series import entry_name
 from s1_eval.names import file_name
 from s1_eval.records import Dataset, Run, RunRecord, recorded_grader
@@ -55,7 +56,7 @@ class Evaluator:
 
 
 def every_eval_ever(
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[Entry],
     runs: Sequence[Run],
     folder: Path,
     model_ids: Mapping[str, str],
@@ -76,13 +77,13 @@ def every_eval_ever(
     return paths
 
 
-def _uuid(entry: Mapping[str, Any]) -> str:
+def _uuid(entry: Entry) -> str:
     ids = json.dumps(sorted(point["run_id"] for point in entry["points"]))
     return str(uuid.UUID(bytes=hashlib.sha256(ids.encode()).digest()[:16], version=4))
 
 
 def _log(
-    entry: Mapping[str, Any],
+    entry: Entry,
     records: Mapping[str, Run],
     model_id: str,
     evaluator: Evaluator,
@@ -155,7 +156,7 @@ def _log(
 
 
 def _score(
-    entry: Mapping[str, Any], metric: str, value: Mapping[str, Any], details: Mapping[str, str]
+    entry: Entry, metric: str, value: Metric | Accuracy | Tokens, details: Mapping[str, str]
 ) -> dict[str, Any]:
     """One metric of a series or of a run."""
     described, config = _METRICS[metric]
@@ -168,7 +169,7 @@ def _score(
             "confidence_level": bootstrap["level"],
             "method": value["interval"],
         }
-        if "bootstrap" in value["interval"]:
+        if "bootstrap" in (value["interval"] or ""):
             uncertainty["num_bootstrap_samples"] = bootstrap["resamples"]
     note = {"note": value["note"]} if value.get("note") else {}
     return {

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s1_eval.errors import UserError
-from s1_eval.metrics.series import describe
+from s1_eval.metrics.entries import Entry, Point
+from s1_eval.metrics.series import describe, settings
 from s1_eval.names import file_name
 from s1_eval.records import Run
 from s1_eval.records.run import UNKNOWN
@@ -29,7 +30,7 @@ class Benchmark:
 
 
 def hub(
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[Entry],
     runs: Sequence[Run],
     folder: Path,
     model_ids: Mapping[str, str],
@@ -71,8 +72,8 @@ def hub(
 
 
 def _result(
-    entry: Mapping[str, Any],
-    point: Mapping[str, Any],
+    entry: Entry,
+    point: Point,
     run: Run,
     benchmark: Benchmark,
     source_url: str | None,
@@ -81,9 +82,8 @@ def _result(
 
     accuracy, thinking = point["accuracy"], point["thinking_tokens"]["value"]
     data = run.record.get("dataset") or UNKNOWN
-    set_to = {} if point["value"] is None else {entry["varied"]: point["value"]}
     notes = [
-        describe(entry["method"], {**set_to, **entry["held"]}),
+        describe(entry["method"], settings(entry, point)),
         f"accuracy in percent, {entry['questions']} questions",
         f"{fixed(thinking, 0)} thinking tokens on average",
         f"run {run.id}",
