@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.cli.options import add_seed, comma_list
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from s1_eval.metrics.at_k import Curves
+    from s1_eval.metrics.entries import Noted
 
 
 def add_parser(commands: Any) -> None:
@@ -58,7 +64,7 @@ def _grouper(task: str) -> Any:
     return group
 
 
-def _print(found: Mapping[str, Any], console: Any) -> None:
+def _print(found: Curves, console: Console) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -67,7 +73,7 @@ def _print(found: Mapping[str, Any], console: Any) -> None:
 
     notes: dict[str, int] = {}
 
-    def shown(metric: Mapping[str, Any]) -> str:
+    def shown(metric: Noted) -> str:
         mark = marks(notes, filter(None, [metric["note"]]))
         return f"{fixed(metric['value'])}{mark}\n{span(metric)}"
 
@@ -86,14 +92,12 @@ def _print(found: Mapping[str, Any], console: Any) -> None:
     table.add_column("k", overflow="fold")
     for at in every:
         table.add_column(str(at["k"]), justify="right", no_wrap=True)
-    for kind in ("metrics", "differences"):
-        for name in every[0][kind]:
-            if name != "pass@1":
-                table.add_row(
-                    name.replace("best-of-k, ", ""), *(shown(at[kind][name]) for at in every)
-                )
-    for name, field in (("tokens", "generated_tokens"), ("verifier", "verifier_tokens")):
-        table.add_row(name, *(fixed(at[field], 0) for at in every))
+    figures = [{**at["metrics"], **at["differences"]} for at in every]
+    for name in figures[0]:
+        if name != "pass@1":
+            table.add_row(name.replace("best-of-k, ", ""), *(shown(at[name]) for at in figures))
+    table.add_row("tokens", *(fixed(at["generated_tokens"], 0) for at in every))
+    table.add_row("verifier", *(fixed(at["verifier_tokens"], 0) for at in every))
     once = every[0]["metrics"]["pass@1"]
     console.print(table)
     console.print(

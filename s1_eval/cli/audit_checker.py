@@ -84,7 +84,7 @@ def read(paths: Sequence[str], inputs: Inputs) -> list[Recorded]:
 
 
 def _plain_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    from s1_eval.records.lines import read_lines
+    from s1_eval.json_lines import read_lines
 
     try:
         yield from ((f"{path} line {number}", row) for number, row in read_lines(path))

@@ -15,6 +15,7 @@ from s1_eval.answers import GRADERS, grader
 from s1_eval.answers.grading import Verdict
 from s1_eval.answers.pool import shared_pool
 from s1_eval.errors import UserError
+from s1_eval.key_values import key_values
 from s1_eval.thinking.render import printable
 
 
@@ -151,14 +152,8 @@ def report(verdict: Verdict) -> dict[str, Any]:
 
 
 def settings(given: Sequence[str]) -> dict[str, Any]:
-    """`KEY=VALUE`s as keyword arguments: JSON where the value is JSON, else text."""
-    found: dict[str, Any] = {}
-    for setting in given:
-        key, equals, value = setting.partition("=")
-        if not (equals and key.isidentifier()):
-            raise UserError(f"--set {setting}: give KEY=VALUE, e.g. --set degrees=false")
-        try:
-            found[key] = json.loads(value)
-        except ValueError:
-            found[key] = value
+    """The options of `add_grader` as keyword arguments. Raises UserError on what is none."""
+    found = key_values(given, "--set")
+    if bad := [key for key in found if not key.isidentifier()]:
+        raise UserError(f"--set {bad[0]}=…: give KEY=VALUE, e.g. --set degrees=false")
     return found

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.cli.options import add_seed, at_least_one
 from s1_eval.errors import UserError
+
+if TYPE_CHECKING:
+    from s1_eval.metrics.strategies import Strategy
 
 
 def add_parser(commands: Any) -> None:
@@ -71,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(found: Sequence[Mapping[str, Any]]) -> None:
+def _print(found: Sequence[Strategy]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -11,11 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from s1_eval.cli.options import add_model, cap, key_values
+from s1_eval.cli.options import add_model, cap
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import Tokenizer
 from s1_eval.engines.table import parse_model
 from s1_eval.errors import UserError
+from s1_eval.key_values import key_values
 from s1_eval.methods.chain import BudgetForcing
 from s1_eval.thinking import Chat, Thinking, detect, encode_exactly, in_ids
 from s1_eval.typed import check_types

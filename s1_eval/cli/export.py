@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.cli.options import add_resampling
 from s1_eval.errors import UserError
+from s1_eval.key_values import split_pair
 
 if TYPE_CHECKING:
     from s1_eval.report.exports import Benchmark, Evaluator
@@ -82,13 +83,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pairs(options: Sequence[str], form: str) -> dict[str, str]:
-    found = {}
-    for option in options:
-        name, equals, value = option.rpartition("=")
-        if not (equals and name and value):
-            raise UserError(f"{form.split()[0]} {option}: write it as {form}")
-        found[name] = value
-    return found
+    option = form.split()[0]
+    return dict(split_pair(pair, option, form, last=True, filled=True) for pair in options)
 
 
 def _benchmarks(options: Sequence[str]) -> dict[str, Benchmark]:
@@ -99,7 +95,7 @@ def _benchmarks(options: Sequence[str]) -> dict[str, Benchmark]:
     for task, value in _pairs(options, form).items():
         dataset, colon, task_id = value.partition(":")
         if not (colon and dataset and task_id):
-            raise UserError(f"--benchmark {task}={value}: write it as {form}")
+            raise UserError(f"--benchmark {task}={value}: give {form}")
         found[task] = Benchmark(dataset, task_id)
     return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from s1_eval.errors import UserError
 
 if TYPE_CHECKING:
-    from s1_eval.records import Reader
+    from s1_eval.records import Reader, SampleRow
     from s1_eval.records.foreign_rows import Grade
 
 
@@ -108,7 +108,7 @@ def _grader(name: str) -> Grade:
     return grade
 
 
-def _grade_as(row: Mapping[str, Any], about: Mapping[str, Any]) -> Mapping[str, Any]:
+def _grade_as(row: SampleRow, about: Mapping[str, Any]) -> Mapping[str, Any]:
     """The row, graded by the grader that our task left in an Inspect sample's metadata."""
     from s1_eval.evaluation.benchmark import open_grader
     from s1_eval.evaluation.run import graded

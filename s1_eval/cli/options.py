@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
-from s1_eval.errors import UserError
+from s1_eval.key_values import key_values as key_values
 
 T = TypeVar("T")
 
@@ -42,36 +42,6 @@ def cap(text: str) -> int | str | None:
         return int(text)
     except ValueError:
         raise ValueError(f"{text!r} is no cap: give a whole number, `auto` or `none`") from None
-
-
-TEXTS = frozenset(
-    {
-        "chat_template",
-        "final_answer_nudge",
-        "ignore_string",
-        "step_separator",
-        "system",
-        "thinking_format",
-    }
-)
-"""Settings whose values are texts, whatever YAML would make of them: `[THINK]...[/THINK]`."""
-
-
-def key_values(pairs: Sequence[str], option: str) -> dict[str, Any]:
-    """`KEY=VALUE` options as a mapping; values are read as YAML, as Inspect does with -S, but for
-    those that are texts."""
-    import yaml
-
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise UserError(f"{option} {pair}: write it as {option} KEY=VALUE")
-        try:
-            found[key] = value if key in TEXTS else yaml.safe_load(value)
-        except yaml.YAMLError:
-            found[key] = value
-    return found
 
 
 def add_resampling(parser: argparse.ArgumentParser, seed_of: str = "the bootstrap") -> None:

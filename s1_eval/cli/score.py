@@ -11,6 +11,7 @@ from typing import Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.cli.options import add_resampling
+from s1_eval.metrics.entries import Entry
 
 
 def add_parser(commands: Any) -> None:
@@ -66,7 +67,7 @@ def report(folders: Sequence[Path], out: Path) -> int:
     return 0
 
 
-def _print(entries: Sequence[Any]) -> None:
+def _print(entries: Sequence[Entry]) -> None:
     from rich.console import Console
 
     from s1_eval.report import render

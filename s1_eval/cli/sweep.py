@@ -188,6 +188,7 @@ def _record(
     )
 
     from s1_eval.evaluation.run import open_run, run_samples
+    from s1_eval.records import SampleRow
     from s1_eval.records.store import RUN, RunWriter, recorded
 
     asked = [(sample, epoch + 1) for sample in samples for epoch in range(args.epochs)]
@@ -205,6 +206,7 @@ def _record(
         for each, sampling in zip(planned, samplings, strict=True):
             folder = args.out / each.slug
             there = recorded(folder) or recorded(args.out / each.old_slug)
+            before = (there.get("prompting") or {}) if there else {}
             opened = open_run(
                 engine,
                 harness="s1-eval",
@@ -215,7 +217,7 @@ def _record(
                 verifier=verifier,
                 command=["s1-eval", *sys.argv[1:]],
                 planned_samples=len(asked),
-                template_date=((there or {}).get("prompting") or {}).get("template_date"),
+                template_date=before.get("template_date"),
             )
             if there and not (folder / RUN).exists():
                 folder = args.out / each.old_slug
@@ -235,7 +237,7 @@ def _record(
             async with asyncio.TaskGroup() as group:
                 for opened, todo, writer in jobs:
 
-                    def on_row(row: dict[str, Any], writer: RunWriter = writer) -> None:
+                    def on_row(row: SampleRow, writer: RunWriter = writer) -> None:
                         writer.append(row)
                         progress.advance(bar)
 

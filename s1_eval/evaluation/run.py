@@ -28,8 +28,8 @@ from s1_eval.evaluation.benchmark import SameText, Sample, grader_data, open_gra
 from s1_eval.methods import METHODS, Policy, Question
 from s1_eval.methods.spill import answer_counts
 from s1_eval.records.hardware import hardware
-from s1_eval.records.run import run_record
-from s1_eval.records.sample import sample_row
+from s1_eval.records.run import RunRecord, run_record
+from s1_eval.records.sample import SampleRow, as_row, sample_row
 from s1_eval.thinking import AS_IT_IS, CUT, Message, Outcome, has_template
 from s1_eval.typed import flat
 from s1_eval.verifiers import Verifier
@@ -70,12 +70,12 @@ class Run:
     method: str
     settings: Any
     grader: Grader
-    record: Mapping[str, Any]
+    record: RunRecord
     raw: bool = False
 
     async def solve(
         self, sample: Sample, epoch: int, before: Sequence[Message] = ()
-    ) -> tuple[Outcome, dict[str, Any]]:
+    ) -> tuple[Outcome, SampleRow]:
         """The outcome of one question and its sample record, not graded yet: `response` is what
         is to be graded.
 
@@ -102,7 +102,7 @@ class Run:
         )
         nudged = flat(self.settings).get("nudge_after_eos", False)
         counts = answer_counts(policy, outcome, nudged)
-        return outcome, {**row, **counts, "response": outcome.answer}
+        return outcome, as_row({**row, **counts, "response": outcome.answer})
 
 
 def open_run(
@@ -304,7 +304,7 @@ def _warn_raw(model: str) -> None:
     )
 
 
-def graded(row: Mapping[str, Any], grader: Grader, options: Sequence[str] = ()) -> dict[str, Any]:
+def graded(row: SampleRow, grader: Grader, options: Sequence[str] = ()) -> SampleRow:
     """The row of `Run.solve` with the verdict on its `response`, and where a method chose among
     samples whether each of them is correct. An answer that its `answer_exit` says was cut counts
     as `grade_ended` says. May take long: not for an event loop."""
@@ -317,14 +317,12 @@ def graded(row: Mapping[str, Any], grader: Grader, options: Sequence[str] = ()) 
     exits = row.get("sample_answer_exits") or [None] * len(samples)
     each = list(zip(samples, exits, strict=True))
     right = {sample: verdict_on(*sample).correct for sample in {*each}}
-    return {
-        **row,
-        "answer": verdict.answer,
-        "correct": verdict.correct,
-        "answered": verdict.answered,
-        "rule": verdict.rule,
-        **({"sample_correct": [right[sample] for sample in each]} if samples else {}),
-    }
+    row = row.copy()
+    row["answer"], row["correct"] = verdict.answer, verdict.correct
+    row["answered"], row["rule"] = verdict.answered, verdict.rule
+    if samples:
+        row["sample_correct"] = [right[sample] for sample in each]
+    return row
 
 
 T = TypeVar("T", Engine, Verifier)
@@ -353,7 +351,7 @@ def shared_verifier(spec: VerifierSpec | None) -> Verifier | None:
 async def run_samples(
     run: Run,
     todo: Iterable[tuple[Sample, int]],
-    on_row: Callable[[dict[str, Any]], None],
+    on_row: Callable[[SampleRow], None],
     *,
     max_in_flight: int = 4096,
 ) -> None:

@@ -27,8 +27,8 @@ from s1_eval.methods.plain import Plain
 from s1_eval.methods.token_conditional import TokenConditional
 from s1_eval.records.foreign_inspect import ANSWER_EXITS, thinking_exit
 from s1_eval.records.readers import KEY
-from s1_eval.records.run import run_record
-from s1_eval.records.sample import SHARED_FIELDS
+from s1_eval.records.run import RunRecord, run_record
+from s1_eval.records.sample import shared_of
 from s1_eval.thinking import Delimiters, ThinkingFormat
 
 libraries.check(__name__)
@@ -133,7 +133,7 @@ async def solve_by_dials(
     record = _run_record(model, call, settings, framing_of(call, messages))
     thinking = usage.reasoning_tokens
     row = {
-        **{field: record[field] for field in SHARED_FIELDS},
+        **shared_of(record),
         "budget": settings.instructed if isinstance(settings, TokenConditional) else None,
         "sample_id": call.sample_id,
         "epoch": call.epoch,
@@ -163,7 +163,7 @@ async def solve_by_dials(
 
 def _run_record(
     model: Model, call: MethodCall, settings: Any, framing: dict[str, Any]
-) -> dict[str, Any]:
+) -> RunRecord:
     config = model.config.merge(active_generate_config())
     told = config.model_dump(mode="json", exclude_none=True)
     return run_record(

@@ -27,6 +27,7 @@ from s1_eval.evaluation.benchmark import open_grader
 from s1_eval.evaluation.run import graded
 from s1_eval.records.foreign_inspect import ANSWER_EXITS
 from s1_eval.records.readers import KEY
+from s1_eval.records.sample import as_row
 
 ANSWERED = "answered"
 
@@ -92,7 +93,7 @@ def grade() -> Scorer:
             "target": target.text,
             "answer_exit": ANSWER_EXITS.get(state.output.stop_reason),
         }
-        row = await asyncio.to_thread(graded, ungraded, grader, options)
+        row = await asyncio.to_thread(graded, as_row(ungraded), grader, options)
         return Score(
             value=CORRECT if row["correct"] else INCORRECT,
             answer=row["answer"],

@@ -485,12 +485,11 @@ def _asked_row(asked: Asked) -> dict[str, Any]:
 
 async def _generate(run: Run, asked: Asked, epoch: int) -> Generated:
     _, row = await run.solve(asked.sample, epoch, asked.before)
-    response: str = row["response"]
+    response = row["response"]
     cuts = [at for text in asked.given.until if text and (at := response.find(text)) >= 0]
     if cuts:
-        row |= {"response": response[: min(cuts)], "answer_exit": "stop"}
-    row |= _asked_row(asked)
-    return Generated(row["response"], {**row, "run": dict(run.record)})
+        row["response"], row["answer_exit"] = response[: min(cuts)], "stop"
+    return Generated(row["response"], {**row, **_asked_row(asked), "run": dict(run.record)})
 
 
 def _gather(jobs: Sequence[Coroutine[Any, Any, T]], quiet: bool) -> list[T]:

@@ -13,6 +13,7 @@ from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import Benchmark, open_grader
 from s1_eval.evaluation.run import graded
 from s1_eval.records.readers import OTHER_EPOCHS
+from s1_eval.records.sample import as_row
 
 
 class Generated(str):
@@ -78,7 +79,7 @@ def process_results(doc: Mapping[str, Any], results: Sequence[Sequence[str]]) ->
         if row:
             # lm-eval's response cache does not know which repeat an answer was.
             ungraded["epoch"] = epoch
-        rows.append(graded(ungraded, grader, doc["options"]))
+        rows.append(graded(as_row(ungraded), grader, doc["options"]))
     answered = [row["correct"] for row in rows if row["answered"]]
     scores = {
         "exact_match": _mean([row["correct"] for row in rows]),

@@ -1,12 +1,14 @@
 """Control, Scaling and Performance with honest intervals; the budget audit; pass@k."""
 
 from s1_eval.metrics.audit import Audit, audit
+from s1_eval.metrics.entries import Entry
 from s1_eval.metrics.pass_at_k import pass_at_k, run_pass_at_k
 from s1_eval.metrics.scoring import difference, score, scored
 from s1_eval.metrics.series import Series, series
 
 __all__ = [
     "Audit",
+    "Entry",
     "Series",
     "audit",
     "difference",

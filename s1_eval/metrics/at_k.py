@@ -6,17 +6,43 @@ any other method.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from s1_eval.errors import UserError
 from s1_eval.metrics import caveats, intervals
+from s1_eval.metrics.entries import Noted
 from s1_eval.metrics.pass_at_k import pass_at_k
 from s1_eval.metrics.selection import Samples, Selection, accuracy_at, samples_of
-from s1_eval.records import Run
+from s1_eval.records import OwnRow, Run
 from s1_eval.records.method_info import method_info
 
 if TYPE_CHECKING:
     from s1_eval.metrics.intervals import Floats, Interval
+
+
+class AtK(TypedDict):
+    """The figures at one k. generated_tokens, verifier_tokens: means per question. metrics,
+    differences: by name, in percent and points."""
+
+    k: int
+    generated_tokens: float
+    verifier_tokens: float
+    metrics: Mapping[str, Noted]
+    differences: Mapping[str, Noted]
+
+
+class Curves(TypedDict):
+    """Of one run. questions, samples (of each question), missing (rows): how many."""
+
+    run_id: str
+    model: str
+    task: str
+    method: str
+    questions: int
+    samples: int
+    missing: int
+    at: list[AtK]
+
 
 Grouper = Callable[[Sequence[str]], Sequence[int]]
 """Equal answers get the same number, unreadable ones -1."""
@@ -38,11 +64,9 @@ def at_k(
     group: Grouper,
     ks: Sequence[int] = (),
     seed: int = 0,
-) -> dict[str, Any]:
-    """The curves of one run: `run_id, model, task, method, questions, samples, missing` (rows) and
-    `at`, one object per k, which has `k`, `generated_tokens` and `verifier_tokens` (means per
-    question), and `metrics` and `differences` by name, each as `{value, low, high, note}` in
-    percent and points. maj@k of epochs whose answers the file does not tell is None, with a note.
+) -> Curves:
+    """The curves of one run. maj@k of epochs whose answers the file does not tell is None, with a
+    note.
 
     ks: default 1, 2, 4, … and n. group: for epochs, whose records say nothing of equality. seed: of
     the choices of k that are drawn where there are too many.
@@ -64,14 +88,24 @@ def at_k(
     unsaid = _answers_not_recorded(run)
     ids = sorted(questions)
     sets = min(map(len, questions.values()))
-    found = []
+    found: list[AtK] = []
     for k in ks or _powers(n):
         columns = {
             name: np.array([_mean(questions[id], f) for id in ids])
             for name, f in _metrics(k, scored, seed).items()
             if not (unsaid and name == "maj@k")
         }
-        found.append({"k": k, **_tokens(run, k), **_summary(columns, sets * n, k, unsaid)})
+        generated, verified = _tokens(run, k)
+        metrics, differences = _summary(columns, sets * n, k, unsaid)
+        found.append(
+            {
+                "k": k,
+                "generated_tokens": generated,
+                "verifier_tokens": verified,
+                "metrics": metrics,
+                "differences": differences,
+            }
+        )
     return {
         "run_id": run.id,
         "model": run.model,
@@ -104,7 +138,7 @@ def _questions(run: Run, group: Grouper) -> dict[str, list[Samples]]:
         for row in run.rows:
             found.setdefault(row["sample_id"], []).append(samples_of(row))
         return found
-    epochs: dict[str, list[Mapping[str, Any]]] = {}
+    epochs: dict[str, list[OwnRow]] = {}
     for row in run.rows:
         epochs.setdefault(row["sample_id"], []).append(row)
     for id, rows in epochs.items():
@@ -140,25 +174,25 @@ def _powers(n: int) -> list[int]:
     return sorted({*(1 << i for i in range(n.bit_length())), n})
 
 
-def _tokens(run: Run, k: int) -> dict[str, float]:
-    """Means per question of what k samples cost."""
+def _tokens(run: Run, k: int) -> tuple[float, float]:
+    """Generated and verifier tokens of k samples, means per question."""
     if not method_info(run).chooses:
         mean = sum(row["generated_tokens"] for row in run.rows) / len(run.rows)
-        return {"generated_tokens": k * mean, "verifier_tokens": 0.0}
+        return k * mean, 0.0
     shares = [k / len(row["sample_answers"]) for row in run.rows]
-    return {
-        name: sum(share * row[name] for share, row in zip(shares, run.rows, strict=True))
-        / len(run.rows)
-        for name in ("generated_tokens", "verifier_tokens")
-    }
+    shared = list(zip(shares, run.rows, strict=True))
+    generated = sum(share * row["generated_tokens"] for share, row in shared)
+    verified = sum(share * row["verifier_tokens"] for share, row in shared)
+    return generated / len(run.rows), verified / len(run.rows)
 
 
 def _summary(
     columns: Mapping[str, Floats], samples: int, k: int, unsaid: str | None
-) -> dict[str, dict[str, Any]]:
-    """columns: values per question, between 0 and 1. samples: of each question."""
+) -> tuple[Mapping[str, Noted], Mapping[str, Noted]]:
+    """Metrics and differences. columns: values per question, between 0 and 1. samples: of each
+    question."""
 
-    def entry(values: Floats, span: Interval | None) -> dict[str, Any]:
+    def entry(values: Floats, span: Interval | None) -> Noted:
         low, high = (100 * span.low, 100 * span.high) if span else (None, None)
         note = None if span else intervals.reason(values)
         return {"value": float(100 * values.mean()), "low": low, "high": high, "note": note}
@@ -179,4 +213,4 @@ def _summary(
             differences[f"{one} minus {other}"] = entry(
                 changes, intervals.difference(changes, looks(one))
             )
-    return {"metrics": metrics, "differences": differences}
+    return metrics, differences

@@ -54,7 +54,7 @@ def audit(run: Run) -> Audit:
     forced = [row.get("forced_thinking_tokens") for row in run.rows]
     reasons = Counter(row["exit_reason"] for row in run.rows)
     budget = run.budget
-    ends = [
+    ends: list[str | None] = [
         e for row in run.rows for e in row.get("sample_answer_exits", (row.get("answer_exit"),))
     ]
     return Audit(

@@ -5,10 +5,9 @@ missing, and what the records could not tell.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
-from s1_eval.records import Run
+from s1_eval.records import OwnRow, Run
 from s1_eval.records.method_info import method_info
 
 UNANSWERED = 0.05
@@ -55,7 +54,7 @@ def control(runs: Sequence[Run], label: Label) -> Iterator[str]:
             )
 
 
-def _share(run: Run, row: Mapping[str, Any]) -> float:
+def _share(run: Run, row: OwnRow) -> float:
     """The share of its limits that a text uses by a count of our own; 0 where it was not ours."""
     if not row.get("recounted"):
         return 0

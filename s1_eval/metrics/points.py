@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from s1_eval.errors import UserError
 from s1_eval.records import Run
@@ -188,7 +188,9 @@ def answers_at_once(run: Run) -> bool:
 def tally(run: Run) -> Tally:
     """The run's rows summed up per question. Where the model answers at once, its answer's tokens
     are what it spends. Raises UserError on a count of tokens that is none."""
-    spent = "answer_tokens" if answers_at_once(run) else "thinking_tokens"
+    spent: Literal["answer_tokens", "thinking_tokens"] = (
+        "answer_tokens" if answers_at_once(run) else "thinking_tokens"
+    )
     sums: dict[str, list[int]] = {}
     for row in run.rows:
         if not 0 <= row[spent] < math.inf:  # of NaN too

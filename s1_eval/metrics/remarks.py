@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from s1_eval.metrics.audit import Audit
+from s1_eval.metrics.entries import Remarks
 from s1_eval.metrics.points import answers_at_once
 from s1_eval.metrics.series import CAP, Series
 from s1_eval.records import Run
@@ -15,7 +16,7 @@ LONGER_CONTEXT = "load the model with a longer context"
 AT_ONCE = "the model answers without thinking: these are the tokens of its answers"
 
 
-def remarks(one: Series, audits: Sequence[Audit]) -> dict[str, list[str]]:
+def remarks(one: Series, audits: Sequence[Audit]) -> Remarks:
     """Sentences by the column that they belong to. audits: of the series' runs, in order."""
     answers = sum(a.answers for a in audits)
     at_once = [one.label(run) for run in one.runs if answers_at_once(run)]

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s1_eval.errors import UserError
 from s1_eval.metrics import bootstrap, caveats, intervals, points
 from s1_eval.metrics.audit import Audit, audit
 from s1_eval.metrics.bootstrap import Draws
+from s1_eval.metrics.entries import (
+    Answers,
+    Entry,
+    Limits,
+    Metric,
+    Performance,
+    Point,
+    Scaling,
+    Tokens,
+)
 from s1_eval.metrics.intervals import Interval
 from s1_eval.metrics.points import Tally, Value, tally
 from s1_eval.metrics.remarks import remarks
@@ -32,7 +42,7 @@ def score(
     resamples: int = bootstrap.RESAMPLES,
     common_questions: bool = False,
     leave_out: LeaveOut = refuse,
-) -> list[dict[str, Any]]:
+) -> list[Entry]:
     """Control, Scaling and Performance of every series among `runs`, with 95% intervals.
 
     common_questions: where runs of one series answered different questions, compare them on those
@@ -40,16 +50,8 @@ def score(
     leave_out: told of the runs of a series that have no common numbers, and why; what it does not
         raise is left out. Raises UserError where nothing is left.
 
-    Each entry has `model, task, method, runs` (their number), and `control, scaling, performance`
-    as `{value, low, high, interval, note}`: percent, points per doubling, percent; null where
-    undefined; `interval` says how the limits were found, see `s1_eval.metrics.intervals`.
-    Beyond these: `varied` and `held` (see `Series`), `questions`, `mean_thinking_tokens`,
-    `generated_tokens` and `verifier_tokens` (means per sample over the series' runs),
-    `accuracy_answered` (percent of the answered samples), `unanswered` (percent of all),
-    `remarks` (sentences by column, see `s1_eval.metrics.remarks`),
-    `scaling.unstable`, `performance.cross_fitted`, `points` (one object per run, whose
-    `thinking_tokens` have their `median` beside the mean), and
-    `bootstrap` (seed, resamples, level).
+    What an entry holds stands in `s1_eval.metrics.entries`, how intervals are found in
+    `s1_eval.metrics.intervals`.
     """
     if not runs:
         raise UserError("no runs to score: give folders or files with records")
@@ -72,7 +74,7 @@ def score(
     ]
 
 
-def scored(entries: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> list[Run]:
+def scored(entries: Sequence[Entry], runs: Sequence[Run]) -> list[Run]:
     """Those of the runs that the entries of `score` are about."""
     ids = {point["run_id"] for entry in entries for point in entry["points"]}
     return [run for run in runs if run.id in ids]
@@ -84,10 +86,10 @@ def difference(
     metric: str,
     seed: int = 0,
     resamples: int = bootstrap.RESAMPLES,
-) -> dict[str, Any]:
-    """`first` minus `second` in `control`, `scaling` or `performance` as `{value, low, high,
-    note}`, paired over their common questions. Two single runs differ in `performance` by the
-    difference of their accuracies. Raises UserError where they have no question in common."""
+) -> Metric:
+    """`first` minus `second` in `control`, `scaling` or `performance` as a `Metric`, paired
+    over their common questions. Two single runs differ in `performance` by the difference of their
+    accuracies. Raises UserError where they have no question in common."""
     members = {run.id: tally(run) for one in (first, second) for run in _members(one)}
     common = set.intersection(*(set(t.questions) for t in members.values()))
     if not common:
@@ -251,32 +253,35 @@ def _entry(
     seed: int,
     resamples: int,
     asked: Mapping[str, int],
-) -> dict[str, Any]:
+) -> Entry:
     questions = len(_questions(tallies))
     statistics = _statistics(one, tallies, draws)
-    metrics = {
-        name: _metric(s.value, None if s.value.value is None else s.span(), questions)
-        for name, s in statistics.items()
-    }
-    metrics["scaling"]["unstable"] = statistics["scaling"].value.unstable
-    metrics["performance"]["cross_fitted"] = (
-        bootstrap.cross_fitted([tallies[run.id] for run in one.runs], seed) if one.runs else None
+    control, slope, best = (
+        _metric(s.value, None if s.value.value is None else s.span(), questions)
+        for s in (statistics[name] for name in ("control", "scaling", "performance"))
     )
-    if metrics["control"]["value"] is not None and (undecided := _control(one, tallies)[1]):
+    scaling: Scaling = {**slope, "unstable": statistics["scaling"].value.unstable}
+    mine = [tallies[run.id] for run in one.runs]
+    performance: Performance = {
+        **best,
+        "cross_fitted": bootstrap.cross_fitted(mine, seed) if mine else None,
+    }
+    metrics = (control, scaling, performance)
+    if control["value"] is not None and (undecided := _control(one, tallies)[1]):
         note = f"too near their limit to tell on which side: {', '.join(undecided)}"
-        _add_note(metrics["control"], note)
+        _add_note(control, note)
     for note in caveats.missing(_members(one), one.label):
-        for metric in metrics.values():
+        for metric in metrics:
             _add_note(metric, note)
     for note in caveats.control(_members(one), one.label):
-        _add_note(metrics["control"], note)
+        _add_note(control, note)
     for note in caveats.performance(_members(one), one.label):
-        _add_note(metrics["performance"], note)
+        _add_note(performance, note)
     if fewer := [
         f"{one.label(r)}: {asked[r.id]}" for r in _members(one) if asked[r.id] > questions
     ]:
         note = f"on the {questions} questions that all runs answered ({', '.join(fewer)})"
-        for metric in metrics.values():
+        for metric in metrics:
             _add_note(metric, note)
     audits = {run.id: audit(run) for run in _members(one)}
     of_series = [audits[run.id] for run in one.runs]
@@ -296,8 +301,10 @@ def _entry(
         "held": dict(one.held),
         "runs": len(one.runs),
         "questions": questions,
-        **metrics,
-        "mean_thinking_tokens": _mean([float(tallies[r.id].mean_thinking) for r in one.runs]),
+        "control": control,
+        "scaling": scaling,
+        "performance": performance,
+        "mean_thinking_tokens": _mean([float(t.mean_thinking) for t in mine]),
         "generated_tokens": _mean([a.generated / a.samples for a in of_series]),
         "verifier_tokens": _mean([a.verified / a.samples for a in of_series]),
         **_answers(of_series),
@@ -307,7 +314,7 @@ def _entry(
     }
 
 
-def _point(one: Series, run: Run, t: Tally, a: Audit) -> dict[str, Any]:
+def _point(one: Series, run: Run, t: Tally, a: Audit) -> Point:
     accuracy = _percent(intervals.accuracy(t))
     return {
         "run_id": run.id,
@@ -328,7 +335,7 @@ def _point(one: Series, run: Run, t: Tally, a: Audit) -> dict[str, Any]:
     }
 
 
-def _tokens(t: Tally) -> dict[str, Any]:
+def _tokens(t: Tally) -> Tokens:
     """Mean thinking tokens with their interval, and the median beside it."""
     import numpy as np
 
@@ -344,7 +351,7 @@ def _tokens(t: Tally) -> dict[str, Any]:
     }
 
 
-def _answers(audits: Sequence[Audit]) -> dict[str, float | None]:
+def _answers(audits: Sequence[Audit]) -> Answers:
     samples = sum(a.samples for a in audits)
     answered = sum(a.answered for a in audits)
     correct = sum(a.answered_correct for a in audits)
@@ -354,8 +361,8 @@ def _answers(audits: Sequence[Audit]) -> dict[str, float | None]:
     }
 
 
-def _metric(value: Value, span: Interval | None, questions: int) -> dict[str, Any]:
-    metric: dict[str, Any] = {
+def _metric(value: Value, span: Interval | None, questions: int) -> Metric:
+    metric: Metric = {
         "value": value.value,
         **_limits(span),
         "note": value.note,
@@ -369,11 +376,11 @@ def _metric(value: Value, span: Interval | None, questions: int) -> dict[str, An
     return metric
 
 
-def _add_note(metric: dict[str, Any], note: str) -> None:
+def _add_note(metric: Metric, note: str) -> None:
     metric["note"] = f"{metric['note']}; {note}" if metric["note"] else note
 
 
-def _limits(span: Interval | None) -> dict[str, Any]:
+def _limits(span: Interval | None) -> Limits:
     """What an entry says of an interval: its limits, and how it was made."""
     if span is None:
         return {"low": None, "high": None, "interval": None}

@@ -9,13 +9,14 @@ methods break them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from s1_eval.errors import UserError
+from s1_eval.records import OwnRow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ class Samples:
         return len(self.answers)
 
 
-def samples_of(row: Mapping[str, Any]) -> Samples:
+def samples_of(row: OwnRow) -> Samples:
     """The samples that a row tells of. Raises UserError where it tells of none."""
     try:
         scores = row.get("sample_scores")
@@ -141,9 +142,7 @@ def _correct(samples: Samples, group: int) -> bool:
     return samples.correct[samples.groups.index(group)]
 
 
-def mean_accuracy_at(
-    rows: Sequence[Mapping[str, Any]], k: int, selection: Selection
-) -> dict[str, float]:
+def mean_accuracy_at(rows: Sequence[OwnRow], k: int, selection: Selection) -> dict[str, float]:
     """`accuracy_at` per question, the mean of its epochs."""
     found: dict[str, list[float]] = {}
     for row in rows:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from s1_eval.metrics.entries import Entry
+from s1_eval.metrics.entries import Point as EntryPoint
 from s1_eval.metrics.points import Point, Tally, answers_at_once
 from s1_eval.records import Run, flatten
 from s1_eval.records.method_info import CAP as CAP
@@ -87,10 +89,17 @@ def describe(name: str, held: Mapping[str, Any]) -> str:
     return ", ".join([name, *(f"{shown(key)}={shown(value)}" for key, value in held.items())])
 
 
-def entry_name(entry: Mapping[str, Any]) -> str:
+def entry_name(entry: Entry) -> str:
     """`Series.name` of an entry that `s1_eval.metrics.score` returned."""
     by = f"{entry['method']} by {entry['varied']}" if entry["varied"] else entry["method"]
     return describe(by, entry["held"])
+
+
+def settings(entry: Entry, point: EntryPoint) -> Mapping[str, Any]:
+    """What tells one run of an entry from its siblings, and the entry from its."""
+    if entry["varied"] is None or point["value"] is None:
+        return entry["held"]
+    return {entry["varied"]: point["value"], **entry["held"]}
 
 
 def shown(value: Any) -> str:

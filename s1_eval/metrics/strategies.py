@@ -4,16 +4,38 @@ each N. The choice itself stands in `compute_optimal`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal, NotRequired, TypedDict
 
 from s1_eval.errors import UserError
 from s1_eval.metrics import intervals
 from s1_eval.metrics.compute_optimal import BINS, Measured, compute_optimal
+from s1_eval.metrics.entries import Estimate
 from s1_eval.metrics.selection import mean_accuracy_at, samples_of
-from s1_eval.records import LeaveOut, Run, refuse
+from s1_eval.records import LeaveOut, OwnRow, Run, refuse
 from s1_eval.records.method_info import method_info
+
+
+class Width(TypedDict):
+    """A strategy at one width N. tokens: the policy's and the verifier's, mean per question; the
+    choice's include the estimate's. accuracy: percent. chosen: of the choice, the strategies by
+    fold and bin."""
+
+    samples: int
+    tokens: float
+    accuracy: Estimate
+    chosen: NotRequired[Sequence[Sequence[str]]]
+
+
+class Strategy(TypedDict):
+    """points: one per width."""
+
+    model: str
+    task: str
+    strategy: str
+    points: list[Width]
+
 
 Difficulty = Literal["oracle", "verifier"]
 OPTIMAL = "compute-optimal"
@@ -26,11 +48,8 @@ def curves(
     number: int = BINS,
     seed: int = 0,
     leave_out: LeaveOut = refuse,
-) -> list[dict[str, Any]]:
-    """One entry per strategy and one for the compute-optimal choice, the last: `model`, `task`,
-    `strategy` and `points`, one per width N, each with `samples`, `tokens` (policy's and
-    verifier's, mean per question; the choice's include the estimate's), `accuracy` as `{value, low,
-    high}` in percent, and for the choice `chosen`, the strategies by fold and bin.
+) -> list[Strategy]:
+    """One entry per strategy and one for the compute-optimal choice, the last.
 
     A run of best_of_n or majority_vote serves every power of two up to its samples; one of a
     method without samples (self_refine) is of width 1. The choice is made at the widths that two
@@ -58,24 +77,26 @@ def curves(
                 raise UserError(f"two runs of {name} with {width} samples: give one of them")
             levels[width][name] = measured
     easiness, charged = _estimate(estimate, ids, by)
-    points: dict[str, list[dict[str, Any]]] = {}
+    points: dict[str, list[Width]] = {}
     for width, strategies in sorted(levels.items()):
         for name, measured in strategies.items():
             points.setdefault(name, []).append(_point(width, measured))
         if len(strategies) > 1:
             found = compute_optimal(strategies, easiness, charged, number=number, seed=seed)
             measured = Measured(found.accuracy, found.tokens)
-            points.setdefault(OPTIMAL, []).append(
-                {**_point(width, measured), "chosen": found.strategies}
-            )
+            best = _point(width, measured)
+            best["chosen"] = found.strategies
+            points.setdefault(OPTIMAL, []).append(best)
     if OPTIMAL not in points:
         raise UserError(
             "no width has two strategies to choose among: give runs of several methods with the "
             "same --samples"
         )
     points[OPTIMAL] = points.pop(OPTIMAL)
-    about = {"model": estimate.model, "task": estimate.task}
-    return [{**about, "strategy": name, "points": each} for name, each in points.items()]
+    return [
+        {"model": estimate.model, "task": estimate.task, "strategy": name, "points": each}
+        for name, each in points.items()
+    ]
 
 
 def _measured(run: Run, ids: Sequence[str], estimate: Run) -> list[tuple[str, int, Measured]]:
@@ -85,7 +106,7 @@ def _measured(run: Run, ids: Sequence[str], estimate: Run) -> list[tuple[str, in
             f"run {run.id} of {run.method} and {estimate.id}, the estimate of difficulty, answered "
             "different questions: run both on the same"
         )
-    tokens = _per_question(run, ids, "generated_tokens", "verifier_tokens")
+    tokens = _per_question(run, ids, _tokens)
     if method_info(run).chooses:
         n = min(len(samples_of(row)) for row in run.rows)
         selection = run.params.get("selection", "majority")
@@ -99,7 +120,9 @@ def _measured(run: Run, ids: Sequence[str], estimate: Run) -> list[tuple[str, in
     width = run.params.get("samples", 1)
     if not isinstance(width, int):
         raise UserError(f"run {run.id} of {run.method} has samples={width!r}: give a whole number")
-    return [(run.method, width, Measured(_per_question(run, ids, "correct"), tokens))]
+    return [
+        (run.method, width, Measured(_per_question(run, ids, lambda row: row["correct"]), tokens))
+    ]
 
 
 def _estimate(run: Run, ids: Sequence[str], by: Difficulty) -> tuple[list[float], list[float]]:
@@ -118,26 +141,33 @@ def _estimate(run: Run, ids: Sequence[str], by: Difficulty) -> tuple[list[float]
             sums[row["sample_id"]] += map(float, samples_of(row).correct)
         else:
             sums[row["sample_id"]].append(float(row["correct"]))
-    spent = ("generated_tokens", *(("verifier_tokens",) if by == "verifier" else ()))
-    return [fmean(sums[id]) for id in ids], _per_question(run, ids, *spent)
+    spent = _tokens if by == "verifier" else (lambda row: row["generated_tokens"])
+    return [fmean(sums[id]) for id in ids], _per_question(run, ids, spent)
 
 
-def _per_question(run: Run, ids: Sequence[str], *fields: str) -> list[float]:
-    """The sum of the fields, mean over a question's epochs."""
+def _tokens(row: OwnRow) -> int:
+    return row["generated_tokens"] + row["verifier_tokens"]
+
+
+def _per_question(run: Run, ids: Sequence[str], of: Callable[[OwnRow], float]) -> list[float]:
+    """`of` each row, mean over a question's epochs."""
     found: dict[str, list[float]] = {}
     for row in run.rows:
-        found.setdefault(row["sample_id"], []).append(sum(float(row[name]) for name in fields))
+        found.setdefault(row["sample_id"], []).append(float(of(row)))
     return [fmean(found[id]) for id in ids]
 
 
-def _point(width: int, measured: Measured) -> dict[str, Any]:
+def _point(width: int, measured: Measured) -> Width:
     import numpy as np
 
     values = np.array(measured.accuracy, dtype=float)
     span = intervals.proportion(values)
-    accuracy: Mapping[str, float | None] = {
-        "value": float(100 * values.mean()),
-        "low": 100 * span.low if span else None,
-        "high": 100 * span.high if span else None,
+    return {
+        "samples": width,
+        "tokens": fmean(measured.tokens),
+        "accuracy": {
+            "value": float(100 * values.mean()),
+            "low": 100 * span.low if span else None,
+            "high": 100 * span.high if span else None,
+        },
     }
-    return {"samples": width, "tokens": fmean(measured.tokens), "accuracy": accuracy}

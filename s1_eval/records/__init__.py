@@ -11,8 +11,17 @@ from s1_eval.records.readers import (
     read_runs,
     refuse,
 )
-from s1_eval.records.run import IDENTITY, differences, flatten, recorded_grader, run_id, run_record
-from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS, sample_row
+from s1_eval.records.run import (
+    IDENTITY,
+    Dataset,
+    RunRecord,
+    differences,
+    flatten,
+    recorded_grader,
+    run_id,
+    run_record,
+)
+from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS, OwnRow, SampleRow, sample_row
 from s1_eval.records.schema import validate_run, validate_sample
 from s1_eval.records.store import RunWriter
 
@@ -22,11 +31,15 @@ __all__ = [
     "READERS",
     "SAMPLE_FIELDS",
     "SHARED_FIELDS",
+    "Dataset",
     "LeaveOut",
     "Located",
+    "OwnRow",
     "Reader",
     "Run",
+    "RunRecord",
     "RunWriter",
+    "SampleRow",
     "collect",
     "differences",
     "flatten",

@@ -16,21 +16,23 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.errors import UserError
+from s1_eval.json_lines import MAX_LINE, parse, read_lines
+from s1_eval.key_values import split_pair
 from s1_eval.records.foreign_inspect import ended_by, recorded, tokens_of, verdict
 from s1_eval.records.foreign_rows import (
     CAP,
     ENDED,
-    NTH,
     REPEATED,
     Count,
     File,
+    Given,
     Grade,
     as_text,
     each_epoch,
     give_verdict,
     make_row,
 )
-from s1_eval.records.lines import MAX_LINE, parse, read_lines
+from s1_eval.records.inspect_logs import read_log
 from s1_eval.records.located import KEY
 from s1_eval.records.readers import (
     READERS,
@@ -41,6 +43,7 @@ from s1_eval.records.readers import (
     read_lm_eval,
     read_ours,
 )
+from s1_eval.records.sample import SampleRow
 from s1_eval.records.transcripts import KNOWN, NO_MARKS, Marks, find_marks
 from s1_eval.thinking import CUT
 
@@ -68,7 +71,7 @@ class Told:
     delimiters: Marks | None = None
     count: Count | None = None
     grade: Grade | None = None
-    grade_as: Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]] | None = None
+    grade_as: Callable[[SampleRow, Mapping[str, Any]], Mapping[str, Any]] | None = None
     skip_bad: bool = False
     tell: Tell = lambda _: None
 
@@ -106,9 +109,10 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, Source]:
     row), `FIELD=~PATTERN` (one group, searched in the file's name)."""
     found = {}
     for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not (equals and name.isidentifier() and value):
-            raise UserError(f"--columns {pair}: write it as FIELD=COLUMN, e.g. correct=grading:A")
+        form = "FIELD=COLUMN, e.g. correct=grading:A"
+        name, value = split_pair(pair, "--columns", form, filled=True)
+        if not name.isidentifier():
+            raise UserError(f"--columns {pair}: give {form}")
         if value.startswith("="):
             found[name] = Source("text", value[1:])
         elif value.startswith("~"):
@@ -127,13 +131,8 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, Source]:
 
 def parse_where(pairs: Sequence[str]) -> dict[str, str]:
     """`COLUMN=VALUE`: the rows to read."""
-    found = {}
-    for pair in pairs:
-        column, equals, value = pair.partition("=")
-        if not (column and equals):
-            raise UserError(f"--where {pair}: write it as COLUMN=VALUE, e.g. filter=strict-match")
-        found[column] = value
-    return found
+    form = "COLUMN=VALUE, e.g. filter=strict-match"
+    return dict(split_pair(pair, "--where", form) for pair in pairs)
 
 
 def parse_delimiters(given: str) -> Marks:
@@ -173,14 +172,14 @@ def _ours(told: Told, path: Path) -> Iterator[Located]:
     return read_ours(path, told.skip)
 
 
-Make = Callable[[], dict[str, Any]]
+Make = Callable[[], Given]
 OnBad = Callable[[UserError], None]
 Unit = tuple[str, Make]
 """A row of a file: where it stands, and what makes the fields that it gives."""
 
 
 def _inspect(told: Told, path: Path) -> Iterator[Located]:
-    def given(log: Any, sample: Any, where: str) -> dict[str, Any]:
+    def given(log: Any, sample: Any, where: str) -> Given:
         fields = recorded(log, sample)
         row = sample.model_dump(mode="json") if told.columns or told.where else {}
         if not _wanted(row, told, where):
@@ -193,7 +192,7 @@ def _inspect(told: Told, path: Path) -> Iterator[Located]:
         about = _columns(told, row, path, where, but=REPEATED)
         return fields | about | _UNANSWERED | {ENDED: ended}
 
-    def judge(sample: Any, row: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    def judge(sample: Any, row: SampleRow, where: str) -> Mapping[str, Any]:
         """The verdict on an answer of ours that our scorer did not grade."""
         about = (sample.metadata or {}).get(KEY)
         if told.grade is None and "correct" not in told.columns:
@@ -205,33 +204,27 @@ def _inspect(told: Told, path: Path) -> Iterator[Located]:
         given = {"answer": row["response"].strip(), "target": row["target"], **columns}
         cut = row.get("answer_exit") in CUT
         recorded = give_verdict(given, row["response"], cut, told.grade, where)
-        return {name: given[name] for name in _VERDICT} | recorded
+        return {**{name: given[name] for name in _VERDICT}, **recorded}
 
-    def other(log: Any, sample: Any, where: str) -> Located:
-        return Located({_MAKE: partial(given, log, sample, where)}, str(path), where, None)
+    def other(log: Any, sample: Any, where: str) -> Unit:
+        return where, partial(given, log, sample, where)
 
-    def units(_: OnBad) -> Iterator[Unit | Located]:
-        for located in read_inspect(path, other, judge):
-            yield (located.where, located.row[_MAKE]) if _MAKE in located.row else located
-
-    return _read(told, path, "inspect", units)
+    return _read(told, path, "inspect", lambda _: read_log(path, other, judge))
 
 
-_MAKE = "make"
-"""Marks a sample that no solver of ours answered."""
 _VERDICT = frozenset({"correct", "answered", "answer", "target"})
 _UNANSWERED = {"correct": False, "answered": False, "answer": "", "exit_reason": "unknown"}
 
 
 def _columns(
     told: Told, row: Mapping[str, Any], path: Path, where: str, but: Collection[str] = ()
-) -> dict[str, Any]:
+) -> Given:
     """What the columns say that the user named, but for some of them."""
     return {n: source.of(row, path, where) for n, source in told.columns.items() if n not in but}
 
 
 def _table(told: Told, path: Path) -> Iterator[Located]:
-    def given(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+    def given(row: Mapping[str, Any], where: str) -> Given:
         if not _wanted(row, told, where):
             return {}
         return _columns(told, row, path, where)
@@ -280,7 +273,7 @@ def _lm_eval(told: Told, path: Path) -> Iterator[Located]:
     results = _results(path)
     wanted = _one_filter(told, path)
 
-    def given(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+    def given(row: Mapping[str, Any], where: str) -> Given:
         if not _wanted(row, wanted, where):
             return {}
         return _recorded(row, path, results, where) | _columns(told, row, path, where)
@@ -312,9 +305,7 @@ def _one_filter(told: Told, path: Path) -> Told:
     return replace(told, where={**told.where, "filter": names[0]})
 
 
-def _recorded(
-    row: Mapping[str, Any], path: Path, results: Mapping[str, Any], where: str
-) -> dict[str, Any]:
+def _recorded(row: Mapping[str, Any], path: Path, results: Mapping[str, Any], where: str) -> Given:
     """What an lm-eval line and its results file say."""
     prompt, arguments = _request(row.get("arguments"))
     repeats = [text for each in _inside(row, "resps", where) for text in _listed(each)]
@@ -323,7 +314,7 @@ def _recorded(
             f"{where} holds no generated text in `resps`: thinking can be read from tasks of "
             "output type generate_until alone"
         )
-    given: dict[str, Any] = {
+    given: Given = {
         "sample_id": as_text(row.get("doc_id")),
         "target": row.get("target", ""),
         "task": re.sub(r"_\d{4}-\d\d-\d\dT.*$", "", path.stem.removeprefix("samples_")),
@@ -442,13 +433,14 @@ def _read(
         where, make = unit
         file = file or _look(told, units)
         try:
-            rows = [
+            made = [
                 make_row(given, where, harness, file, told.count, told.grade)
                 for given in each_epoch(make(), where, told.grade is not None)
             ]
-            for row in rows:
+            for each in made:
+                row = each.row
                 question = (row["run_id"], row["sample_id"])
-                if row["epoch"] == NTH:
+                if each.nth:
                     nth[question] += 1
                     row["epoch"] = nth[question]
                 first = seen.setdefault((*question, row["epoch"]), where)
@@ -457,13 +449,13 @@ def _read(
         except UserError as error:
             leave_out(error)
             continue
-        for row in rows:
-            if row.pop("cut", False):
+        for each in made:
+            if each.cut:
                 cut += 1
-                cut_right += bool(row.get("recorded_correct"))
+                cut_right += bool(each.row.get("recorded_correct"))
             if held:
                 yield held
-            held = Located(row, str(path), where, None)
+            held = Located(each.row, str(path), where, None)
     if held:
         if left_out:
             held.row["left_out"] = left_out
@@ -479,7 +471,7 @@ def _read(
         )
 
 
-def _twice(where: str, row: Mapping[str, Any], first: str) -> str:
+def _twice(where: str, row: SampleRow, first: str) -> str:
     return (
         f"{where}: sample {row['sample_id']!r:.200}, epoch {row['epoch']}, stands at {first} "
         "already: if every row is another sample of its question, add --columns epoch=COLUMN or "

@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 from s1_eval.errors import UserError
+from s1_eval.records.foreign_rows import Given
+from s1_eval.records.sample import SampleRow
 from s1_eval.thinking import CUT, AnswerExit
 
 _RIGHT, _WRONG = ("C", "yes", "true", 1), ("I", "N", "no", "false", 0)
@@ -26,11 +28,11 @@ ANSWER_EXITS: Mapping[str | None, AnswerExit] = {
 """Why an answer ended, by Inspect's stop reason; for others it is not known."""
 
 
-def recorded(log: Any, sample: Any) -> dict[str, Any]:
+def recorded(log: Any, sample: Any) -> Given:
     """Fields of the sample record. log, sample: Inspect's `EvalLog` and `EvalSample`."""
     output = sample.output
     config = log.eval.model_generate_config.merge(log.plan.config)
-    given: dict[str, Any] = {
+    given: Given = {
         "model": log.eval.model,
         "task": log.eval.task,
         "sample_id": str(sample.id),
@@ -71,7 +73,7 @@ def thinking_exit(stop: str | None, answered: bool, held: bool) -> str:
     return "unknown" if held else "natural"
 
 
-def verdict(sample: Any, row: Mapping[str, Any], where: str) -> dict[str, Any]:
+def verdict(sample: Any, row: SampleRow, where: str) -> Mapping[str, Any]:
     """The verdict of the log's own scorer on a sample that a solver of ours answered with
     `row["response"]`. Raises UserError where there is not one scorer that says right or wrong."""
     scores = sample.scores or {}
@@ -129,7 +131,7 @@ def _right(value: Any) -> bool | None:
     return True if value in _RIGHT else False if value in _WRONG else None
 
 
-def _method(config: Any) -> dict[str, Any]:
+def _method(config: Any) -> Mapping[str, Any]:
     """What the provider was asked for: a number of reasoning tokens, or an effort."""
     if config.reasoning_tokens is not None:
         tokens = config.reasoning_tokens
@@ -140,7 +142,7 @@ def _method(config: Any) -> dict[str, Any]:
     return {"method": "plain"}
 
 
-def _texts(output: Any) -> dict[str, Any]:
+def _texts(output: Any) -> Mapping[str, Any]:
     """Thinking and response where they are apart, else the transcript that holds both."""
     if not output.choices:
         return {}

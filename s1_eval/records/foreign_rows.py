@@ -14,14 +14,18 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from s1_eval.errors import UserError
-from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS
+from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS, SampleRow, as_row
 from s1_eval.records.schema import fits, validate_sample
 from s1_eval.records.transcripts import S1, Marks, Parts, split
 from s1_eval.thinking import CUT, AnswerExit
 
+Given = dict[str, Any]
+"""What a row of someone else's file gives: fields of the sample record, texts (`_TEXTS`), and
+settings of the method, by name. It is used up while the row is made of it."""
+
 CAP = "max_thinking_tokens"
 NTH = "nth"
-"""An epoch, until the rows of the question are counted."""
+"""An epoch that stands for the row's place among the rows of its question."""
 
 _TEXTS = ("thinking", "response", "transcript", "prompt")
 _COUNTS = ("thinking_tokens", "answer_tokens", "generated_tokens")
@@ -49,7 +53,17 @@ class File:
     apart_closes: bool = False
 
 
-def each_epoch(given: dict[str, Any], where: str, graded: bool) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A row. nth: its epoch is its place among the rows of its question. cut: its thinking lacks
+    its end."""
+
+    row: SampleRow
+    nth: bool
+    cut: bool
+
+
+def each_epoch(given: Given, where: str, graded: bool) -> list[Given]:
     """One row's fields, once for each repeat; none of a row that is not wanted. Lists are one entry
     for each repeat."""
     if not given:
@@ -88,15 +102,15 @@ def each_epoch(given: dict[str, Any], where: str, graded: bool) -> list[dict[str
 
 
 def make_row(
-    given: dict[str, Any],
+    given: Given,
     where: str,
     harness: str,
     file: File,
     count: Count | None = None,
     grade: Grade | None = None,
-) -> dict[str, Any]:
-    """A sample record of what is given, and `cut`: whether the thinking lacks its end. A given
-    `most_tokens` limits everything that was generated. count, grade: see `foreign.Told`.
+) -> Made:
+    """A row of what is given. A given `most_tokens` limits everything that was generated. count,
+    grade: see `foreign.Told`.
 
     Beyond `SAMPLE_FIELDS`: `answer_exit`, `most_tokens`, `recounted` (thinking was counted here),
     `forced_end` (the text shows it), `recorded_correct` (the verdict of the file where ours is
@@ -132,13 +146,14 @@ def make_row(
     if missing := [name for name in names if not as_text(given.get(name))]:
         raise UserError(_missing(where, missing))
     epoch = _epoch(given, where)
-    row: dict[str, Any] = {
+    nth = epoch is None
+    row = {
         "harness": harness,
         "engine": "not recorded",
         **{name: as_text(given[name]) for name in names},
         "method_params": {n: as_number(v) for n, v in given.items() if n not in SAMPLE_FIELDS},
         "budget": _limit(given.get("budget"), "budget", where),
-        "epoch": epoch,
+        "epoch": 1 if epoch is None else epoch,
         "target": as_text(given.get("target", "")),
         "answer": as_text(given.get("answer", "")),
         "correct": given["correct"],
@@ -155,23 +170,21 @@ def make_row(
         },
         **extra,
         **ended,
-        "cut": cut,
     }
     shared = [row[name] for name in SHARED_FIELDS if name != "run_id"]
     row["run_id"] = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
-    whole = {**row, "epoch": 1} if epoch == NTH else row
-    if not fits(whole):
-        validate_sample(whole, where)
-    return row
+    if not fits(row):
+        validate_sample(row, where)
+    return Made(as_row(row), nth, cut)
 
 
-def _epoch(given: dict[str, Any], where: str) -> Any:
+def _epoch(given: Given, where: str) -> int | None:
     from_0 = given.pop("epoch0", None)
     if from_0 is not None:
         return as_whole(from_0, "epoch0", where) + 1
     epoch = given.get("epoch", 1)
     if epoch == NTH:
-        return epoch
+        return None
     epoch = as_whole(epoch, "epoch", where)
     if epoch == 0:
         raise UserError(
@@ -181,7 +194,7 @@ def _epoch(given: dict[str, Any], where: str) -> Any:
     return epoch
 
 
-def _parts(given: dict[str, Any], file: File, where: str) -> Parts:
+def _parts(given: Given, file: File, where: str) -> Parts:
     """Thinking and response, from one text or from two. Raises UserError where the row has no
     thinking and nothing says that there was none."""
     texts = {name: given.pop(name, None) for name in _TEXTS}
@@ -214,7 +227,7 @@ def _apart(thinking: str, response: str, file: File) -> Parts:
     return Parts(thinking, response, None if response.strip() else False)
 
 
-def _count(given: dict[str, Any], parts: Parts, count: Count | None, where: str) -> bool:
+def _count(given: Given, parts: Parts, count: Count | None, where: str) -> bool:
     """Token counts of what has a text and no count. True where thinking was counted here."""
     recounted = "thinking_tokens" not in given
     for name, text in (("thinking_tokens", parts.thinking), ("answer_tokens", parts.response)):
@@ -271,16 +284,16 @@ def _exit(
 
 
 def give_verdict(
-    given: dict[str, Any],
+    given: Given,
     response: str,
     cut: bool,
     grade: Grade | None,
     where: str,
     no_answer: bool = False,
-) -> dict[str, Any]:
+) -> Mapping[str, bool]:
     """Fills in the verdict. The verdict of the file itself, where it is another's. cut: a limit cut
     the response. no_answer: thinking was cut, which has no answer, whatever stands in it."""
-    recorded: dict[str, Any] = {}
+    recorded: dict[str, bool] = {}
     if given.get("correct") is not None and (grade or no_answer):
         with suppress(UserError):  # not needed
             recorded["recorded_correct"] = as_truth(given["correct"], "correct", where)

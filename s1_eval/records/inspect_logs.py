@@ -8,15 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 from s1_eval.errors import UserError
 from s1_eval.records.foreign_inspect import ended_by, target_of, tokens_of, verdict
 from s1_eval.records.located import KEY, Located
-from s1_eval.records.run import run_id
-from s1_eval.records.sample import SHARED_FIELDS
+from s1_eval.records.run import RunRecord, as_record, run_id
+from s1_eval.records.sample import SampleRow, as_row, shared_of
 
-Judge = Callable[[Any, Mapping[str, Any], str], Mapping[str, Any]]
+T = TypeVar("T")
+
+Judge = Callable[[Any, SampleRow, str], Mapping[str, Any]]
 """`correct`, `answered`, `answer`, … of a sample that our scorer did not grade: from the sample,
 its ungraded record, and where it stands."""
 
@@ -54,17 +56,16 @@ def superseded(paths: Sequence[Path]) -> dict[Path, Path]:
     return replaced
 
 
-def read_inspect(
+def read_log(
     path: Path,
-    other: Callable[[Any, Any, str], Located] | None = None,
-    judge: Judge | None = None,
-) -> Iterator[Located]:
+    other: Callable[[Any, Any, str], T],
+    judge: Judge = verdict,
+) -> Iterator[Located | T]:
     """The rows of the samples that a solver of ours answered. A sample that an error or a limit
     ended is an unanswered row with `error` or `limit`.
 
-    other: makes a row of any other sample, from the log's header, the sample, and where it stands;
-    without it that is refused. judge: the verdict where our scorer gave none; by default the
-    log's own.
+    other: what becomes of any other sample, from the log's header, the sample, and where it
+    stands. judge: the verdict where our scorer gave none; by default the log's own.
     """
     log, samples = _open(path)
     about: _Ours | None = None
@@ -82,26 +83,33 @@ def read_inspect(
             row, run, graded = found
             about = about or _Ours(run, row["budget"])
             if ended_by(sample):
-                row.update(_unanswered(sample))
+                row = as_row({**row, **_unanswered(sample)})
             elif not graded:
-                row.update(judge(sample, row, where) if judge else verdict(sample, row, where))
+                row = as_row({**row, **judge(sample, row, where)})
             yield Located(row, str(path), where, run)
         elif ended_by(sample):
             waiting.append((sample, where))
-        elif other is not None:
-            yield other(log, sample, where)
         else:
-            raise UserError(
-                f"{where} has no sample record: no solver or task of s1_eval answered it; run it "
-                "with one of the tasks in tasks/"
-            )
+            yield other(log, sample, where)
     for sample, where in waiting:
-        if about is not None:
-            yield Located(about.row(sample), str(path), where, about.run)
-        elif other is not None:
+        if about is None:
             yield other(log, sample, where)
         else:
-            raise UserError(f"{where} has no sample record: {ended_by(sample)}")
+            yield Located(about.row(sample), str(path), where, about.run)
+
+
+def read_inspect(path: Path) -> Iterator[Located]:
+    """The rows of a log that solvers of ours answered. Raises UserError at any other sample."""
+    return read_log(path, _refuse)
+
+
+def _refuse(log: Any, sample: Any, where: str) -> NoReturn:
+    raise UserError(
+        f"{where} has no sample record: {ended_by(sample)}"
+        if ended_by(sample)
+        else f"{where} has no sample record: no solver or task of s1_eval answered it; run it "
+        "with one of the tasks in tasks/"
+    )
 
 
 def _read(path: Path, header_only: bool) -> Any:
@@ -131,12 +139,13 @@ def _open(path: Path) -> tuple[Any, Iterator[Any]]:
         raise UserError(f"{path} is no readable Inspect log: {str(error)[:200]!r}") from error
 
 
-def _record(log: Any, sample: Any) -> tuple[dict[str, Any], Any, bool] | None:
+def _record(log: Any, sample: Any) -> tuple[SampleRow, RunRecord, bool] | None:
     """(row, run record, whether our scorer graded it) of a sample that our solver answered."""
     for score in (sample.scores or {}).values():
         if score.metadata and isinstance(score.metadata.get(KEY), dict):
             row = dict(score.metadata[KEY])
-            return row, row.pop("run", None), True
+            run = row.pop("run", None)
+            return as_row(row), run, True
     found = (sample.output.metadata or {}).get(KEY)
     if not isinstance(found, dict) or not isinstance(found.get("run"), dict):
         return None
@@ -148,24 +157,24 @@ def _record(log: Any, sample: Any) -> tuple[dict[str, Any], Any, bool] | None:
     if sample.scores:
         run["grader"] = {"name": ", ".join(scorer.name for scorer in log.eval.scorers or ())}
     run["run_id"] = run_id(run)
-    row.update({name: run[name] for name in SHARED_FIELDS})
-    return row, run, False
+    record = as_record(run)
+    return as_row({**row, **shared_of(record)}), record, False
 
 
-def _unanswered(sample: Any) -> dict[str, Any]:
+def _unanswered(sample: Any) -> Mapping[str, Any]:
     return {**ended_by(sample), "answer": "", "correct": False, "answered": False}
 
 
 class _Ours:
     """What the samples of a log of ours share."""
 
-    def __init__(self, run: Any, budget: Any) -> None:
+    def __init__(self, run: RunRecord, budget: int | None) -> None:
         self.run, self.budget = run, budget
 
-    def row(self, sample: Any) -> dict[str, Any]:
+    def row(self, sample: Any) -> SampleRow:
         """The record of a sample that ended before its method did."""
-        return {
-            **{name: self.run[name] for name in SHARED_FIELDS},
+        fields = {
+            **shared_of(self.run),
             "budget": self.budget,
             "sample_id": str(sample.id),
             "epoch": sample.epoch,
@@ -180,3 +189,4 @@ class _Ours:
             "seed": None,
             "response": "",
         }
+        return as_row(fields)

@@ -6,19 +6,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from s1_eval.records.run import RunRecord
+from s1_eval.records.sample import SampleRow
 
 KEY = "s1_eval"
 """Where an Inspect score's metadata, or its output's, holds the sample record."""
 
 
 class Located(NamedTuple):
-    """A row and where it stands. The run record is None if the file holds none."""
+    """A row and where it stands. What a file gives is checked when it is put into a run. The run
+    record is None if the file holds none."""
 
-    row: dict[str, Any]
+    row: SampleRow
     file: str
     where: str
-    run: Mapping[str, Any] | None
+    run: RunRecord | None
 
 
 def _none(paths: Sequence[Path]) -> dict[Path, Path]:

@@ -10,16 +10,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
-from typing import Any
+from typing import Any, cast
 
 from s1_eval.errors import UserError
+from s1_eval.json_lines import parse, read_lines
 from s1_eval.records.inspect_logs import is_inspect, superseded
 from s1_eval.records.inspect_logs import read_inspect as read_inspect
-from s1_eval.records.lines import parse, read_lines
 from s1_eval.records.located import KEY as KEY
 from s1_eval.records.located import Located as Located
 from s1_eval.records.located import Reader as Reader
-from s1_eval.records.sample import SHARED_FIELDS
+from s1_eval.records.run import RunRecord, as_record
+from s1_eval.records.sample import SHARED_FIELDS, OwnRow, Shared, as_row, shared_of
 from s1_eval.records.schema import fits, validate_run, validate_sample
 from s1_eval.records.store import RUN, SAMPLES
 
@@ -64,32 +65,31 @@ class Run:
     sources: the files it was read from.
     """
 
-    record: Mapping[str, Any]
-    rows: Sequence[Mapping[str, Any]]
+    record: RunRecord
+    rows: Sequence[OwnRow]
     budget: int | None
     sources: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
-        return str(self.record["run_id"])
+        return self.record["run_id"]
 
     @property
     def model(self) -> str:
-        return str(self.record["model"])
+        return self.record["model"]
 
     @property
     def task(self) -> str:
-        return str(self.record["task"])
+        return self.record["task"]
 
     @property
     def method(self) -> str:
-        return str(self.record["method"])
+        return self.record["method"]
 
     @property
     def params(self) -> Mapping[str, Any]:
         """The method's settings."""
-        params: Mapping[str, Any] = self.record["method_params"]
-        return params
+        return self.record["method_params"]
 
 
 def read_runs(
@@ -238,46 +238,46 @@ def _gathered(rows: Iterable[Located], into: dict[str, _Collected]) -> dict[str,
 
 @dataclass(slots=True)
 class _Collected:
-    record: Mapping[str, Any]
+    record: RunRecord
     budget: int | None
-    rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    rows: dict[tuple[str, int], OwnRow] = field(default_factory=dict)
     sources: dict[str, None] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
     in_folder: bool = False
 
     def add(self, located: Located) -> None:
         row = located.row
-        self._check(row, located.where)
+        self._check(row, row["budget"], located.where)
         # JSON makes new strings for every row, names included: shared, they need half the memory.
-        slim = {intern(name): value for name, value in row.items() if name not in _DROPPED}
+        kept = {intern(name): value for name, value in row.items() if name not in _DROPPED}
         for name in ("sample_id", "target", "exit_reason"):
-            slim[name] = intern(slim[name])
+            kept[name] = intern(cast(str, kept[name]))
         self.sources[located.file] = None
-        self._put(slim, located.where)
+        self._put(cast(OwnRow, kept), located.where)
 
     def merge(self, other: _Collected) -> None:
         """Take in what another file has of the same run."""
         where = ", ".join(other.sources)
-        self._check({**other.record, "budget": other.budget}, where)
+        self._check(other.record, other.budget, where)
         for row in other.rows.values():
             self._put(row, where)
         self.sources.update(other.sources)
 
-    def _check(self, row: Mapping[str, Any], where: str) -> None:
+    def _check(self, row: Shared, budget: int | None, where: str) -> None:
         for name in SHARED_FIELDS:
             if row.get(name) != self.record[name]:
                 raise UserError(
                     f"{where}: {name} is {row.get(name)!r:.200}, but run "
                     f"{self.record['run_id']} has {self.record[name]!r:.200}"
                 )
-        if row["budget"] != self.budget:
+        if budget != self.budget:
             raise UserError(
-                f"{where}: budget is {row['budget']}, but run {self.record['run_id']} has "
+                f"{where}: budget is {budget}, but run {self.record['run_id']} has "
                 f"{self.budget}: a run has one; name the setting that it comes from too, e.g. "
                 "--columns max_thinking_tokens=COLUMN"
             )
 
-    def _put(self, slim: dict[str, Any], where: str) -> None:
+    def _put(self, slim: OwnRow, where: str) -> None:
         target = self.targets.setdefault(slim["sample_id"], slim["target"])
         if target != slim["target"]:
             raise UserError(
@@ -317,14 +317,13 @@ class _Collected:
         )
 
 
-def _record(located: Located) -> Mapping[str, Any]:
+def _record(located: Located) -> RunRecord:
     if located.run is None:
-        return {name: located.row[name] for name in SHARED_FIELDS}
-    validate_run(located.run, f"{located.where}: run record")
-    return located.run
+        return as_record(shared_of(located.row))
+    return validate_run(located.run, f"{located.where}: run record")
 
 
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _same(one: OwnRow, other: OwnRow) -> bool:
     names = (one.keys() | other.keys()) - _MAY_DIFFER
     return all(one.get(name) == other.get(name) for name in names)
 
@@ -370,8 +369,7 @@ def read_ours(path: Path, on_bad: Callable[[UserError], None] | None = None) -> 
     beside = path.with_name(RUN)
     if not beside.is_file():
         raise UserError(f"{path} has no {RUN} beside it: copy the run's whole folder")
-    run = parse(beside.read_bytes(), str(beside))
-    validate_run(run, str(beside))
+    run = validate_run(parse(beside.read_bytes(), str(beside)), str(beside))
 
     def skip(error: UserError) -> None:
         if on_bad is None:
@@ -385,7 +383,7 @@ def read_ours(path: Path, on_bad: Callable[[UserError], None] | None = None) -> 
         where = f"{path} line {number}"
         if row.get("run_id") != run["run_id"]:
             raise UserError(f"{where}: run_id is {row.get('run_id')!r:.50}, {RUN} says otherwise")
-        yield Located(row, str(path), where, run)
+        yield Located(as_row(row), str(path), where, run)
 
 
 def read_lm_eval(path: Path) -> Iterator[Located]:
@@ -401,7 +399,7 @@ def read_lm_eval(path: Path) -> Iterator[Located]:
         if not (isinstance(others, list) and all(isinstance(other, dict) for other in others)):
             raise UserError(f"{where}: {OTHER_EPOCHS} is not a list of sample records")
         for epoch in (row, *others):
-            yield Located(epoch, str(path), where, epoch.pop("run", None))
+            yield Located(as_row(epoch), str(path), where, epoch.pop("run", None))
 
 
 READERS: tuple[Reader, ...] = (

@@ -7,10 +7,50 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypedDict, cast
 
 from s1_eval import __version__
+from s1_eval.records.sample import Shared
 from s1_eval.thinking import Delimiters
+
+
+class Dataset(TypedDict):
+    """A local file has no revision; what is not known is None."""
+
+    id: str | None
+    revision: str | None
+    fingerprint: str | None
+
+
+UNKNOWN: Dataset = {"id": None, "revision": None, "fingerprint": None}
+
+
+class RunRecord(Shared, total=False):
+    """`run.json`. A log of others may know only what its rows share; further keys are kept."""
+
+    sampling: Mapping[str, Any]
+    seed: int | None
+    dtype: str
+    weights_fingerprint: str
+    context_length: int | None
+    engine_settings: Mapping[str, Any]
+    seeding: Literal["request", "engine", "none"]
+    dataset: Dataset
+    grader: Mapping[str, Any]
+    checker: str
+    prompting: Mapping[str, Any]
+    delimiters: Mapping[str, Any]
+    versions: Mapping[str, str]
+    verifier: Mapping[str, Any]
+    raw_prompts: bool
+    command: Sequence[str]
+    planned_samples: int
+    secret: bool | None
+    started: str
+    hardware: Sequence[Mapping[str, Any]] | None
+    left_out: int
+    method_info: Mapping[str, Any]
+
 
 IDENTITY = (
     "harness",
@@ -62,7 +102,7 @@ def run_record(
     engine_settings: Mapping[str, Any] | None = None,
     verifier: Mapping[str, Any] | None = None,
     **extra: Any,
-) -> dict[str, Any]:
+) -> RunRecord:
     """The run record as plain JSON data, its `run_id` included.
 
     dataset: `id`, `revision` and `fingerprint`; a local file has no revision.
@@ -107,16 +147,21 @@ def run_record(
     plain = json.loads(json.dumps({**record, "command": list(command), **extra}))
     if planned_samples is not None:
         plain["planned_samples"] = planned_samples
-    return {"run_id": run_id(plain), **plain}
+    return as_record({"run_id": run_id(plain), **plain})
 
 
-def recorded_grader(record: Mapping[str, Any]) -> Any:
+def as_record(fields: Mapping[str, Any]) -> RunRecord:
+    """Fields put together elsewhere, taken for a run record; `validate_run` makes sure of them."""
+    return cast(RunRecord, fields)
+
+
+def recorded_grader(record: RunRecord) -> Mapping[str, Any] | str | None:
     """The grader that a record names; older ones have it as a text, under `checker`. None where a
     log does not say."""
     return record.get("grader") or record.get("checker")
 
 
-def run_id(record: Mapping[str, Any]) -> str:
+def run_id(record: Mapping[str, object]) -> str:
     """12 hexadecimal digits: a hash of the fields in `IDENTITY`, so the same command in the same
     environment gives the same id on any machine."""
     identity = {key: record.get(key) for key in IDENTITY}
@@ -124,14 +169,14 @@ def run_id(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def differences(old: RunRecord, new: RunRecord) -> dict[str, tuple[Any, Any]]:
     """The identity fields in which two run records differ, nested ones by their dotted name."""
     before, after = flatten(old), flatten(new)
     names = sorted(before.keys() | after.keys())
     return {n: (before.get(n), after.get(n)) for n in names if before.get(n) != after.get(n)}
 
 
-def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
+def flatten(record: RunRecord) -> dict[str, Any]:
     """The identity fields of a run record, with dotted names and no nested objects."""
     flat: dict[str, Any] = {}
     for key in IDENTITY:

@@ -1,40 +1,92 @@
 """The sample record: one plain dict per question, epoch and run, one line of `samples.jsonl`.
-What the fields mean stands in `schema.json`."""
+What the fields mean stands in `schema.json`; here stand their names and types."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict, cast, get_args
 
-from s1_eval.thinking import Outcome
+from s1_eval.thinking import AnswerExit, Outcome
 from s1_eval.thinking.trace import Decode
 
-SHARED_FIELDS = ("run_id", "harness", "engine", "model", "task", "method", "method_params")
-"""Fields that are the same in every row of a run and come from its run record."""
 
-SAMPLE_FIELDS = (
-    *SHARED_FIELDS,
-    "budget",
-    "sample_id",
-    "epoch",
-    "target",
-    "answer",
-    "correct",
-    "answered",
-    "thinking_tokens",
-    "forced_tokens",
-    "answer_tokens",
-    "generated_tokens",
-    "verifier_tokens",
-    "exit_reason",
-    "num_ignores_used",
-    "seconds",
-    "seed",
-)
+class Shared(TypedDict):
+    """What every row of a run shares; it comes from the run record."""
+
+    run_id: str
+    harness: str
+    engine: str
+    model: str
+    task: str
+    method: str
+    method_params: Mapping[str, Any]
+
+
+class Measured(TypedDict):
+    """What every row has of its own."""
+
+    budget: int | None
+    sample_id: str
+    epoch: int
+    target: str
+    answer: str
+    correct: bool
+    answered: bool
+    thinking_tokens: int
+    forced_tokens: int
+    answer_tokens: int
+    generated_tokens: int
+    verifier_tokens: int
+    exit_reason: str
+    num_ignores_used: int
+    seconds: float | None
+    seed: int | None
+
+
+class OwnRow(Measured, total=False):
+    """A row without what its run record says already, without full texts and traces. Every
+    further key that a file or a method gives is kept."""
+
+    answer_exit: AnswerExit | None
+    forced_thinking_tokens: int
+    reused_tokens: int
+    answer_special_tokens: int
+    leaked: int
+    most_tokens: int
+    recounted: bool
+    forced_end: bool
+    recorded_correct: bool
+    error: str
+    limit: str
+    left_out: int
+    rule: str
+    sample_answers: Sequence[str]
+    sample_groups: Sequence[int]
+    sample_correct: Sequence[bool]
+    sample_thinking_tokens: Sequence[int]
+    sample_scores: Sequence[float]
+    sample_answer_exits: Sequence[AnswerExit | None]
+
+
+class SampleRow(Shared, OwnRow, total=False):
+    """A whole row, one line of `samples.jsonl`. response: the text that is graded. run: the run
+    record, where none can lie beside the rows. other_epochs: rows of the question's further epochs,
+    in an lm-eval sample file."""
+
+    response: str
+    traces: Sequence[Mapping[str, Any]]
+    run: Mapping[str, Any]
+    other_epochs: Sequence[SampleRow]
+
+
+SharedField = Literal["run_id", "harness", "engine", "model", "task", "method", "method_params"]
+SHARED_FIELDS: tuple[SharedField, ...] = get_args(SharedField)
+SAMPLE_FIELDS = (*SHARED_FIELDS, *Measured.__annotations__)
+"""What every row has, in the order of the file."""
 
 
 def sample_row(
-    run: Mapping[str, Any],
+    run: Shared,
     outcome: Outcome,
     *,
     sample_id: str,
@@ -47,7 +99,7 @@ def sample_row(
     seed: int | None,
     with_traces: bool = False,
     decode: Decode | None = None,
-) -> dict[str, Any]:
+) -> SampleRow:
     """One row: what the run shares, what the outcome counted, what the harness knows.
 
     run: the run record. answer: as the grader extracted it, empty if it found none.
@@ -60,8 +112,7 @@ def sample_row(
     field.
     """
     chosen = [outcome.traces[i] for i in outcome.chosen]
-    row: dict[str, Any] = {
-        **{field: run[field] for field in SHARED_FIELDS},
+    measured: Measured = {
         "budget": outcome.budget,
         "sample_id": sample_id,
         "epoch": epoch,
@@ -78,13 +129,35 @@ def sample_row(
         "num_ignores_used": outcome.num_ignores_used,
         "seconds": seconds,
         "seed": seed,
+    }
+    fields = {
+        **shared_of(run),
+        **measured,
         "answer_exit": outcome.answer_exit,
         "forced_thinking_tokens": sum(len(t.ids("thinking", "forced")) for t in chosen),
         "reused_tokens": sum(t.reused for t in outcome.traces),
     }
-    if taken := row.keys() & outcome.extra.keys():
+    if taken := fields.keys() & outcome.extra.keys():
         raise ValueError(f"the method's own keys {sorted(taken)} are fields of the sample record")
-    row.update(outcome.extra)
+    row = as_row({**fields, **outcome.extra})
     if with_traces:
         row["traces"] = [trace.to_dict(decode) for trace in outcome.traces]
     return row
+
+
+def shared_of(run: Shared) -> Shared:
+    """What a run record, or a row, tells of all rows of its run."""
+    return {
+        "run_id": run["run_id"],
+        "harness": run["harness"],
+        "engine": run["engine"],
+        "model": run["model"],
+        "task": run["task"],
+        "method": run["method"],
+        "method_params": run["method_params"],
+    }
+
+
+def as_row(fields: Mapping[str, Any]) -> SampleRow:
+    """Fields put together elsewhere, taken for a row; `validate_sample` makes sure of them."""
+    return cast(SampleRow, fields)

@@ -6,10 +6,11 @@ import functools
 import json
 from collections.abc import Callable, Mapping
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 from s1_eval.errors import UserError
-from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS
+from s1_eval.records.run import RunRecord
+from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS, SampleRow
 
 _PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
     "integer": (int,),
@@ -28,17 +29,19 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def validate_sample(row: Any, where: str = "sample record") -> None:
-    """Raises UserError, opening with `where`, if `row` is no sample record."""
+def validate_sample(row: object, where: str = "sample record") -> SampleRow:
+    """The row itself. Raises UserError, opening with `where`, if it is no sample record."""
     _validate("sample", row, where)
+    return cast(SampleRow, row)
 
 
-def validate_run(record: Any, where: str = "run record") -> None:
-    """Raises UserError, opening with `where`, if `record` is no run record."""
+def validate_run(record: object, where: str = "run record") -> RunRecord:
+    """The record itself. Raises UserError, opening with `where`, if it is no run record."""
     _validate("run", record, where)
+    return cast(RunRecord, record)
 
 
-def fits(row: Mapping[str, Any]) -> bool:
+def fits(row: Mapping[str, object]) -> bool:
     """Whether the fields that differ from row to row are surely valid, in microseconds instead of
     the validator's hundreds. False says only that `validate_sample` has to look."""
     return all(field in row and check(row[field]) for field, check in _quick_checks())

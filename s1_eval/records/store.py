@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Self
 
 from s1_eval.errors import UserError
-from s1_eval.records.lines import parse, read_lines
-from s1_eval.records.run import differences
+from s1_eval.json_lines import AppendedLines, parse, read_lines, write_atomically
+from s1_eval.records.run import RunRecord, differences
+from s1_eval.records.sample import SampleRow
 from s1_eval.records.schema import fits, validate_run, validate_sample
 
 SAMPLES, RUN = "samples.jsonl", "run.json"
@@ -26,7 +24,7 @@ class RunWriter:
     recovered: what opening had to repair, one sentence for the user; None if nothing.
     """
 
-    def __init__(self, folder: str | Path, run: Mapping[str, Any]) -> None:
+    def __init__(self, folder: str | Path, run: RunRecord) -> None:
         """Open `folder` for the run record `run`, creating it or resuming what is there.
 
         A last line that was cut short by a kill is taken off; every line that was finished is
@@ -36,34 +34,25 @@ class RunWriter:
         validate_run(run)
         self.folder = Path(folder)
         self.run_id: str = run["run_id"]
+        self._lines = AppendedLines(self.folder / SAMPLES, self.folder, "choose another --out")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = (self.folder / SAMPLES).open("a+b")
-        except OSError as error:
-            raise UserError(
-                f"can't write to {self.folder} ({error}): choose another --out"
-            ) from error
-        try:
-            self._lock()
             run = self._joined(run)
-            self.recovered = self._repair()
+            self.recovered = self._lines.repair()
             self.done = self._done()
-            _write_atomically(self.folder / RUN, run)
+            write_atomically(self.folder / RUN, run)
         except BaseException:
-            self._file.close()
+            self._lines.close()
             raise
 
-    def append(self, row: Mapping[str, Any]) -> None:
+    def append(self, row: SampleRow) -> None:
         """Add a finished sample. It survives the death of this process."""
-        line = json.dumps(row, allow_nan=False) + "\n"
-        self._file.write(line.encode())
-        self._file.flush()
+        self._lines.append(row)
         self.done.add((row["sample_id"], row["epoch"]))
 
     def close(self) -> None:
-        self._file.close()
+        self._lines.close()
 
-    def __enter__(self) -> RunWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -74,7 +63,7 @@ class RunWriter:
     ) -> None:
         self.close()
 
-    def _joined(self, run: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _joined(self, run: RunRecord) -> RunRecord:
         """`run` as the folder has it: begun when it was begun, on one machine more perhaps."""
         there = recorded(self.folder)
         if there is None:
@@ -95,39 +84,12 @@ class RunWriter:
                 "or repeat the command that made it"
             )
         machines = [*(there.get("hardware") or ()), *(run.get("hardware") or ())]
-        kept = {key: there[key] for key in ("started",) if key in there}
+        joined = run.copy()
+        if "started" in there:
+            joined["started"] = there["started"]
         if machines:
-            kept["hardware"] = [m for i, m in enumerate(machines) if m not in machines[:i]]
-        return {**run, **kept}
-
-    def _lock(self) -> None:
-        if sys.platform == "win32":
-            return
-        import fcntl
-
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(
-                f"another process is writing to {self.folder}: wait for it, or choose another --out"
-            ) from error
-
-    def _repair(self) -> str | None:
-        """Make the file end with a whole line."""
-        size = self._file.seek(0, os.SEEK_END)
-        start = _start_of_last_line(self._file, size)
-        self._file.seek(start)
-        tail = self._file.read()
-        if not tail:
-            return None
-        try:
-            parse(tail, "")
-        except UserError:
-            self._file.truncate(start)
-            return f"{self.folder / SAMPLES}: a half-written last line was cut off"
-        self._file.write(b"\n")  # whole, only its line end is missing
-        self._file.flush()
-        return None
+            joined["hardware"] = [m for i, m in enumerate(machines) if m not in machines[:i]]
+        return joined
 
     def _done(self) -> set[tuple[str, int]]:
         done = set()
@@ -144,36 +106,9 @@ class RunWriter:
         return done
 
 
-def recorded(folder: str | Path) -> dict[str, Any] | None:
+def recorded(folder: str | Path) -> RunRecord | None:
     """The run record in `folder`, None without one. Raises UserError where it is damaged."""
     path = Path(folder) / RUN
     if not path.exists():
         return None
-    there: dict[str, Any] = parse(path.read_bytes(), str(path))
-    validate_run(there, str(path))
-    return there
-
-
-def _start_of_last_line(file: IO[bytes], size: int) -> int:
-    """Where the bytes after the last line end begin; `size` if there are none."""
-    block = 1 << 16
-    end = size
-    while end > 0:
-        begin = max(0, end - block)
-        file.seek(begin)
-        at = file.read(end - begin).rfind(b"\n")
-        if at >= 0:
-            return begin + at + 1
-        end = begin
-    return 0
-
-
-def _write_atomically(path: Path, record: Mapping[str, Any]) -> None:
-    """Readers see the old file or the new one, never half of one."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(record, file, indent=2, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    return validate_run(parse(path.read_bytes(), str(path)), str(path))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.metrics import score
+from s1_eval.metrics.entries import Entry
 from s1_eval.records import Run
 from s1_eval.report import html, plots, table
 from s1_eval.report.table import render
@@ -18,8 +18,8 @@ __all__ = ["render", "score", "write"]
 def write(
     runs: Sequence[Run],
     folder: str | Path,
-    entries: Sequence[Mapping[str, Any]] | None = None,
-) -> Sequence[Mapping[str, Any]]:
+    entries: Sequence[Entry] | None = None,
+) -> Sequence[Entry]:
     """Write table.txt, table.md, report.html and both pictures, each as PNG and SVG, to `folder`.
 
     entries: what `score` returned for `runs`; left out, they are scored here. Returns them.

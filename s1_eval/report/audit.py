@@ -3,11 +3,12 @@ ended."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from s1_eval.metrics.audit import EXIT_REASONS
-from s1_eval.metrics.series import describe
+from s1_eval.metrics.entries import Entry, Point
+from s1_eval.metrics.series import describe, settings
 from s1_eval.report.table import UNDEFINED, fixed
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _NARROW = 100
 _HEADINGS = ("Limit", "Over limit", "Mean", "Most", "Forced", "Generated", "Thinking ended")
 
 
-def render(entries: Sequence[Mapping[str, Any]], console: Console) -> None:
+def render(entries: Sequence[Entry], console: Console) -> None:
     """Print one row per run; samples over their limit in red."""
     from rich import box
     from rich.table import Table
@@ -67,6 +68,5 @@ def render(entries: Sequence[Mapping[str, Any]], console: Console) -> None:
     console.print(grid)
 
 
-def _name(entry: Mapping[str, Any], point: Mapping[str, Any]) -> str:
-    varied = {} if point["value"] is None else {entry["varied"]: point["value"]}
-    return describe(entry["method"], {**varied, **entry["held"]})
+def _name(entry: Entry, point: Point) -> str:
+    return describe(entry["method"], settings(entry, point))

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from s1_eval.metrics.audit import EXIT_REASONS
+from s1_eval.metrics.entries import Entry
 from s1_eval.metrics.series import entry_name
 from s1_eval.records import IDENTITY, Run
 from s1_eval.report import plots, table
@@ -32,7 +33,7 @@ class Setup:
         return ", ".join(self.run_ids)
 
 
-def page(entries: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> str:
+def page(entries: Sequence[Entry], runs: Sequence[Run]) -> str:
     """The whole page. entries: of `s1_eval.metrics.score`, over `runs`."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from s1_eval.metrics.series import describe, entry_name, shown
+from s1_eval.metrics.entries import Entry
+from s1_eval.metrics.strategies import Strategy
+from s1_eval.report import curves
+from s1_eval.report.curves import Curve, Spot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,44 +35,26 @@ _MOST_TICKS = 9
 _LONGEST_LABEL = 60
 
 
-def accuracy_vs_thinking_tokens(entries: Sequence[Mapping[str, Any]]) -> Figure:
+def accuracy_vs_thinking_tokens(entries: Sequence[Entry]) -> Figure:
     """`f(a)` over `a`, the curve that Scaling is the mean slope of."""
-    return _figure(
-        entries,
-        lambda point: float(point["thinking_tokens"]["value"]),
-        "Mean thinking tokens per question (log2 scale)",
-    )
+    label = "Mean thinking tokens per question (log2 scale)"
+    return _figure(curves.of_entries(entries), "thinking", label)
 
 
-def accuracy_vs_generated_tokens(entries: Sequence[Mapping[str, Any]]) -> Figure:
-    """Accuracy over total compute: every token the policy sampled, discarded samples included,
-    and every token a verifier read. Sequential and parallel methods share this axis."""
+def accuracy_vs_generated_tokens(entries: Sequence[Entry]) -> Figure:
+    """Accuracy over total compute. Sequential and parallel methods share this axis."""
     verified = any(point["verifier_tokens"] for entry in entries for point in entry["points"])
-    return _figure(
-        entries,
-        lambda point: float(point["generated_tokens"] + point["verifier_tokens"]),
-        f"Mean generated {'and verifier ' if verified else ''}tokens per question (log2 scale)",
-    )
+    label = f"Mean generated {'and verifier ' if verified else ''}tokens per question (log2 scale)"
+    return _figure(curves.of_entries(entries), "generated", label)
 
 
-def strategies(curves: Sequence[Mapping[str, Any]], x: str) -> Figure:
-    """Accuracy of search strategies over `samples` (their width N) or `tokens` (the policy's and
-    the verifier's). curves: see `s1_eval.metrics.strategies`."""
+def strategies(found: Sequence[Strategy], axis: Literal["samples", "tokens"]) -> Figure:
+    """Accuracy of search strategies over `samples` (their width N) or `tokens`."""
     label = {
         "samples": "N (log2 scale)",
         "tokens": "Mean generated and verifier tokens per question (log2 scale)",
-    }[x]
-    entries = [
-        {
-            **{name: curve[name] for name in ("model", "task")},
-            "method": curve["strategy"],
-            "varied": "samples",
-            "held": {},
-            "points": [{**p, "value": None, "reference": False} for p in curve["points"]],
-        }
-        for curve in curves
-    ]
-    return _figure(entries, lambda point: float(point[x]), label)
+    }[axis]
+    return _figure(curves.of_strategies(found), axis, label)
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -95,15 +80,15 @@ def _render(figure: Figure, format: str, salt: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _figure(entries: Sequence[Mapping[str, Any]], x: Any, x_label: str) -> Figure:
+def _figure(drawn: Sequence[Curve], axis: str, label: str) -> Figure:
     """One pair of axes per model and task."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        groups.setdefault((entry["model"], entry["task"]), []).append(entry)
+    groups: dict[tuple[str, str], list[Curve]] = {}
+    for curve in drawn:
+        groups.setdefault((curve.model, curve.task), []).append(curve)
     # A name from a record is never a formula.
     with rc_context({"text.parse_math": False, "font.size": 11}):
         pads = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.12)
@@ -111,8 +96,8 @@ def _figure(entries: Sequence[Mapping[str, Any]], x: Any, x_label: str) -> Figur
         figure = Figure(figsize=(7.5, sum(heights)), layout=pads)
         panels = figure.subplots(len(groups), squeeze=False, height_ratios=heights)[:, 0]
         for axes, ((model, task), group) in zip(panels, groups.items(), strict=True):
-            axes.set_xlabel(x_label, color=INK)
-            _draw(axes, group, x)
+            axes.set_xlabel(label, color=INK)
+            _draw(axes, group, axis)
             axes.set_title(
                 _short(f"{model} on {task}"), color=INK, loc="left", weight="bold", pad=12
             )
@@ -120,44 +105,39 @@ def _figure(entries: Sequence[Mapping[str, Any]], x: Any, x_label: str) -> Figur
     return figure
 
 
-def _draw(axes: Axes, entries: Sequence[Mapping[str, Any]], x: Any) -> None:
+def _draw(axes: Axes, drawn: Sequence[Curve], axis: str) -> None:
     hidden = 0
     shown: list[float] = []
     kinds: dict[str, int] = {}
-    for i, entry in enumerate(entries):
-        enforced = entry["method"].endswith("+bf")
-        kind = describe(f"{entry['method'].removesuffix('+bf')} {entry['varied']}", entry["held"])
-        k = kinds.setdefault(kind, len(kinds))
+    for i, curve in enumerate(drawn):
+        k = kinds.setdefault(curve.kind, len(kinds))
         colour, marker = _COLOURS[k % len(_COLOURS)], _MARKERS[k % len(_MARKERS)]
-        points = sorted((p for p in entry["points"] if x(p) > 0), key=x)
-        hidden += len(entry["points"]) - len(points)
-        shown += [x(p) for p in points]
-        label = _short(entry_name(entry))
-        if in_set := [p for p in points if not p["reference"]]:
+        spots = sorted((s for s in curve.spots if s.at[axis] > 0), key=lambda s: s.at[axis])
+        hidden += len(curve.spots) - len(spots)
+        shown += [spot.at[axis] for spot in spots]
+        if on_line := [spot for spot in spots if not spot.reference]:
             # A lone run often lies on a point of another series: a ring lets that one show.
-            style: dict[str, Any] = {"mfc": "none", "ls": "--"} if enforced else {}
-            if not entry["varied"]:
+            style: dict[str, Any] = {"mfc": "none", "ls": "--"} if curve.enforced else {}
+            if not curve.varied:
                 style = {"mfc": "none", "ms": 12, "ls": ""}
-            _bars(axes, in_set, x, colour, marker=marker, label=label, **style)
-            named = in_set if len(entries) <= _FEW else [in_set[0], in_set[-1]]
-            _name_points(axes, named, x, colour, below=i % 2 == 0)
-        if reference := [p for p in points if p["reference"]]:
-            label = _short(f"{entry['method']}, unprompted")
-            _bars(axes, reference, x, colour, marker=marker, mfc="none", ls="", label=label)
+            label = _short(curve.name)
+            _bars(axes, on_line, axis, colour, marker=marker, label=label, **style)
+            named = on_line if len(drawn) <= _FEW else [on_line[0], on_line[-1]]
+            _name_spots(axes, named, axis, colour, below=i % 2 == 0)
+        if apart := [spot for spot in spots if spot.reference]:
+            label = _short(f"{curve.method}, unprompted")
+            _bars(axes, apart, axis, colour, marker=marker, mfc="none", ls="", label=label)
     _style(axes, shown)
     if hidden:
         axes.set_xlabel(f"{axes.get_xlabel()}; runs without any ({hidden}) are not shown")
 
 
-def _bars(
-    axes: Axes, points: Sequence[Mapping[str, Any]], x: Any, colour: str, **style: Any
-) -> None:
-    accuracy = [point["accuracy"] for point in points]
-    below = [a["value"] - a["low"] if a["low"] is not None else 0 for a in accuracy]
-    above = [a["high"] - a["value"] if a["high"] is not None else 0 for a in accuracy]
+def _bars(axes: Axes, spots: Sequence[Spot], axis: str, colour: str, **style: Any) -> None:
+    below = [s.accuracy - s.low if s.low is not None else 0 for s in spots]
+    above = [s.high - s.accuracy if s.high is not None else 0 for s in spots]
     axes.errorbar(
-        [x(point) for point in points],
-        [a["value"] for a in accuracy],
+        [spot.at[axis] for spot in spots],
+        [spot.accuracy for spot in spots],
         yerr=[[max(0.0, b) for b in below], [max(0.0, a) for a in above]],
         color=colour,
         capsize=3,
@@ -166,15 +146,13 @@ def _bars(
     )
 
 
-def _name_points(
-    axes: Axes, points: Sequence[Mapping[str, Any]], x: Any, colour: str, below: bool
-) -> None:
-    """The dial's value beside each point; neighbouring series use different sides."""
-    for point in points:
-        if point["value"] is not None:
+def _name_spots(axes: Axes, spots: Sequence[Spot], axis: str, colour: str, below: bool) -> None:
+    """The dial's value beside each point; neighbouring curves use different sides."""
+    for spot in spots:
+        if spot.dial is not None:
             axes.annotate(
-                _short(shown(point["value"])),
-                (x(point), point["accuracy"]["value"]),
+                _short(spot.dial),
+                (spot.at[axis], spot.accuracy),
                 xytext=(6, -12) if below else (-6, 7),
                 textcoords="offset points",
                 ha="left" if below else "right",

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from s1_eval.metrics.entries import Entry, Metric, Span
 from s1_eval.metrics.series import describe
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ class Table:
     notes: tuple[str, ...]
 
 
-def tables(entries: Sequence[Mapping[str, Any]]) -> list[Table]:
+def tables(entries: Sequence[Entry]) -> list[Table]:
     """The entries that `s1_eval.metrics.score` returns, one table per model and task."""
-    groups: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str, int], list[Entry]] = {}
     for entry in entries:
         key = (entry["model"], entry["task"], entry["questions"])
         groups.setdefault(key, []).append(entry)
@@ -73,7 +74,7 @@ def tables(entries: Sequence[Mapping[str, Any]]) -> list[Table]:
     ]
 
 
-def render(entries: Sequence[Mapping[str, Any]], console: Console) -> None:
+def render(entries: Sequence[Entry], console: Console) -> None:
     """Print the tables; `console` decides about colour and width."""
     from rich import box
     from rich.table import Table as Grid
@@ -112,7 +113,7 @@ def render(entries: Sequence[Mapping[str, Any]], console: Console) -> None:
     console.print(Text(LEGEND, "dim"))
 
 
-def text(entries: Sequence[Mapping[str, Any]]) -> str:
+def text(entries: Sequence[Entry]) -> str:
     """The tables as plain text, each line as long as it needs."""
     from rich.console import Console
 
@@ -122,7 +123,7 @@ def text(entries: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(row.rstrip() for row in captured.get().split("\n"))
 
 
-def markdown(entries: Sequence[Mapping[str, Any]]) -> str:
+def markdown(entries: Sequence[Entry]) -> str:
     """The tables as GitHub-flavoured Markdown."""
     lines: list[str] = []
     for table in tables(entries):
@@ -137,7 +138,7 @@ def markdown(entries: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, LEGEND, ""])
 
 
-def span(metric: Mapping[str, Any], digits: int = 1) -> str:
+def span(metric: Span, digits: int = 1) -> str:
     """`[low, high]`, or nothing."""
     if metric["low"] is None:
         return ""
@@ -149,10 +150,10 @@ def fixed(value: float | None, digits: int = 1) -> str:
     return UNDEFINED if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
-def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
+def _table(title: str, entries: Sequence[Entry]) -> Table:
     notes: dict[str, int] = {}
 
-    def cell(metric: Mapping[str, Any], digits: int = 1) -> Cell:
+    def cell(metric: Metric, digits: int = 1) -> Cell:
         mark = marks(notes, filter(None, [metric["note"]]))
         return Cell(fixed(metric["value"], digits), span(metric, digits), mark)
 

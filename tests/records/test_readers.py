@@ -8,8 +8,8 @@ import pytest
 import runs
 
 from s1_eval.errors import UserError
+from s1_eval.json_lines import read_lines
 from s1_eval.records import RunWriter, read_runs
-from s1_eval.records.lines import read_lines
 
 
 def write_ours(folder, record, rows):
@@ -288,7 +288,7 @@ def test_lines_end_at_line_feeds_only(tmp_path):
 
 
 def test_a_line_without_end_does_not_fill_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("s1_eval.records.lines.MAX_LINE", 100)
+    monkeypatch.setattr("s1_eval.json_lines.MAX_LINE", 100)
     path = tmp_path / "x.jsonl"
     path.write_text('{"a": "' + "x" * 1000)
     with pytest.raises(UserError, match="line 1 is longer than 100 bytes"):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import get_type_hints
 
 import jsonschema
 import pytest
@@ -10,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s1_eval.errors import UserError
-from s1_eval.records import SAMPLE_FIELDS, SHARED_FIELDS, validate_run, validate_sample
+from s1_eval.records import (
+    SAMPLE_FIELDS,
+    SHARED_FIELDS,
+    RunRecord,
+    SampleRow,
+    validate_run,
+    validate_sample,
+)
 from s1_eval.records.schema import fits, schema
 
 OWN_FIELDS = [field for field in SAMPLE_FIELDS if field not in SHARED_FIELDS]
@@ -33,6 +41,12 @@ def test_the_schema_is_itself_valid():
 
 def test_required_fields_are_the_sample_fields():
     assert tuple(schema()["$defs"]["sample"]["required"]) == SAMPLE_FIELDS
+
+
+def test_the_types_name_every_field_of_the_schema():
+    published = {kind: schema()["$defs"][kind]["properties"].keys() for kind in ("sample", "run")}
+    assert published["sample"] <= get_type_hints(SampleRow).keys()
+    assert published["run"] <= get_type_hints(RunRecord).keys()
 
 
 def test_unknown_keys_are_allowed():

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import resource
 import signal
 
 import pytest
@@ -71,6 +72,25 @@ def test_each_sample_survives_kill_9(tmp_path):
     assert process.exitcode == -signal.SIGKILL
     with RunWriter(tmp_path, runs.record()) as writer:
         assert writer.done == {("a", 1)}
+
+
+def test_a_full_disk_is_named_and_the_file_stays_whole(tmp_path):
+    path = tmp_path / "samples.jsonl"
+
+    def work():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        with RunWriter(tmp_path, runs.record()) as writer:
+            writer.append(runs.row(runs.record(), "a"))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, -1))
+            with pytest.raises(UserError, match="make room; the same command goes on"):
+                writer.append(runs.row(runs.record(), "b"))
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert path.read_text().endswith("}\n")
+    assert [json.loads(line)["sample_id"] for line in path.open()] == ["a"]
 
 
 def test_another_run_in_the_folder_is_refused_by_its_differences(tmp_path):

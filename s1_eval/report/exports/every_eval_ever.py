@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s1_eval.metrics.entries import Accuracy, Entry, Metric, Tokens
 from s1_eval.metrics.series import entry_name
-from s1_eval.records import Run, recorded_grader
-from s1_eval.report.exports.names import file_name
+from s1_eval.names import file_name
+from s1_eval.records import Dataset, Run, RunRecord, recorded_grader
+from s1_eval.records.run import UNKNOWN
 
 SCHEMA_VERSION = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
@@ -54,7 +56,7 @@ class Evaluator:
 
 
 def every_eval_ever(
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[Entry],
     runs: Sequence[Run],
     folder: Path,
     model_ids: Mapping[str, str],
@@ -75,13 +77,13 @@ def every_eval_ever(
     return paths
 
 
-def _uuid(entry: Mapping[str, Any]) -> str:
+def _uuid(entry: Entry) -> str:
     ids = json.dumps(sorted(point["run_id"] for point in entry["points"]))
     return str(uuid.UUID(bytes=hashlib.sha256(ids.encode()).digest()[:16], version=4))
 
 
 def _log(
-    entry: Mapping[str, Any],
+    entry: Entry,
     records: Mapping[str, Run],
     model_id: str,
     evaluator: Evaluator,
@@ -90,7 +92,7 @@ def _log(
     series = entry_name(entry)
     first = records[entry["points"][0]["run_id"]].record
     now = str(int(time.time()))
-    data = _source_data(entry["task"], first.get("dataset") or {})
+    data = _source_data(entry["task"], first.get("dataset") or UNKNOWN)
     members = ", ".join(point["run_id"] for point in entry["points"])
     results = [
         {
@@ -154,7 +156,7 @@ def _log(
 
 
 def _score(
-    entry: Mapping[str, Any], metric: str, value: Mapping[str, Any], details: Mapping[str, str]
+    entry: Entry, metric: str, value: Metric | Accuracy | Tokens, details: Mapping[str, str]
 ) -> dict[str, Any]:
     """One metric of a series or of a run."""
     described, config = _METRICS[metric]
@@ -167,7 +169,7 @@ def _score(
             "confidence_level": bootstrap["level"],
             "method": value["interval"],
         }
-        if "bootstrap" in value["interval"]:
+        if "bootstrap" in (value["interval"] or ""):
             uncertainty["num_bootstrap_samples"] = bootstrap["resamples"]
     note = {"note": value["note"]} if value.get("note") else {}
     return {
@@ -187,21 +189,21 @@ def _score(
     }
 
 
-def _source_data(task: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def _source_data(task: str, data: Dataset) -> dict[str, Any]:
     """A data set that has a revision came from the hub."""
-    details = _texts({"revision": data.get("revision"), "fingerprint": data.get("fingerprint")})
+    details = _texts({"revision": data["revision"], "fingerprint": data["fingerprint"]})
     more = {"additional_details": details} if details else {}
-    if data.get("revision"):
+    if data["revision"]:
         return {
             "dataset_name": task,
             "source_type": "hf_dataset",
             "hf_repo": data["id"],
             **more,
         }
-    return {"dataset_name": data.get("id") or task, "source_type": "other", **more}
+    return {"dataset_name": data["id"] or task, "source_type": "other", **more}
 
 
-def _generation_config(run: Mapping[str, Any]) -> dict[str, Any]:
+def _generation_config(run: RunRecord) -> dict[str, Any]:
     sampling = run.get("sampling") or {}
     arguments = {
         name: sampling[name] for name in ("temperature", "top_p", "top_k") if name in sampling

@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s1_eval.errors import UserError
-from s1_eval.metrics.series import describe
+from s1_eval.metrics.entries import Entry, Point
+from s1_eval.metrics.series import describe, settings
+from s1_eval.names import file_name
 from s1_eval.records import Run
-from s1_eval.report.exports.names import file_name
+from s1_eval.records.run import UNKNOWN
 from s1_eval.report.table import fixed
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ class Benchmark:
 
 
 def hub(
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[Entry],
     runs: Sequence[Run],
     folder: Path,
     model_ids: Mapping[str, str],
@@ -70,8 +72,8 @@ def hub(
 
 
 def _result(
-    entry: Mapping[str, Any],
-    point: Mapping[str, Any],
+    entry: Entry,
+    point: Point,
     run: Run,
     benchmark: Benchmark,
     source_url: str | None,
@@ -79,10 +81,9 @@ def _result(
     from huggingface_hub import EvalResultEntry
 
     accuracy, thinking = point["accuracy"], point["thinking_tokens"]["value"]
-    data = run.record.get("dataset") or {}
-    set_to = {} if point["value"] is None else {entry["varied"]: point["value"]}
+    data = run.record.get("dataset") or UNKNOWN
     notes = [
-        describe(entry["method"], {**set_to, **entry["held"]}),
+        describe(entry["method"], settings(entry, point)),
         f"accuracy in percent, {entry['questions']} questions",
         f"{fixed(thinking, 0)} thinking tokens on average",
         f"run {run.id}",
@@ -94,7 +95,7 @@ def _result(
         task_id=benchmark.task_id,
         value=round(accuracy["value"], 4),
         # Another data set's revision would be none of the benchmark's.
-        dataset_revision=data.get("revision") if data.get("id") == benchmark.dataset else None,
+        dataset_revision=data["revision"] if data["id"] == benchmark.dataset else None,
         source_url=source_url,
         notes="; ".join(notes),
     )

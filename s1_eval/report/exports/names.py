@@ -1,11 +1,7 @@
-"""Names from records as names of hub repositories and of files: a record's text never becomes a
-path as it stands.
-"""
+"""Names of models from records as names of hub repositories."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -43,11 +39,3 @@ def _is_hub_name(name: str) -> bool:
     except HFValidationError:
         return False
     return "/" in name
-
-
-def file_name(text: str) -> str:
-    """`text` as the stem of a file, on any system; different texts have different ones."""
-    plain = re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:60]
-    if plain == text:
-        return plain
-    return f"{plain}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"

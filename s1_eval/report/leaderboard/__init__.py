@@ -22,9 +22,12 @@ from typing import Any, Literal
 from s1_eval import __version__
 from s1_eval.errors import UserError
 from s1_eval.metrics.audit import EXIT_REASONS
-from s1_eval.metrics.series import describe
+from s1_eval.metrics.entries import Entry, Metric
+from s1_eval.metrics.series import describe, entry_name
 from s1_eval.records import Located, Run
-from s1_eval.report import html, table
+from s1_eval.records.run import UNKNOWN
+from s1_eval.report import curves, html, table
+from s1_eval.report.curves import Curve
 from s1_eval.report.leaderboard import questions
 
 __all__ = ["build"]
@@ -58,7 +61,7 @@ class Cell:
 
 def build(
     runs: Sequence[Run],
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[Entry],
     rows: Iterable[Located],
     folder: str | Path,
     title: str = "Leaderboard",
@@ -146,8 +149,8 @@ def _withheld(run: Run, traces: Traces) -> bool:
     then where it is GPQA by its name."""
     secret = run.record.get("secret")
     if secret is None:
-        dataset = run.record.get("dataset") or {}
-        named = "gpqa" in f"{run.task} {dataset.get('id')}".lower()
+        dataset = run.record.get("dataset") or UNKNOWN
+        named = "gpqa" in f"{run.task} {dataset['id']}".lower()
         return named or traces != "all"
     return bool(secret) or traces == "none"
 
@@ -161,7 +164,7 @@ def _clear(to: Path) -> None:
         raise UserError(f"{to} holds other files: choose an empty folder for --out")
 
 
-def _data(runs: Sequence[Run], entries: Sequence[Mapping[str, Any]], title: str) -> dict[str, Any]:
+def _data(runs: Sequence[Run], entries: Sequence[Entry], title: str) -> dict[str, Any]:
     return {
         "title": title,
         "s1_eval": __version__,
@@ -172,7 +175,7 @@ def _data(runs: Sequence[Run], entries: Sequence[Mapping[str, Any]], title: str)
 
 def _index(
     runs: Sequence[Run],
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[Entry],
     listed: questions.Listed,
     title: str,
     withheld: set[str],
@@ -184,10 +187,19 @@ def _index(
         title=title,
         headings=_HEADINGS,
         # A phone has no room for a model or a task that is everywhere the same.
-        same=[i for i, n in enumerate(("model", "task")) if len({e[n] for e in entries}) == 1],
+        same=[
+            i
+            for i, names in enumerate(
+                ({entry["model"] for entry in entries}, {entry["task"] for entry in entries})
+            )
+            if len(names) == 1
+        ],
         series=[
             {
-                **_facts(entry),
+                "model": entry["model"],
+                "task": entry["task"],
+                "method": entry["method"],
+                "name": entry_name(entry),
                 "cells": _cells(entry, notes),
                 "points": entry["points"],
             }
@@ -195,10 +207,11 @@ def _index(
         ],
         notes=list(notes),
         choices={
-            name: sorted({str(entry[name]) for entry in entries})
-            for name in ("model", "task", "method")
+            "model": sorted({entry["model"] for entry in entries}),
+            "task": sorted({entry["task"] for entry in entries}),
+            "method": sorted({entry["method"] for entry in entries}),
         },
-        plot=_plot(entries),
+        plot=_plot(curves.of_entries(entries)),
         bootstrap=entries[0]["bootstrap"],
         tasks=[(task, len(ids), task in withheld) for task, ids in listed.ids.items()],
         questions=questions.FOLDER,
@@ -212,25 +225,13 @@ def _index(
     )
 
 
-def _facts(entry: Mapping[str, Any]) -> dict[str, str]:
-    """What the page filters by, and the series' name."""
-    by = f" by {entry['varied']}" if entry["varied"] else ""
-    return {
-        "model": entry["model"],
-        "task": entry["task"],
-        "method": entry["method"],
-        "name": describe(entry["method"] + by, entry["held"]),
-    }
-
-
-def _cells(entry: Mapping[str, Any], notes: dict[str, int]) -> list[Cell]:
+def _cells(entry: Entry, notes: dict[str, int]) -> list[Cell]:
     """The row of a series under `_HEADINGS`. notes: grows by what its metrics have to say."""
 
     def number(value: float | None, digits: int = 1, said: Iterable[str] = ()) -> Cell:
         return Cell(table.fixed(value, digits) + table.marks(notes, said), value)
 
-    def metric(name: str, digits: int = 1) -> Cell:
-        found = entry[name]
+    def metric(found: Metric, digits: int = 1) -> Cell:
         mark = table.marks(notes, filter(None, [found["note"]]))
         shown = table.fixed(found["value"], digits) + mark
         return Cell(shown, found["value"], table.span(found, digits))
@@ -241,33 +242,39 @@ def _cells(entry: Mapping[str, Any], notes: dict[str, int]) -> list[Cell]:
         Cell(method := describe(entry["method"], entry["held"]), method),
         Cell(entry["varied"] or "", entry["varied"]),
         Cell(str(entry["runs"]), entry["runs"]),
-        metric("control", 0),
-        metric("scaling"),
-        metric("performance"),
+        metric(entry["control"], 0),
+        metric(entry["scaling"]),
+        metric(entry["performance"]),
         number(entry["performance"]["cross_fitted"]),
         number(entry["mean_thinking_tokens"], 0, entry["remarks"]["thinking_tokens"]),
         number(entry["unanswered"], said=entry["remarks"]["unanswered"]),
     ]
 
 
-def _plot(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What plot.js draws, one object per series."""
-    prefix = [name for name in ("model", "task") if len({entry[name] for entry in entries}) > 1]
+def _plot(drawn: Sequence[Curve]) -> list[Mapping[str, Any]]:
+    """What plot.js draws, one object per curve. Its name tells it from all others of the page."""
+    prefix = {
+        "model": len({curve.model for curve in drawn}) > 1,
+        "task": len({curve.task for curve in drawn}) > 1,
+    }
     return [
         {
-            **(facts := _facts(entry)),
-            "name": ": ".join([*(facts[name] for name in prefix), facts["name"]]),
+            "model": curve.model,
+            "task": curve.task,
+            "method": curve.method,
+            "name": ": ".join(
+                [*(getattr(curve, part) for part, several in prefix.items() if several), curve.name]
+            ),
             "points": [
                 {
-                    "label": point["label"],
-                    "thinking": point["thinking_tokens"]["value"],
-                    "generated": point["generated_tokens"] + point["verifier_tokens"],
-                    "y": point["accuracy"]["value"],
-                    "low": point["accuracy"]["low"],
-                    "high": point["accuracy"]["high"],
+                    "label": spot.label,
+                    "y": spot.accuracy,
+                    "low": spot.low,
+                    "high": spot.high,
+                    **spot.at,
                 }
-                for point in entry["points"]
+                for spot in curve.spots
             ],
         }
-        for entry in entries
+        for curve in drawn
     ]

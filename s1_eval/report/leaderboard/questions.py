@@ -5,12 +5,12 @@ sample and its trace. Traces are written as they are read; memory holds a bounde
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from s1_eval.metrics.series import describe, dials_on, method_label
-from s1_eval.records import Located, Run
+from s1_eval.records import Located, Run, SampleRow
 from s1_eval.thinking.render import printable
 
 FOLDER = "questions"
@@ -83,7 +83,7 @@ class _Pages:
         self._size = 0
         self._begun: set[tuple[int, int]] = set()
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: SampleRow) -> None:
         key = self._listed.question(row["task"], row["sample_id"])
         if key not in self._begun:
             self._begun.add(key)
@@ -145,7 +145,7 @@ def _summaries(listed: Listed, task: str) -> list[dict[str, Any]]:
     ]
 
 
-def _traces(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _traces(row: SampleRow) -> list[dict[str, Any]]:
     """The traces that carry text, ready to be shown; what is no trace is not."""
     shown = []
     for trace in row.get("traces") or ():
@@ -164,7 +164,7 @@ def _traces(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return shown
 
 
-def _response(row: Mapping[str, Any]) -> str:
+def _response(row: SampleRow) -> str:
     response = row.get("response")
     return _inert(response) if isinstance(response, str) else ""
 

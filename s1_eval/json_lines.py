@@ -1,0 +1,179 @@
+"""JSON lines: read from files that may be damaged or hostile, line by line, never a whole file at
+once; appended to a file that a killed process can be started on again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from s1_eval.errors import UserError
+
+MAX_LINE = 1 << 28
+"""Bytes. A row with every trace of 655 rejected samples has about a tenth of that; a file without
+line ends must not fill the memory."""
+
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+
+
+def read_lines(
+    path: Path, on_bad: Callable[[UserError], None] | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, JSON object) for each line of a JSONL file.
+
+    Lines end at `\\n` only: generations may hold any other line separator. Raises UserError with
+    file and line on anything that is not an object on a finished line; with `on_bad`, which is told
+    instead, such a line is skipped.
+    """
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(MAX_LINE):
+            number += 1
+            where = f"{path} line {number}"
+            try:
+                if not line.endswith(b"\n"):
+                    _check_unfinished(line, where)
+                row = parse(line, where)
+            except UserError as error:
+                if on_bad is None:
+                    raise
+                on_bad(error)
+            else:
+                yield number, row
+
+
+def _check_unfinished(line: bytes, where: str) -> None:
+    if len(line) == MAX_LINE:
+        raise UserError(f"{where} is longer than {MAX_LINE} bytes: not a record")
+    try:
+        parse(line, where)
+    except UserError as error:
+        raise UserError(
+            f"{where} is half-written: the run was killed or still goes on; finish it with the "
+            "command that started it"
+        ) from error
+
+
+def parse(data: bytes, where: str) -> dict[str, Any]:
+    """The JSON object in `data`; NaN and infinities become None. Raises UserError, opening with
+    `where`, on anything else."""
+    try:
+        # ValueError also covers bad UTF-8 and integers of more digits than Python converts.
+        value = _DECODER.decode(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where} is not JSON: {str(error)[:200]}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{where} holds {type(value).__name__}, not a JSON object")
+    return value
+
+
+class AppendedLines:
+    """A file of JSON objects, one a line, open for appending by this process alone. One that was
+    written to before has to be repaired first."""
+
+    def __init__(self, path: Path, shown: Path, instead: str) -> None:
+        """Open `path`, creating it and its folder.
+
+        shown: what messages call the place. instead: what they tell the user to give.
+        Raises UserError where it can't be written, or where another process is writing.
+        """
+        self.path, self._shown, self._instead = path, shown, instead
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: a buffer would try again to write what the disk did not take.
+            self._file = path.open("a+b", buffering=0)
+        except OSError as error:
+            raise UserError(f"can't write to {shown} ({error}): {instead}") from error
+        try:
+            self._lock()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def repair(self) -> str | None:
+        """Make the file end with a whole line: a last one that a kill cut short is taken off. What
+        was done, one sentence for the user; None if nothing."""
+        size = self._file.seek(0, os.SEEK_END)
+        start = _start_of_last_line(self._file, size)
+        self._file.seek(start)
+        tail = self._file.read()
+        if not tail:
+            return None
+        try:
+            parse(tail, "")
+        except UserError:
+            self._file.truncate(start)
+            return f"{self.path}: a half-written last line was cut off"
+        self._file.write(b"\n")  # whole, only its line end is missing
+        return None
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a line, which survives the death of this process. Raises UserError where the disk
+        takes no more; the file stays whole."""
+        line = json.dumps(row, allow_nan=False).encode() + b"\n"
+        size = self._file.seek(0, os.SEEK_END)
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            self._file.truncate(size)
+            raise UserError(
+                f"can't write to {self._shown} ({error}): make room; the same command goes on"
+            ) from error
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _lock(self) -> None:
+        if sys.platform == "win32":
+            return
+        import fcntl
+
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"another process is writing to {self._shown}: wait for it, or {self._instead}"
+            ) from error
+
+
+def write_atomically(path: Path, record: Mapping[str, Any]) -> None:
+    """One JSON object as a file of its own. Readers see the old file or the new one, never half of
+    one."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(record, file, indent=2, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _start_of_last_line(file: IO[bytes], size: int) -> int:
+    """Where the bytes after the last line end begin; `size` if there are none."""
+    block = 1 << 16
+    end = size
+    while end > 0:
+        begin = max(0, end - block)
+        file.seek(begin)
+        at = file.read(end - begin).rfind(b"\n")
+        if at >= 0:
+            return begin + at + 1
+        end = begin
+    return 0
