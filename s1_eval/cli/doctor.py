@@ -64,8 +64,9 @@ def run(args: argparse.Namespace) -> int:
     # No more than the tokenizer is needed, and a folder may hold no more.
     has_tokenizer = (Path(named).expanduser() / "tokenizer_config.json").is_file()
     source = str(Path(named).expanduser()) if has_tokenizer else resolve_model(named)
+    revision = own.get("revision")
     tokenizer: Tokenizer = load_tokenizer(
-        source, own.get("revision"), bool(own.get("trust_remote_code", False))
+        source, revision, bool(own.get("trust_remote_code", False))
     )
     thinking = detect(params.thinking_format, tokenizer, model, chat)
     if args.json:
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     said += [
         f"{token} closes the assistant's turn in the chat template, but does not stop the "
         "model: add it to eos_token_id in generation_config.json"
-        for token in unstopped_ends(tokenizer, eos_ids(source, tokenizer))
+        for token in unstopped_ends(tokenizer, eos_ids(source, tokenizer, revision))
     ]
     for line in said:
         print(f"s1-eval: {line}", file=sys.stderr)  # noqa: T201

@@ -78,15 +78,12 @@ def readers(
 
 
 def _counter(model: str) -> Callable[[str], int]:
-    from transformers import AutoTokenizer
-
+    from s1_eval.engines.checkpoints import load_tokenizer
     from s1_eval.engines.models import resolve_model
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            resolve_model(model) if model == "nano" else model
-        )
-    except (OSError, ValueError) as error:
+        tokenizer = load_tokenizer(resolve_model(model) if model == "nano" else model)
+    except UserError as error:
         raise UserError(f"--tokenizer {model}: {str(error)[:300]}") from error
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
 

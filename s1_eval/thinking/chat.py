@@ -97,6 +97,10 @@ class Chat:
         messages = self.messages(conversation)
         if _takes_blocks(tokenizer, replace(self, system=None), self.source(tokenizer)):
             messages = [_in_blocks(message) for message in messages]
+        if self.source(tokenizer) is None and builds_prompts(tokenizer):
+            # Its ids are the prompt; the text that it would give is not what they say.
+            ids = self._apply(tokenizer, messages, generation, tokenize=True)
+            return tokenizer.decode(list(ids), skip_special_tokens=False)
         return str(self._apply(tokenizer, messages, generation, tokenize=False))
 
     def encode(

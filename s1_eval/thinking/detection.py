@@ -277,6 +277,8 @@ def _written(view: _View) -> tuple[ThinkingFormat, Found, Mapping[str, Any]] | N
     for arguments in ({}, *({name: value} for name, value in view.variants())):
         for message in _spellings(view.source):
             text = view.text(_USER, message, arguments=arguments)
+            if text is None:  # Mistral's own tokenizers take no conversation that ends so
+                text = view.text(_USER, message, _AGAIN, arguments=arguments)
             if message.get("tool_calls") and _behind_answers(view, message, arguments):
                 continue
             written = _read(text) if text else None
