@@ -26,8 +26,8 @@ class Audit:
     exit_reasons: number of samples by the reason their thinking ended, all of `EXIT_REASONS` there.
     answers: how many there are, those that a method chose among one by one; cut: of them, by what
         cut them, `budget` or `context`. An answer whose end is not known counts as whole.
-    special_tokens, leaked: see the sample record. thought_to_eos: samples that thought, and whose
-        thinking ended by end-of-sequence.
+    special_tokens, leaked, thinking_answers: see the sample record. thought_to_eos: samples that
+        thought, and whose thinking ended by end-of-sequence.
     """
 
     samples: int
@@ -45,6 +45,7 @@ class Audit:
     cut: dict[str, int]
     special_tokens: int
     leaked: int
+    thinking_answers: int
     thought_to_eos: int
 
 
@@ -73,6 +74,7 @@ def audit(run: Run) -> Audit:
         cut={exit: ends.count(exit) for exit in sorted(CUT)},
         special_tokens=sum(row.get("answer_special_tokens", 0) for row in run.rows),
         leaked=sum(row.get("leaked", 0) for row in run.rows),
+        thinking_answers=sum(row.get("thinking_answers", 0) for row in run.rows),
         thought_to_eos=sum(
             row["exit_reason"] == "eos" and row["thinking_tokens"] > 0 for row in run.rows
         ),

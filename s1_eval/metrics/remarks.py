@@ -50,6 +50,12 @@ def remarks(one: Series, audits: Sequence[Audit]) -> Remarks:
             f"thinking went on in {leaked} of {answers} answers, after it had been ended by force: "
             "ban_delimiters=true prevents it"
         )
+    if thinking := sum(a.thinking_answers for a in audits):
+        about_thinking.append(
+            f"{thinking} of {answers} answers hold an end of thinking, in a run that was told of "
+            "none: their thinking was counted and graded as answer; `s1-eval doctor` shows what "
+            "the template says, and thinking_format=… tells the delimiters"
+        )
     return {"unanswered": about_answers, "thinking_tokens": about_thinking}
 
 

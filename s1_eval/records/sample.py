@@ -52,6 +52,7 @@ class OwnRow(Measured, total=False):
     reused_tokens: int
     answer_special_tokens: int
     leaked: int
+    thinking_answers: int
     most_tokens: int
     recounted: bool
     forced_end: bool

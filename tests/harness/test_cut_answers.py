@@ -99,4 +99,12 @@ def test_special_tokens_in_answers_and_leaks_are_counted():
     natural = row_of(opened("a<|im_start|>4<|im_start|>think<|im_end|>"))
     assert (natural["answer_special_tokens"], natural["leaked"]) == (1, 0)
     clean = row_of(opened("ab4<|im_end|>", max_thinking_tokens=2))
+    assert clean["thinking_answers"] == 0
     assert (clean["answer_special_tokens"], clean["leaked"]) == (0, 0)
+
+
+def test_thinking_in_a_run_that_knows_none_is_counted():
+    row = row_of(opened("a<|im_start|>answer4<|im_end|>", "plain", thinking_format="none"))
+    assert (row["thinking_answers"], row["thinking_tokens"]) == (1, 0)
+    told = row_of(opened("a<|im_start|>answer4<|im_end|>", "plain"))
+    assert told["thinking_answers"] == 0

@@ -86,6 +86,11 @@ def test_special_tokens_and_leaks_are_said():
     assert "thinking went on in 1 of 2 answers" in notes[0]
 
 
+def test_thinking_that_was_taken_for_answers_is_said():
+    notes, _ = said(scored({"thinking_answers": 1}, {}, delimiters=NONE))
+    assert any("1 of 2 answers hold an end of thinking" in note for note in notes)
+
+
 @pytest.mark.parametrize(
     ("params", "helps"),
     [
