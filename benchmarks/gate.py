@@ -15,6 +15,7 @@ errors.
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import sys
 from dataclasses import dataclass, replace
@@ -98,6 +99,7 @@ def worse(
 
 def false_alarms(number: int, epochs: int, repetitions: int) -> float:
     """Share of the repetitions in which any of the 20 comparisons is a false alarm, in percent."""
+    gc.freeze()  # statsmodels collects garbage at every correction: half of the time otherwise
     alarms = 0
     for repetition in range(repetitions):
         random = np.random.default_rng([1, number, epochs, repetition])
@@ -126,6 +128,7 @@ def power(number: int, epochs: int, repetitions: int) -> dict[str, Power]:
     others are those that overlooked how much the runs differ."""
     found: dict[str, list[bool]] = {"accuracy": [], "thinking_tokens": []}
     stated: dict[str, list[float]] = {"accuracy": [], "thinking_tokens": []}
+    gc.freeze()  # as above
     for repetition in range(repetitions):
         random = np.random.default_rng([2, number, epochs, repetition])
         truth = questions(random, number, epochs)
