@@ -54,7 +54,7 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
         "vllm.envs:VLLM_USE_V2_MODEL_RUNNER",
         "vllm.sampling_params:RequestOutputKind.FINAL_ONLY",
     ),
-    "s1_eval.engines.vllm_thread": (
+    "s1_eval.engines.vllm_machine": (
         "vllm.distributed:cleanup_dist_env_and_memory",
         "vllm.engine.arg_utils:EngineArgs",
         "vllm.envs:VLLM_ENABLE_V1_MULTIPROCESSING",

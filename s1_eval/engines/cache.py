@@ -26,7 +26,7 @@ from weakref import WeakValueDictionary
 
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
-from s1_eval.engines.exact import banned_early, check_room, first_stop
+from s1_eval.engines.continuation import banned_early, check_room, first_stop
 from s1_eval.engines.protocol import (
     Engine,
     EngineInfo,

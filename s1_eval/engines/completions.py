@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import s1_eval
 from s1_eval.engines.checkpoints import eos_ids, load_tokenizer
-from s1_eval.engines.exact import Request, check_room, continue_exactly
+from s1_eval.engines.continuation import Request, check_room, continue_exactly
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
 from s1_eval.errors import UserError

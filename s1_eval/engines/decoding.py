@@ -6,7 +6,7 @@ Requests, threads and model files are the business of `s1_eval.engines.transform
 from __future__ import annotations
 
 import inspect
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from s1_eval import libraries
+from s1_eval.engines.prefixes import Recent, beginnings
 from s1_eval.engines.protocol import Generation, Sampling, Stop, Tokenizer, split_at_stop
 from s1_eval.errors import UserError
 
@@ -194,6 +195,10 @@ class Decoder(Protocol):
         """Sample an id for every row that has room; the rows that this finishes, which leave."""
         ...
 
+    def close(self) -> None:
+        """Forget every row and all keys and values."""
+        ...
+
 
 class Choose(Protocol):
     """What a decoder asks for the next ids: `Chooser`, but for a check of the decoder itself."""
@@ -213,8 +218,8 @@ def decoder(model: Any, chooser: Choose, max_rows: int, tokens: int | None) -> D
     Raises UserError on a model that takes no cache by a name that is known here.
     """
     if _can_share(model):
-        return Shared(model, chooser, max_rows, tokens)
-    return Apart(model, chooser, max_rows)
+        return Batched(model, chooser, max_rows, tokens)
+    return OneByOne(model, chooser, max_rows)
 
 
 def _can_share(model: Any) -> bool:
@@ -272,7 +277,7 @@ def _rope_types(parameters: Any) -> Iterator[str]:
             yield from _rope_types(value)
 
 
-class Apart:
+class OneByOne:
     """Rows that take turns, each with the cache that the library makes for it: for models with
     recurrent state, whose keys and values can't be cut at a token. Exact, and no faster than one
     request at a time."""
@@ -307,6 +312,10 @@ class Apart:
                 del self._caches[row]
                 finished.append((row, generation))
         return finished
+
+    def close(self) -> None:
+        self._waiting.clear()
+        self._caches.clear()
 
 
 class Columns(DynamicLayer):  # type: ignore[misc]
@@ -353,12 +362,16 @@ class Kept(NamedTuple):
 
 
 class Store:
-    """Finished rows; the one whose last use is longest ago is dropped first."""
+    """Finished rows; the one whose last use is longest ago is dropped first.
+
+    A row is found by the longest beginning of whole `BLOCK`s that it shares with a prompt. Of
+    several rows with one beginning the newest is known by it. A hash is only a hint: what two
+    sequences share is compared id for id before any of it is used.
+    """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[int, Kept] = OrderedDict()
-        self._by_block: dict[int, int] = {}
-        self._tokens = 0
+        self._kept: Recent[int, Kept] = Recent()
+        self._by_block: dict[bytes, int] = {}
         self._added = 0
 
     def longest(self, ids: Sequence[int]) -> tuple[int, Kept | None]:
@@ -367,43 +380,36 @@ class Store:
         number = self._find(ids)
         if number is None:
             return 0, None
-        self._kept.move_to_end(number)
-        kept = self._kept[number]
+        kept = self._kept.use(number)
         return _common(kept.ids, ids), kept
 
     def add(self, kept: Kept) -> None:
         """Keep a row; one that is its beginning has nothing more to give and is dropped."""
         other = self._find(kept.ids)
         if other is not None and kept.ids[: len(self._kept[other].ids)] == self._kept[other].ids:
-            self._drop(other)
+            self._forget(other, self._kept.drop(other))
         self._added += 1
-        self._kept[self._added] = kept
-        self._tokens += len(kept.ids)
+        self._kept.add(self._added, kept, len(kept.ids))
         self._by_block.update(dict.fromkeys(_blocks(kept.ids), self._added))
 
     def shrink(self, tokens: int) -> None:
         """Drop rows until at most `tokens` ids are kept."""
-        while self._tokens > tokens:
-            self._drop(next(iter(self._kept)))
+        for number, kept in self._kept.shrink(tokens):
+            self._forget(number, kept)
 
     def _find(self, ids: Sequence[int]) -> int | None:
         numbers = map(self._by_block.get, reversed(_blocks(ids)))
         return next((number for number in numbers if number is not None), None)
 
-    def _drop(self, number: int) -> None:
-        kept = self._kept.pop(number)
-        self._tokens -= len(kept.ids)
+    def _forget(self, number: int, kept: Kept) -> None:
         for block in _blocks(kept.ids):
             if self._by_block.get(block) == number:
                 del self._by_block[block]
 
 
-def _blocks(ids: Sequence[int]) -> list[int]:
+def _blocks(ids: Sequence[int]) -> list[bytes]:
     """A hash of every beginning of `ids` that is whole blocks, shortest first."""
-    hashes: list[int] = []
-    for end in range(BLOCK, len(ids) + 1, BLOCK):
-        hashes.append(hash((hashes[-1] if hashes else 0, *ids[end - BLOCK : end])))
-    return hashes
+    return beginnings(ids, range(BLOCK, len(ids) + 1, BLOCK))
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:
@@ -424,10 +430,22 @@ class Joining(NamedTuple):
         return len(self.row.sequence) - min(self.shared, len(self.row.sequence) - 1)
 
 
-class Shared:
+class Batched:
     """Rows in one batch, left-padded: every row ends at the last column in use, so a step adds
     one column for all of them. A row that finishes leaves a free line to one that comes, and its
     keys and values to the prompt that continues it.
+
+    A line is the place of one row in the buffers of `_layers`, [lines, heads, `_capacity`, head
+    size]. Columns `_used - _lengths[line]` to `_used` of it hold the keys and values of the row's
+    ids in order, so the id at position p stands in column `_used - _lengths[line] + p`. What lies
+    left of them is masked and weighs exactly zero, and positions count from the row's own first
+    id: which rows stand beside it, and how much padding that takes, leaves no trace in a result.
+
+    Between steps
+    - a row has been read but for its last id: `len(row.sequence) == _lengths[line] + 1`;
+    - `max(_lengths) <= _used <= _capacity`, and a free line has length 0;
+    - lines x `_capacity` and the tokens of `_store` together are `_tokens` at most, unless a
+      single row is longer: one row is always let in.
     """
 
     def __init__(self, model: Any, chooser: Choose, max_rows: int, tokens: int | None) -> None:
@@ -440,8 +458,8 @@ class Shared:
         self._tokens = self._affordable() if tokens is None else tokens
         self._store = Store()
         self._waiting: deque[Row] = deque()
-        self._rows: list[Row | None] = []
-        self._lengths: list[int] = []  # columns in use by each line, 0 for a free one
+        self._rows: list[Row | None] = []  # by line
+        self._lengths: list[int] = []  # by line: columns in use
         self._used = 0
         self._capacity = 0
 
@@ -465,6 +483,10 @@ class Shared:
             finished += self._sample(self._decode(), range(len(self._rows)))
         return finished
 
+    def close(self) -> None:
+        self._waiting.clear()
+        self._rows, self._layers, self._store = [], [], Store()
+
     def _admit(self) -> Iterator[Row]:
         """The rows that join now: as many as there is room for, and one in any case."""
         live = len(self._rows) - self._rows.count(None)
@@ -482,6 +504,9 @@ class Shared:
         All of them read the same number of ids, the most that any needs, so no row has a gap
         between the ids that were kept and those that are read. Equal rows are read once.
         """
+        # The prompts end at the last of `width` columns. The last `fresh` of these are read now,
+        # by all rows; of the `past` ones before, a row has what was kept of its beginning, less
+        # what it reads again to keep step with the others.
         distinct = {tuple(joining.row.sequence): joining for joining in group}
         fresh = max(joining.fresh for joining in group)
         width = max(map(len, distinct))
@@ -515,6 +540,7 @@ class Shared:
         """Read the last id of every row; the logits of every line."""
         self._make_room()
         lengths = self._tensor(self._lengths)[:, None]
+        # One column more than are in use: `Columns.update` writes the new keys and values there.
         columns = torch.arange(self._used + 1, device=lengths.device)
         logits = self._forward(
             self._layers,
@@ -562,7 +588,12 @@ class Shared:
         return [line for line, row in enumerate(self._rows) if row is None][:count]
 
     def _make_room(self) -> None:
-        """Room for one more column, and no more than a quarter of the lines free."""
+        """Room for one more column, and no more than a quarter of the lines free.
+
+        Where the rows have outgrown the memory, the shortest are set back until the rest fits:
+        they wait, first in line, and are read again from what is kept of them. Their random
+        numbers go on where they were, so that changes nothing in what they sample.
+        """
         live = [line for line, row in enumerate(self._rows) if row]
         if self._used < self._capacity and 4 * len(live) >= 3 * len(self._rows):
             return

@@ -110,7 +110,15 @@ def admit(params: SamplingParams) -> None:
 class Machine:
     """The state of all requests under forcing, and what their next ids may be.
 
-    Every method works on tensors of `device` and never waits for it.
+    Every method works on tensors of `device` and never waits for it: whatever a request does is a
+    `where`, no branch. A request has a slot in these tables, and keeps it while others come and go:
+
+    `_state`: [slots, `_HISTORY`, 6], by the columns above. Where n ids are sampled, n % `_HISTORY`
+        is what held when the last of them came, and what is found for the next one is written
+        behind it. A runner that takes ids back only asks for a smaller n.
+    `_limits`: [slots, 6], by the columns above. `_heat`: [slots], temperatures, 0 is greedy.
+    `_queues`: [slots, 5, longest], ids of the five things that may be forced, by kind, padded with
+        0; `_lengths`: [slots, 5], how many of them count, 0 where that is not to be forced.
     """
 
     def __init__(
@@ -206,6 +214,7 @@ class Machine:
         lengths = self._lengths[slots]
         heat = self._heat[slots]
 
+        # What the model would do, before anything is done about it; all [rows].
         thinking = (kind == _FREE) & (closed == 0)
         full = thinking & (used >= cap)
         early = thinking & ~full & ((just_ignored > 0) | (used < least))
@@ -217,6 +226,7 @@ class Machine:
         after_newline = self._newline[last.clamp(0, len(self._newline) - 1)] & (used > 0)
         cut = torch.where(after_newline, _CUT_AFTER_NEWLINE, _CUT)
 
+        # What is done about it. An end that is ignored without a string is only suppressed.
         said = ignored & (lengths[:, _IGNORE] > 0)
         kind = torch.where(said, _IGNORE, kind)
         kind = torch.where(final, _NATURAL, kind)

@@ -1,20 +1,15 @@
 """The `transformers` engine: any causal language model of the library, on a CPU or one GPU.
 
 One worker thread owns the model and decodes whatever is in flight as one batch; calls come from
-any thread and any event loop. Here: model files, requests and the thread. The decoding itself is
-in `s1_eval.engines.decoding`.
+any thread and any event loop. Here: model files and requests. The thread is in
+`s1_eval.engines.worker`, the decoding itself in `s1_eval.engines.decoding`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import importlib.metadata
 import logging
-import threading
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import s1_eval
@@ -26,9 +21,10 @@ from s1_eval.engines.checkpoints import (
     load_model,
     load_tokenizer,
 )
-from s1_eval.engines.exact import banned_early, check_room
+from s1_eval.engines.continuation import banned_early, check_room
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
+from s1_eval.engines.worker import Worker
 from s1_eval.errors import UserError
 from s1_eval.thinking import AS_IT_IS, Chat
 
@@ -81,6 +77,8 @@ class TransformersEngine:
             kv_cache_tokens=kv_cache_tokens,
             context_length=context_length,
         )
+        import torch
+
         source = resolve_model(model)
         where = _device(device)
         kind = dtype or ("float32" if where.type == "cpu" else "auto")
@@ -109,20 +107,12 @@ class TransformersEngine:
                 device=where.type, revision=revision, trust_remote_code=trust_remote_code or None
             ),
         )
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._arrived: deque[tuple[Row, Future[Generation]]] = deque()
-        self._closing = False
-        self._ended: str | None = None
-        self._failure: Exception | None = None
         decoder = _decoder(
             loaded, self._tokenizer, self._vocabulary, max_batch_size, kv_cache_tokens
         )
-        self._thread = threading.Thread(
-            target=self._work, args=(decoder,), name="s1-transformers", daemon=True
+        self._worker: Worker[Row, Generation] = Worker(
+            "the transformers engine", lambda: decoder, inside=torch.inference_mode
         )
-        self._thread.start()
-        atexit.register(self.close)
 
     @property
     def info(self) -> EngineInfo:
@@ -153,62 +143,12 @@ class TransformersEngine:
             )
         banned = banned_early(stop, self._tokenizer) if stop.min_tokens else frozenset[int]()
         row = Row(prompt, max_tokens, stop, sampling, banned, self._tokenizer)
-        future: Future[Generation] = Future()
-        with self._lock:
-            if self._ended:
-                raise self._error()
-            self._arrived.append((row, future))
-        # Not at once: whatever else is ready to run on this loop now joins the same batch.
-        asyncio.get_running_loop().call_soon(self._wake.set)
-        return await asyncio.wrap_future(future)
+        return await self._worker.run(row)
 
     def close(self) -> None:
         """Stop the thread and free the model. Calls in flight fail with RuntimeError."""
-        self._closing = True
-        self._wake.set()
-        self._thread.join()
+        self._worker.close()
         self._model = None
-        atexit.unregister(self.close)
-
-    def _work(self, decoder: Decoder) -> None:
-        import torch
-
-        futures: dict[Row, Future[Generation]] = {}
-        try:
-            with torch.inference_mode():
-                while not self._closing:
-                    if not futures:
-                        self._wake.wait()
-                    self._wake.clear()
-                    while self._arrived:
-                        row, future = self._arrived.popleft()
-                        futures[row] = future
-                        decoder.add(row)
-                    for row in [row for row, future in futures.items() if future.cancelled()]:
-                        decoder.cancel(row)
-                        del futures[row]
-                    for row, generation in decoder.step():
-                        future = futures.pop(row)
-                        if future.set_running_or_notify_cancel():
-                            future.set_result(generation)
-        except Exception as error:
-            self._failure = error
-        with self._lock:
-            self._ended = (
-                f"the transformers engine has failed: {self._failure!r}"
-                if self._failure
-                else "the transformers engine is closed"
-            )
-            futures.update(self._arrived)
-            self._arrived.clear()
-        for future in futures.values():
-            if future.set_running_or_notify_cancel():
-                future.set_exception(self._error())
-
-    def _error(self) -> RuntimeError:
-        error = RuntimeError(self._ended)
-        error.__cause__ = self._failure
-        return error
 
 
 def _check_sizes(**sizes: int | None) -> None:
@@ -245,7 +185,7 @@ def _decoder(
         selfcheck.check(model, vocabulary, tokenizer)
         chooser = decoding.Chooser(vocabulary, model.device)
         decoder = decoding.decoder(model, chooser, max_rows, tokens)
-    if isinstance(decoder, decoding.Apart):
+    if isinstance(decoder, decoding.OneByOne):
         _LOGGER.warning(
             "%s decodes its requests one after the other: they can't share a batch and stay "
             "exact. For many of them use the vllm engine.",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from s1_eval import libraries
 from s1_eval.engines.checkpoints import eos_ids, fingerprint, load_tokenizer
-from s1_eval.engines.exact import Request, check_room, continue_exactly
+from s1_eval.engines.continuation import Request, check_room, continue_exactly
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import (
     EngineInfo,
@@ -25,7 +25,7 @@ from s1_eval.engines.protocol import (
     Tokenizer,
     settings_of,
 )
-from s1_eval.engines.vllm_thread import VLLMThread, import_vllm, versions
+from s1_eval.engines.vllm_machine import Ask, import_vllm, start, versions
 from s1_eval.errors import UserError
 from s1_eval.thinking import AS_IT_IS, Chat, ThinkingFormat, detect, in_ids
 
@@ -109,8 +109,7 @@ class VLLMEngine:
             "revision": revision,
             "trust_remote_code": trust_remote_code,
         }
-        self._thread = VLLMThread(model, settings | engine_args)
-        config = self._thread.model_config
+        self._worker, config = start(model, settings | engine_args)
         self._tokenizer = tokenizer
         self._vocabulary = frozenset(tokenizer.get_vocab().values())
         self._info = EngineInfo(
@@ -210,7 +209,7 @@ class VLLMEngine:
 
     def close(self) -> None:
         """Stop the thread and free the model. Calls in flight fail with RuntimeError."""
-        self._thread.close()
+        self._worker.close()
 
     async def _serve(self, request: Request) -> tuple[int, ...]:
         seeded = self._info.seeding == "request"
@@ -218,7 +217,7 @@ class VLLMEngine:
         return tuple(output.outputs[0].token_ids)
 
     async def _run(self, prompt: Sequence[int], params: SamplingParams) -> RequestOutput:
-        output: RequestOutput = await self._thread.run(prompt, params)
+        output: RequestOutput = await self._worker.run(Ask(prompt, params))
         if (reason := output.outputs[0].finish_reason) not in ("stop", "length"):
             raise RuntimeError(f"vLLM gave a request up: {reason}")
         return output

@@ -16,13 +16,10 @@ SkyworkAI/skywork-o1-prm-inference.
 
 from __future__ import annotations
 
-import hashlib
 import re
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, ClassVar, Literal, Protocol
 
 from s1_eval.errors import UserError
@@ -41,16 +38,6 @@ class Layout:
     ids: tuple[int, ...]
     ends: tuple[int, ...]
     opening: int
-
-
-def beginnings(ids: Sequence[int], bounds: Sequence[int]) -> list[bytes]:
-    """A hash of all the ids before each of `bounds`, which grow."""
-    digest = hashlib.blake2b(digest_size=16)
-    keys = []
-    for start, end in pairwise([0, *bounds]):
-        digest.update(struct.pack(f"<{end - start}I", *ids[start:end]))
-        keys.append(digest.digest())
-    return keys
 
 
 class Format(Protocol):

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from math import nan
 from typing import TYPE_CHECKING
 
 from s1_eval.engines.checkpoints import fingerprint
+from s1_eval.engines.prefixes import Recent, beginnings
 from s1_eval.engines.protocol import settings_of
+from s1_eval.engines.worker import Worker
 from s1_eval.errors import UserError
 from s1_eval.verifiers.checkpoints import read_format
-from s1_eval.verifiers.formats import Layout, beginnings
+from s1_eval.verifiers.formats import Layout
 from s1_eval.verifiers.protocol import Scored, VerifierInfo
 
 if TYPE_CHECKING:
@@ -83,11 +82,11 @@ class TransformersVerifier:
             settings=settings_of(device=where.type),
         )
         self._max_batch_tokens = max_batch_tokens
-        self._tree = _Tree(kept_tokens)
-        self._lock = threading.Lock()
-        self._waiting: list[_Chain] = []
-        self._closed = False
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="s1-verifier")
+        self._tree = _Tree()
+        self._kept_tokens = kept_tokens
+        self._worker: Worker[_Chain, Scored] = Worker(
+            "the verifier", lambda: _Reader(self._read), inside=torch.inference_mode
+        )
 
     @property
     def info(self) -> VerifierInfo:
@@ -99,45 +98,11 @@ class TransformersVerifier:
             _Chain(self._format.lay_out(question, steps), self._info.context_length)
             for steps in chains
         ]
-        with self._lock:
-            self._refuse_closed()
-            self._waiting += waiting
-        # Not at once: whatever else is ready to run on this loop now joins the same batch.
-        await asyncio.sleep(0)
-        with self._lock:
-            self._refuse_closed()
-            self._worker.submit(self._work)
-        return [await asyncio.wrap_future(chain.scored) for chain in waiting]
+        return await asyncio.gather(*map(self._worker.run, waiting))
 
     def close(self) -> None:
         """Free the verifier. Calls in flight fail with RuntimeError."""
-        with self._lock:
-            self._closed = True
-            waiting, self._waiting = self._waiting, []
-        for chain in waiting:
-            chain.fail(RuntimeError("the verifier is closed"))
-        self._worker.shutdown()
-
-    def _refuse_closed(self) -> None:
-        if self._closed:
-            raise RuntimeError("the verifier is closed")
-
-    def _work(self) -> None:
-        """Read everything that waits."""
-        import torch
-
-        with self._lock:
-            waiting, self._waiting = self._waiting, []
-        try:
-            with torch.inference_mode():
-                left = waiting
-                while left:
-                    left = self._read(left)
-        except Exception as error:
-            failure = RuntimeError(f"the verifier has failed: {error!r}")
-            failure.__cause__ = error
-            for chain in waiting:
-                chain.fail(failure)
+        self._worker.close()
 
     def _read(self, chains: list[_Chain]) -> list[_Chain]:
         """Read what can be read at once; the chains that have to wait: those that begin with
@@ -156,8 +121,8 @@ class TransformersVerifier:
         for batch in _batches(unknown, self._max_batch_tokens):
             self._forward(batch)
         for chain in now:
-            chain.done()
-        self._tree.shrink()
+            chain.score()
+        self._tree.shrink(self._kept_tokens)
         return later
 
     def _forward(self, batch: Sequence[_Chain]) -> None:
@@ -199,8 +164,9 @@ class TransformersVerifier:
             keys = chain.keys[len(chain.path) :]
             for key, (start, end) in zip(keys, segments, strict=True):
                 segment = read[:, :, start - known[i] : end - known[i]].clone()
-                chain.path.append(self._tree.add(key, _Node(next(scores), end, segment)))
-            self._tree.use(chain.keys)
+                chain.path.append(_Node(next(scores), end, segment))
+                self._tree.add(key, chain.path[-1], end - start)
+            self._tree.use_all(chain.keys)
 
 
 @dataclass(eq=False, slots=True)
@@ -216,40 +182,20 @@ class _Node:
     kept: Tensor
 
 
-class _Tree:
-    """Beginnings by the hash of all their ids, the one that was used longest ago dropped first;
-    a parent counts as used after its children."""
-
-    def __init__(self, tokens: int) -> None:
-        self._limit = tokens
-        self._tokens = 0
-        self._nodes: OrderedDict[bytes, _Node] = OrderedDict()
+class _Tree(Recent[bytes, _Node]):
+    """Beginnings by the hash of all their ids. A parent counts as used after its children, so that
+    no child stays without it."""
 
     def path(self, keys: Sequence[bytes]) -> list[_Node]:
         """What is known of a chain, from its first id on."""
-        found = []
-        for key in keys:
-            if key not in self._nodes:
-                break
-            found.append(self._nodes[key])
-        self.use(keys[: len(found)])
+        found = [self[key] for key in takewhile(self.__contains__, keys)]
+        self.use_all(keys[: len(found)])
         return found
 
-    def use(self, keys: Sequence[bytes]) -> None:
+    def use_all(self, keys: Sequence[bytes]) -> None:
         """Note that a chain was used."""
         for key in reversed(keys):
-            self._nodes.move_to_end(key)
-
-    def add(self, key: bytes, node: _Node) -> _Node:
-        self._nodes[key] = node
-        self._tokens += node.kept.shape[2]
-        return node
-
-    def shrink(self) -> None:
-        """Drop what is over the limit."""
-        while self._tokens > self._limit:
-            _, node = self._nodes.popitem(last=False)
-            self._tokens -= node.kept.shape[2]
+            self.use(key)
 
 
 class _Chain:
@@ -268,7 +214,7 @@ class _Chain:
         self.keys = beginnings(self.ids, self.bounds)
         self.path: list[_Node] = []
         self.seconds = 0.0
-        self.scored: Future[Scored] = Future()
+        self.scored: Scored | None = None
 
     @property
     def known(self) -> int:
@@ -279,18 +225,42 @@ class _Chain:
     def unread_bounds(self) -> list[int]:
         return self.bounds[len(self.path) :]
 
-    def done(self) -> None:
+    def score(self) -> None:
+        """Note the scores, while all of the path is kept."""
         layout = self._layout
         scores = [node.score for node in self.path][bool(layout.opening) :]
         beyond = [nan] * (len(layout.ends) - len(scores))
-        if self.scored.set_running_or_notify_cancel():
-            self.scored.set_result(
-                Scored((*scores, *beyond), layout.ends, layout.opening, self.seconds)
-            )
+        self.scored = Scored((*scores, *beyond), layout.ends, layout.opening, self.seconds)
 
-    def fail(self, error: Exception) -> None:
-        if not self.scored.done() and self.scored.set_running_or_notify_cancel():
-            self.scored.set_exception(error)
+
+class _Reader:
+    """The worker's machine: reads whatever waits, at once as far as that goes."""
+
+    def __init__(self, read: Callable[[list[_Chain]], list[_Chain]]) -> None:
+        """read: reads what it can of some chains; those that have to wait for the others."""
+        self._read = read
+        self._waiting: list[_Chain] = []
+
+    def add(self, chain: _Chain) -> None:
+        self._waiting.append(chain)
+
+    def cancel(self, chain: _Chain) -> None:
+        self._waiting.remove(chain)
+
+    def step(self) -> list[tuple[_Chain, Scored | Exception]]:
+        chains, self._waiting = self._waiting, []
+        failure = None
+        try:
+            left = chains
+            while left:
+                left = self._read(left)
+        except Exception as error:
+            failure = RuntimeError(f"the verifier has failed: {error!r}")
+            failure.__cause__ = error
+        return [(c, c.scored or failure or AssertionError("never read")) for c in chains]
+
+    def close(self) -> None:
+        self._waiting.clear()
 
 
 def _batches(chains: list[_Chain], max_tokens: int) -> Iterator[list[_Chain]]:

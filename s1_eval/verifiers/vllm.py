@@ -16,12 +16,13 @@ from typing import Any
 
 from s1_eval import libraries
 from s1_eval.engines.checkpoints import fingerprint
+from s1_eval.engines.prefixes import beginnings
 from s1_eval.engines.protocol import settings_of
 from s1_eval.engines.vllm import NEUTRAL
-from s1_eval.engines.vllm_thread import VLLMThread, import_vllm, versions
+from s1_eval.engines.vllm_machine import Ask, import_vllm, start, versions
 from s1_eval.errors import UserError
 from s1_eval.verifiers.checkpoints import read_format
-from s1_eval.verifiers.formats import Layout, beginnings
+from s1_eval.verifiers.formats import Layout
 from s1_eval.verifiers.protocol import Scored, VerifierInfo
 
 REWARD_MODEL = "Qwen2ForProcessRewardModel"
@@ -86,8 +87,7 @@ class VLLMVerifier:
                     "classifier_from_token": [bad, good],
                 },
             }
-        self._thread = VLLMThread(name, settings | engine_args, own_process=True)
-        loaded = self._thread.model_config
+        self._worker, loaded = start(name, settings | engine_args, own_process=True)
         self._info = VerifierInfo(
             engine="vllm",
             model=name,
@@ -113,7 +113,7 @@ class VLLMVerifier:
 
     def close(self) -> None:
         """Free the verifier. Calls in flight fail with RuntimeError."""
-        self._thread.close()
+        self._worker.close()
 
     async def _score(self, layout: Layout) -> Scored:
         ends = [end for end in layout.ends if end <= self._info.context_length]
@@ -153,7 +153,7 @@ class VLLMVerifier:
         params = PoolingParams(
             task="token_classify", use_activation=False, skip_reading_prefix_cache=not from_cache
         )
-        return (await self._thread.run(ids, params)).outputs.data
+        return (await self._worker.run(Ask(ids, params))).outputs.data
 
 
 def _dtype(dtype: Any) -> str:

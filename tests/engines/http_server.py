@@ -15,7 +15,7 @@ from typing import Any
 
 from pseudo_model import PseudoServer
 
-from s1_eval.engines.exact import Request
+from s1_eval.engines.continuation import Request
 from s1_eval.engines.protocol import Sampling, Stop
 
 Fault = str | int

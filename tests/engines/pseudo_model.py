@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from scripted import ToyTokenizer
 
-from s1_eval.engines.exact import Request, banned_early, check_room
+from s1_eval.engines.continuation import Request, banned_early, check_room
 from s1_eval.engines.protocol import (
     EngineInfo,
     Generation,

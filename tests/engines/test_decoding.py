@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scripted import ToyTokenizer
 
 from s1_eval.engines import Generation, Sampling, Stop
+from s1_eval.engines.continuation import first_stop
 from s1_eval.engines.decoding import Chooser, Kept, Row, Store
-from s1_eval.engines.exact import first_stop
 
 TOKENIZER = ToyTokenizer()
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from scripted import ToyTokenizer
 
 from s1_eval.answers import grader
 from s1_eval.engines import Generation, Sampling, Stop, split_at_stop
-from s1_eval.engines.exact import banned_early
+from s1_eval.engines.continuation import banned_early
 from s1_eval.engines.protocol import EngineInfo
 from s1_eval.methods import Policy, Question
 from s1_eval.methods.chain import BudgetForcing, force

@@ -31,10 +31,10 @@ RECURRENT = {
     "shared_expert_intermediate_size": 16,
 }
 KINDS = {
-    "nano": ("Shared", {}),
-    "gpt2": ("Shared", {"n_embd": 32, "n_layer": 2, "n_head": 2}),  # positions are absolute
-    "qwen3_next": ("Apart", {"hidden_size": 32, **RECURRENT}),
-    "mamba": ("Apart", {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}),
+    "nano": ("Batched", {}),
+    "gpt2": ("Batched", {"n_embd": 32, "n_layer": 2, "n_head": 2}),  # positions are absolute
+    "qwen3_next": ("OneByOne", {"hidden_size": 32, **RECURRENT}),
+    "mamba": ("OneByOne", {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}),
 }
 
 
@@ -84,7 +84,7 @@ def test_what_decodes_right_passes(tokenizer, kind):
 
     model = build(kind, tokenizer)
     check(model, tokenizer)
-    assert decoding._can_share(model) == (KINDS[kind][0] == "Shared")
+    assert decoding._can_share(model) == (KINDS[kind][0] == "Batched")
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -128,7 +128,7 @@ def test_positions_that_are_not_used_are_refused(tokenizer, kind):
 def test_keys_and_values_that_are_lost_are_refused(tokenizer, monkeypatch, lost):
     from s1_eval.engines import decoding
 
-    update, join = decoding.Columns.update, decoding.Shared._join
+    update, join = decoding.Columns.update, decoding.Batched._join
 
     def forgetful(self, keys, values, *args, **kwargs):
         found = update(self, keys, values, *args, **kwargs)
@@ -142,7 +142,7 @@ def test_keys_and_values_that_are_lost_are_refused(tokenizer, monkeypatch, lost)
     if lost == "a step":
         monkeypatch.setattr(decoding.Columns, "update", forgetful)
     else:
-        monkeypatch.setattr(decoding.Shared, "_join", mistaken)
+        monkeypatch.setattr(decoding.Batched, "_join", mistaken)
     with pytest.raises(UserError, match="does not decode right"):
         check(build("nano", tokenizer), tokenizer)
 
@@ -200,11 +200,11 @@ def test_a_forward_that_declares_no_known_name_is_refused_by_its_names(tokenizer
 def test_an_engine_refuses_before_it_is_asked(monkeypatch):
     from s1_eval.engines import decoding
 
-    forward = decoding.Shared._forward
+    forward = decoding.Batched._forward
 
     def blind(self, layers, ids, mask, positions):
         return forward(self, layers, ids, mask, positions * 0)
 
-    monkeypatch.setattr(decoding.Shared, "_forward", blind)
+    monkeypatch.setattr(decoding.Batched, "_forward", blind)
     with pytest.raises(UserError, match="does not decode right"):
         TransformersEngine("nano")

@@ -55,16 +55,16 @@ def prompts(engine) -> list[list[int]]:
 @pytest.fixture
 def passes(monkeypatch) -> list[tuple[int, int]]:
     """(lines, ids per line) of every forward pass from now on."""
-    from s1_eval.engines.decoding import Shared
+    from s1_eval.engines.decoding import Batched
 
     seen = []
-    forward = Shared._forward
+    forward = Batched._forward
 
     def watched(self, layers, ids, *args):
         seen.append(tuple(ids.shape))
         return forward(self, layers, ids, *args)
 
-    monkeypatch.setattr(Shared, "_forward", watched)
+    monkeypatch.setattr(Batched, "_forward", watched)
     return seen
 
 
@@ -265,14 +265,14 @@ def test_calls_come_from_several_event_loops_at_once(engine, alone, prompts):
 
 
 async def test_a_failure_inside_fails_every_call_and_names_its_cause(monkeypatch, prompts):
-    from s1_eval.engines.decoding import Shared
+    from s1_eval.engines.decoding import Batched
 
     broken = TransformersEngine("nano")
 
     def fail(*args):
         raise MemoryError("no more")
 
-    monkeypatch.setattr(Shared, "_decode", fail)
+    monkeypatch.setattr(Batched, "_decode", fail)
     jobs = [generate(broken, p) for p in prompts[:3]]
     errors = await asyncio.gather(*jobs, return_exceptions=True)
     with pytest.raises(RuntimeError, match="no more"):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pseudo_model import PIECES, PseudoEngine, PseudoServer, next_id
 
-from s1_eval.engines.exact import continue_exactly, first_stop
+from s1_eval.engines.continuation import continue_exactly, first_stop
 from s1_eval.engines.protocol import Generation, Sampling, Stop
 
 GREEDY = Sampling()
