@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
-from s1_eval.cli.options import add_seed, comma_list
+from s1_eval.cli.options import comma_list
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,12 @@ def add_parser(commands: Any) -> None:
         "--k", type=comma_list(int), default=[], metavar="K[,K]", help="default: 1, 2, 4, … and n"
     )
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the tables")
-    add_seed(parser, "the choices of k where there are too many to try all")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="of the choices of k where there are too many to try all",
+    )
     parser.set_defaults(run=run)
 
 

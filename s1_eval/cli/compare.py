@@ -10,7 +10,7 @@ from typing import Any
 
 from s1_eval.cli import foreign
 from s1_eval.cli.inputs import Inputs
-from s1_eval.cli.options import add_seed, allowance, comma_list
+from s1_eval.cli.options import allowance, comma_list
 
 
 def add_parser(commands: Any) -> None:
@@ -45,7 +45,6 @@ def add_parser(commands: Any) -> None:
         help="questions, data, checker: compare although these differ",
     )
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
-    add_seed(parser, "nothing: no chance is used here")
     foreign.add_options(parser)
     parser.set_defaults(run=run)
 

@@ -52,14 +52,6 @@ def add_resampling(parser: argparse.ArgumentParser, seed_of: str = "the bootstra
     )
 
 
-def add_seed(parser: argparse.ArgumentParser, of: str) -> None:
-    """--seed, and --resamples of commands that share their options with `score`."""
-    parser.add_argument("--seed", type=int, default=0, help=f"of {of}")
-    parser.add_argument(
-        "--resamples", type=at_least_one, metavar="N", help="no effect: nothing is resampled here"
-    )
-
-
 def at_least_one(text: str) -> int:
     """An argparse type: a whole number of 1 or more."""
     if not text.isdecimal() or int(text) < 1:

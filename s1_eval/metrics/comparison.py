@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from s1_eval.metrics.intervals import Floats
 
 Amount = Literal["budget", "thinking_tokens", "generated_tokens"]
-AMOUNTS: tuple[Amount, ...] = ("budget", "thinking_tokens", "generated_tokens")
 
 _ENFORCED = (CAP, "tokens", "steps")
 """Dials that the budget stands for."""

@@ -9,7 +9,7 @@ from s1_eval.errors import UserError
 from s1_eval.metrics import score
 from s1_eval.metrics.entries import Entry
 from s1_eval.records import Run
-from s1_eval.report import html, plots, table
+from s1_eval.report import pages, plots, table
 from s1_eval.report.table import render
 
 __all__ = ["render", "score", "write"]
@@ -31,7 +31,7 @@ def write(
         for name, text in (
             ("table.txt", table.text(entries)),
             ("table.md", table.markdown(entries)),
-            ("report.html", html.page(entries, runs)),
+            ("report.html", pages.page(entries, runs)),
         ):
             # A record may hold a lone surrogate, which UTF-8 can't.
             (to / name).write_text(text, "utf-8", errors="backslashreplace", newline="\n")

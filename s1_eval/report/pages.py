@@ -1,20 +1,30 @@
-"""The report page: the table, the pictures, the budget audit, and how each run was made. One file
-that asks for nothing from outside; everything from a record is escaped.
+"""Pages of HTML that ask for nothing from outside: how all of them are made, and the report page
+(the table, the pictures, the budget audit, and how each run was made).
+
+Everything that comes from a record is escaped by Jinja2, and a content security policy lets nothing
+run but our own scripts, named by their hashes.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
 
 from s1_eval.metrics.audit import EXIT_REASONS
 from s1_eval.metrics.entries import Entry
 from s1_eval.metrics.series import entry_name
 from s1_eval.records import IDENTITY, Run
 from s1_eval.report import plots, table
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _SEPARATE = frozenset({"method", "method_params"})
 
@@ -34,17 +44,9 @@ class Setup:
 
 
 def page(entries: Sequence[Entry], runs: Sequence[Run]) -> str:
-    """The whole page. entries: of `s1_eval.metrics.score`, over `runs`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    """The report page. entries: of `s1_eval.metrics.score`, over `runs`."""
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("s1_eval.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     pictures = [
         {"caption": caption, "svg": Markup(_themed(plots.inline_svg(figure(entries), name)))}  # noqa: S704  (made by matplotlib, which escapes its text)
         for caption, name, figure in (
@@ -60,20 +62,79 @@ def page(entries: Sequence[Entry], runs: Sequence[Run]) -> str:
             ),
         )
     ]
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
+        inline_styles=True,
         tables=table.tables(entries),
         headings=table.HEADINGS,
         legend=table.LEGEND,
-        raised=table.raised,
-        fixed=table.fixed,
-        span=table.span,
-        undefined=table.UNDEFINED,
         bootstrap=entries[0]["bootstrap"],
         pictures=pictures,
         entries=[{**entry, "name": entry_name(entry)} for entry in entries],
-        exit_reasons=EXIT_REASONS,
         setups=setups(runs),
     )
+
+
+def render(
+    template: str, scripts: tuple[str, ...] = (), inline_styles: bool = False, **values: Any
+) -> str:
+    """A page, or a piece of one. scripts: files to run in it, in order. inline_styles: it holds
+    pictures, whose elements have styles of their own."""
+    frame = _frame(scripts, inline_styles)
+    return str(_environment().get_template(template).render(**frame, **values))
+
+
+@cache
+def _frame(scripts: tuple[str, ...], inline_styles: bool) -> dict[str, Any]:
+    """What the frame of a page takes: our own files, not a record's text."""
+    from markupsafe import Markup
+
+    code = [_asset(name) for name in scripts]
+    style = _asset("style.css")
+    runs = " ".join(map(_hash, code)) or "'none'"
+    styles = "'unsafe-inline'" if inline_styles else _hash(style)
+    policy = (
+        f"default-src 'none'; style-src {styles}; script-src {runs}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return {
+        "style": Markup(style),  # noqa: S704
+        "scripts": [Markup(each) for each in code],  # noqa: S704
+        "policy": Markup(policy),  # noqa: S704
+    }
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("s1_eval.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        exit_reasons=EXIT_REASONS,
+        fixed=table.fixed,
+        span=table.span,
+        raised=table.raised,
+        undefined=table.UNDEFINED,
+    )
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    text = resources.files("s1_eval.report").joinpath(name).read_text("utf-8")
+    # A development tool would ask for the map, which is not here.
+    return text.partition("//# sourceMappingURL")[0]
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
 
 
 def _themed(svg: str) -> str:

@@ -42,14 +42,21 @@ _NARROW = 130
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """mark: raised numbers of the notes that belong to it. detail: the interval."""
+    """mark: raised numbers of the notes that belong to it. detail: the interval. of: what it is a
+    part of. value: what it sorts by; None sorts last."""
 
     main: str
     detail: str = ""
     mark: str = ""
+    of: str = ""
+    value: str | float | None = None
+
+    @property
+    def beside(self) -> str:
+        return f"{self.detail} {self.of}".strip()
 
     def __str__(self) -> str:
-        return f"{self.main}{self.mark} {self.detail}".rstrip()
+        return f"{self.main}{self.mark} {self.beside}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ def render(entries: Sequence[Entry], console: Console) -> None:
             first = [Cell(method.main, below)] if narrow else [method, varied, count]
             grid.add_row(
                 *(
-                    Text(f"{c.main}{c.mark}\n{c.detail}".rstrip() if narrow else str(c))
+                    Text(f"{c.main}{c.mark}\n{c.beside}".rstrip() if narrow else str(c))
                     for c in (*first, *others)
                 )
             )
@@ -152,30 +159,43 @@ def fixed(value: float | None, digits: int = 1) -> str:
 
 def _table(title: str, entries: Sequence[Entry]) -> Table:
     notes: dict[str, int] = {}
-
-    def cell(metric: Metric, digits: int = 1) -> Cell:
-        mark = marks(notes, filter(None, [metric["note"]]))
-        return Cell(fixed(metric["value"], digits), span(metric, digits), mark)
-
-    rows = [
-        (
-            Cell(describe(entry["method"], entry["held"])),
-            Cell(entry["varied"] or ""),
-            Cell(str(entry["runs"])),
-            cell(entry["control"], 0),
-            cell(entry["scaling"]),
-            cell(entry["performance"]),
-            Cell(fixed(entry["performance"]["cross_fitted"])),
-            Cell(
-                fixed(entry["mean_thinking_tokens"], 0),
-                f"of {fixed(entry['generated_tokens'], 0)}",
-                marks(notes, entry["remarks"]["thinking_tokens"]),
-            ),
-            Cell(fixed(entry["unanswered"]), mark=marks(notes, entry["remarks"]["unanswered"])),
-        )
-        for entry in entries
-    ]
+    rows = [cells(entry, notes) for entry in entries]
     return Table(title, tuple(rows), tuple(notes))
+
+
+def cells(entry: Entry, notes: dict[str, int]) -> tuple[Cell, ...]:
+    """The row of a series under `HEADINGS`. notes: grows by what its metrics have to say."""
+
+    def number(
+        value: float | None,
+        digits: int = 1,
+        said: Sequence[str] = (),
+        detail: str = "",
+        of: str = "",
+    ) -> Cell:
+        return Cell(fixed(value, digits), detail, marks(notes, said), of, value)
+
+    def metric(found: Metric, digits: int = 1) -> Cell:
+        said = [found["note"]] if found["note"] else []
+        return number(found["value"], digits, said, span(found, digits))
+
+    name = describe(entry["method"], entry["held"])
+    return (
+        Cell(name, value=name),
+        Cell(entry["varied"] or "", value=entry["varied"]),
+        Cell(str(entry["runs"]), value=entry["runs"]),
+        metric(entry["control"], 0),
+        metric(entry["scaling"]),
+        metric(entry["performance"]),
+        number(entry["performance"]["cross_fitted"]),
+        number(
+            entry["mean_thinking_tokens"],
+            0,
+            entry["remarks"]["thinking_tokens"],
+            of=f"of {fixed(entry['generated_tokens'], 0)}",
+        ),
+        number(entry["unanswered"], said=entry["remarks"]["unanswered"]),
+    )
 
 
 def marks(notes: dict[str, int], said: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from s1_eval import report
 from s1_eval.errors import UserError
 from s1_eval.metrics import score
 from s1_eval.records import Located, collect
-from s1_eval.report import html, table
+from s1_eval.report import pages, table
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "path", "use", "rect"}
 
@@ -47,7 +47,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(entries, demo):
-    return html.page(entries, demo)
+    return pages.page(entries, demo)
 
 
 def test_the_page_is_well_formed_and_has_table_pictures_and_audit(page):
@@ -83,13 +83,13 @@ def test_a_run_over_its_limit_is_red_and_no_other():
         runs.run([True, True], [8, 30], params={"max_thinking_tokens": 20}, budget=20),
         runs.run([True, True], [8, 40], params={"max_thinking_tokens": 40}, budget=40),
     ]
-    parsed = Page(html.page(score(two, resamples=50), two))
+    parsed = Page(pages.page(score(two, resamples=50), two))
     assert [text for style, text in parsed.cells if style == "bad"] == ["1", "30"]
 
 
 def test_the_command_and_the_versions_are_there():
     run = runs.run([True, False], 5, command=["s1-eval", "sweep", "--out", "my runs"])
-    page = html.page(score([run], resamples=50), [run])
+    page = pages.page(score([run], resamples=50), [run])
     assert "s1-eval sweep --out &#39;my runs&#39;" in page
     assert "5.19.0" in page
     assert run.id in page
@@ -112,7 +112,7 @@ def test_whatever_a_record_holds_stays_text(name):
         command=[name],
         grader={"name": name},
     )
-    page = html.page(score([run], resamples=50), [run])
+    page = pages.page(score([run], resamples=50), [run])
     parsed = Page(page)
     assert not {"script", "img"} & set(parsed.tags)
     assert "49" not in re.findall(r"<h2>.*</h2>", page)[0]
@@ -130,12 +130,12 @@ def test_settings_of_any_kind_reach_the_page_as_text(value):
         for n, params in ((5, dict.fromkeys(dials, value)), (9, dict.fromkeys(dials, "other")))
     ]
     made = score(two, resamples=20)
-    assert "\x1b" not in table.text(made) + html.page(made, two)
+    assert "\x1b" not in table.text(made) + pages.page(made, two)
 
 
 def test_rows_without_a_run_record_make_a_page_too():
     found = collect([Located(runs.row(runs.record()), "f", "f", None)])
-    assert "does not hold the command" in html.page(score(found, resamples=50), found)
+    assert "does not hold the command" in pages.page(score(found, resamples=50), found)
 
 
 def test_write_leaves_the_whole_report(tmp_path, demo, entries):

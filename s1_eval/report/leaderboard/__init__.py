@@ -1,62 +1,41 @@
 """The leaderboard: a static folder that opens from the disk and asks for nothing from outside.
 
 `index.html` has the sortable table, the plot, the budget audit and how each run was made; every
-question has a page of its own with the traces, read only when it is opened. Everything that comes
-from a record is escaped by Jinja2, and a content security policy lets nothing run but the page's
-own scripts, named by their hashes.
+question has a page of its own with the traces, read only when it is opened.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from s1_eval import __version__
 from s1_eval.errors import UserError
-from s1_eval.metrics.audit import EXIT_REASONS
-from s1_eval.metrics.entries import Entry, Metric
-from s1_eval.metrics.series import describe, entry_name
+from s1_eval.metrics.entries import Entry
+from s1_eval.metrics.series import entry_name
 from s1_eval.records import Located, Run
 from s1_eval.records.run import UNKNOWN
-from s1_eval.report import curves, html, table
+from s1_eval.report import curves, pages, table
 from s1_eval.report.curves import Curve
 from s1_eval.report.leaderboard import questions
+from s1_eval.report.table import Cell
 
 __all__ = ["build"]
 
 DATA = "leaderboard.json"
 Traces = Literal["open", "all", "none"]
 
-_HEADINGS = (
-    ("Model", ""),
-    ("Task", ""),
-    ("Method", ""),
-    ("Varied", ""),
-    ("Runs", ""),
-    ("Control %", "Runs whose mean thinking tokens keep within their limit"),
-    ("Scaling", "Points of accuracy per doubling of thinking tokens"),
-    ("Performance %", "Accuracy of the best run"),
-    ("Cross-fitted %", "The best run picked on one half of the questions, scored on the other"),
-    ("Thinking tokens", "Mean over questions and runs"),
-    ("No answer %", "Samples in which no answer could be read"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What a table shows and what it sorts by; None sorts last."""
-
-    text: str
-    sort: str | float | None
-    detail: str = ""
+_HINTS = {
+    "Control %": "Runs whose mean thinking tokens keep within their limit",
+    "Scaling": "Points of accuracy per doubling of thinking tokens",
+    "Performance %": "Accuracy of the best run",
+    "Cross-fitted %": "The best run picked on one half of the questions, scored on the other",
+    "Thinking tokens": "Mean over questions and runs",
+    "No answer %": "Samples in which no answer could be read",
+}
 
 
 def build(
@@ -87,60 +66,10 @@ def build(
         ):
             # A record may hold a lone surrogate, which UTF-8 can't.
             (to / name).write_text(text, "utf-8", errors="backslashreplace", newline="\n")
-        questions.write(to, listed, rows, withheld, render)
+        questions.write(to, listed, rows, withheld)
     except OSError as error:
         raise UserError(f"can't write to {to} ({error}): choose another --out") from error
     return to / "index.html"
-
-
-def render(template: str, scripts: tuple[str, ...] = (), **values: Any) -> str:
-    """A page of this folder, or a piece of one. scripts: files to run in it, in order."""
-    return str(_template(template).render(**_frame(scripts), **values))
-
-
-@cache
-def _frame(scripts: tuple[str, ...]) -> dict[str, Any]:
-    from markupsafe import Markup
-
-    code = [_asset(name) for name in scripts]
-    style = _asset("style.css")
-    runs = " ".join(map(_hash, code)) or "'none'"
-    policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {runs}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    # Our own files, not a record's text.
-    return {
-        "style": Markup(style),  # noqa: S704
-        "scripts": [Markup(each) for each in code],  # noqa: S704
-        "policy": Markup(policy),  # noqa: S704
-    }
-
-
-@cache
-def _template(name: str) -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("s1_eval.report.leaderboard", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
-
-
-@cache
-def _asset(name: str) -> str:
-    text = resources.files(__name__).joinpath(name).read_text("utf-8")
-    # A development tool would ask for the map, which is not here.
-    return text.partition("//# sourceMappingURL")[0]
-
-
-def _hash(text: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
 
 
 def _withheld(run: Run, traces: Traces) -> bool:
@@ -181,11 +110,11 @@ def _index(
     withheld: set[str],
 ) -> str:
     notes: dict[str, int] = {}
-    return render(
-        "index.html.j2",
-        ("vendor/chart.umd.min.js", "tables.js", "plot.js"),
+    return pages.render(
+        "leaderboard/index.html.j2",
+        ("leaderboard/vendor/chart.umd.min.js", "leaderboard/tables.js", "leaderboard/plot.js"),
         title=title,
-        headings=_HEADINGS,
+        headings=[(name, _HINTS.get(name, "")) for name in ("Model", "Task", *table.HEADINGS)],
         # A phone has no room for a model or a task that is everywhere the same.
         same=[
             i
@@ -215,40 +144,15 @@ def _index(
         bootstrap=entries[0]["bootstrap"],
         tasks=[(task, len(ids), task in withheld) for task, ids in listed.ids.items()],
         questions=questions.FOLDER,
-        setups=html.setups(runs),
-        exit_reasons=EXIT_REASONS,
-        fixed=table.fixed,
-        span=table.span,
-        raised=table.raised,
-        undefined=table.UNDEFINED,
+        setups=pages.setups(runs),
         version=__version__,
     )
 
 
 def _cells(entry: Entry, notes: dict[str, int]) -> list[Cell]:
-    """The row of a series under `_HEADINGS`. notes: grows by what its metrics have to say."""
-
-    def number(value: float | None, digits: int = 1, said: Iterable[str] = ()) -> Cell:
-        return Cell(table.fixed(value, digits) + table.marks(notes, said), value)
-
-    def metric(found: Metric, digits: int = 1) -> Cell:
-        mark = table.marks(notes, filter(None, [found["note"]]))
-        shown = table.fixed(found["value"], digits) + mark
-        return Cell(shown, found["value"], table.span(found, digits))
-
-    return [
-        Cell(entry["model"], entry["model"]),
-        Cell(entry["task"], entry["task"]),
-        Cell(method := describe(entry["method"], entry["held"]), method),
-        Cell(entry["varied"] or "", entry["varied"]),
-        Cell(str(entry["runs"]), entry["runs"]),
-        metric(entry["control"], 0),
-        metric(entry["scaling"]),
-        metric(entry["performance"]),
-        number(entry["performance"]["cross_fitted"]),
-        number(entry["mean_thinking_tokens"], 0, entry["remarks"]["thinking_tokens"]),
-        number(entry["unanswered"], said=entry["remarks"]["unanswered"]),
-    ]
+    """The row of a series. notes: grows by what its metrics have to say."""
+    model, task = (Cell(name, value=name) for name in (entry["model"], entry["task"]))
+    return [model, task, *table.cells(entry, notes)]
 
 
 def _plot(drawn: Sequence[Curve]) -> list[Mapping[str, Any]]:

@@ -5,12 +5,13 @@ sample and its trace. Traces are written as they are read; memory holds a bounde
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from s1_eval.metrics.series import describe, dials_on, method_label
 from s1_eval.records import Located, Run, SampleRow
+from s1_eval.report.pages import render
 from s1_eval.thinking.render import printable
 
 FOLDER = "questions"
@@ -49,21 +50,20 @@ def write(
     listed: Listed,
     rows: Iterable[Located],
     withheld: Collection[str],
-    render: Callable[..., str],
 ) -> None:
     """Write every task's list, and the pages of questions of the tasks that are not withheld."""
     for task in listed.ids:
         folder = to / FOLDER / str(listed.task(task))
         folder.mkdir(parents=True, exist_ok=True)
         text = render(
-            "questions.html.j2",
-            ("tables.js",),
+            "leaderboard/questions.html.j2",
+            ("leaderboard/tables.js",),
             task=task,
             rows=_summaries(listed, task),
             withheld=task in withheld,
         )
         _append(folder / "index.html", text)
-    pages = _Pages(to, listed, render)
+    pages = _Pages(to, listed)
     seen: set[tuple[str, str, int]] = set()
     for located in rows:
         row = located.row
@@ -76,8 +76,8 @@ def write(
 
 
 class _Pages:
-    def __init__(self, to: Path, listed: Listed, render: Callable[..., str]) -> None:
-        self._to, self._listed, self._render = to, listed, render
+    def __init__(self, to: Path, listed: Listed) -> None:
+        self._to, self._listed = to, listed
         self._names = {run.id: _name(run) for run in listed.runs}
         self._waiting: dict[tuple[int, int], list[str]] = defaultdict(list)
         self._size = 0
@@ -87,12 +87,15 @@ class _Pages:
         key = self._listed.question(row["task"], row["sample_id"])
         if key not in self._begun:
             self._begun.add(key)
-            head = self._render(
-                "question.html.j2", task=row["task"], id=row["sample_id"], target=row["target"]
+            head = render(
+                "leaderboard/question.html.j2",
+                task=row["task"],
+                id=row["sample_id"],
+                target=row["target"],
             )
             self._waiting[key].append(head)
-        sample = self._render(
-            "sample.html.j2",
+        sample = render(
+            "leaderboard/sample.html.j2",
             row=row,
             run=self._names[row["run_id"]],
             traces=_traces(row),
@@ -105,7 +108,7 @@ class _Pages:
 
     def finish(self) -> None:
         for key in self._begun:
-            self._waiting[key].append("</main>\n")
+            self._waiting[key].append("</main>\n</body>\n</html>\n")
         self.flush()
 
     def flush(self) -> None:
