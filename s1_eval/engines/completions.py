@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-import struct
 import threading
 import time
 from collections.abc import Coroutine, Sequence
@@ -19,6 +18,7 @@ import s1_eval
 from s1_eval.engines.checkpoints import eos_ids, load_tokenizer
 from s1_eval.engines.continuation import Request, check_room, continue_exactly
 from s1_eval.engines.models import resolve_model
+from s1_eval.engines.prefixes import beginnings
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
 from s1_eval.errors import UserError
 from s1_eval.thinking import AS_IT_IS, Chat
@@ -288,17 +288,13 @@ class _Roots:
         self._lengths: set[int] = set()
 
     def of(self, prompt: Sequence[int]) -> bytes:
-        packed = memoryview(struct.pack(f"<{len(prompt)}I", *prompt))
-        digest, upto = hashlib.sha256(), 0
-        for length in sorted(n for n in self._lengths if n <= len(prompt)):
-            digest.update(packed[4 * upto : 4 * length])
-            upto = length
-            if digest.digest() in self._roots:
-                return digest.digest()
-        digest.update(packed[4 * upto :])
-        self._roots.add(digest.digest())
-        self._lengths.add(len(prompt))
-        return digest.digest()
+        shorter = sorted(length for length in self._lengths if length < len(prompt))
+        *keys, whole = beginnings(prompt, [*shorter, len(prompt)])
+        root = next((key for key in keys if key in self._roots), whole)
+        self._roots.add(root)
+        if root is whole:
+            self._lengths.add(len(prompt))
+        return root
 
 
 class _LoopThread:

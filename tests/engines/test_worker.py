@@ -1,0 +1,114 @@
+"""The worker's thread, on a machine that counts: jobs come from any loop, each fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+
+import pytest
+
+from s1_eval.engines.worker import Worker
+from s1_eval.errors import UserError
+
+
+@dataclass(eq=False)
+class Count:
+    """To be done after so many steps; 0 is refused, below that it fails."""
+
+    steps: int
+
+
+@dataclass
+class Counter:
+    left: dict[Count, int] = field(default_factory=dict)
+    threads: set[int] = field(default_factory=set)
+    cancelled: list[Count] = field(default_factory=list)
+    closed: bool = False
+    broken: bool = False
+
+    def add(self, job):
+        if not job.steps:
+            raise UserError("give 1 or more")
+        self.left[job] = job.steps
+
+    def cancel(self, job):
+        self.cancelled.append(job)
+        del self.left[job]
+
+    def step(self):
+        self.threads.add(threading.get_ident())
+        if self.broken:
+            raise MemoryError("no more")
+        self.left = {job: left - 1 for job, left in self.left.items()}
+        done = [job for job, left in self.left.items() if left <= 0]
+        for job in done:
+            del self.left[job]
+        return [(j, j.steps if j.steps > 0 else ArithmeticError("below 0")) for j in done]
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def counter():
+    return Counter()
+
+
+@pytest.fixture
+def worker(counter):
+    worker = Worker("the counter", lambda: counter)
+    yield worker
+    worker.close()
+    assert counter.closed
+
+
+async def test_a_short_job_comes_back_before_a_long_one(worker, counter):
+    finished = []
+
+    async def one(steps):
+        finished.append(await worker.run(Count(steps)))
+
+    await asyncio.gather(one(50_000), one(2))
+    assert finished == [2, 50_000]
+    assert threading.get_ident() not in counter.threads
+
+
+async def test_a_job_that_is_refused_or_fails_takes_no_other_down(worker):
+    results = await asyncio.gather(
+        *(worker.run(Count(steps)) for steps in (0, -1, 3)), return_exceptions=True
+    )
+    assert list(map(type, results)) == [UserError, ArithmeticError, int]
+
+
+async def test_a_cancelled_job_is_taken_out_of_the_machine(worker, counter):
+    job = Count(10**12)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await worker.run(job)
+    assert await worker.run(Count(1)) == 1
+    assert counter.cancelled == [job]
+
+
+async def test_what_breaks_the_machine_fails_every_call_from_then_on(worker, counter):
+    waiting = asyncio.create_task(worker.run(Count(10**12)))
+    await asyncio.sleep(0.05)
+    counter.broken = True
+    for call in (waiting, worker.run(Count(1))):
+        with pytest.raises(RuntimeError, match=r"the counter has failed.*no more") as failure:
+            await call
+        assert isinstance(failure.value.__cause__, MemoryError)
+
+
+async def test_a_closed_worker_says_so(worker):
+    waiting = asyncio.create_task(worker.run(Count(10**12)))
+    await asyncio.sleep(0.05)
+    worker.close()
+    for call in (waiting, worker.run(Count(1))):
+        with pytest.raises(RuntimeError, match="the counter is closed"):
+            await call
+
+
+def test_a_machine_that_cannot_be_made_is_its_makers_error():
+    with pytest.raises(ZeroDivisionError):
+        Worker("the counter", lambda: 1 / 0)
