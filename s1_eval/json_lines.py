@@ -13,6 +13,9 @@ from typing import IO, Any, Self
 
 from s1_eval.errors import UserError
 
+JsonObject = dict[str, Any]
+"""An object as JSON has it, of whatever is in it."""
+
 MAX_LINE = 1 << 28
 """Bytes. A row with every trace of 655 rejected samples has about a tenth of that; a file without
 line ends must not fill the memory."""
@@ -22,7 +25,7 @@ _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 def read_lines(
     path: Path, on_bad: Callable[[UserError], None] | None = None
-) -> Iterator[tuple[int, dict[str, Any]]]:
+) -> Iterator[tuple[int, JsonObject]]:
     """(line number, JSON object) for each line of a JSONL file.
 
     Lines end at `\\n` only: generations may hold any other line separator. Raises UserError with
@@ -58,7 +61,7 @@ def _check_unfinished(line: bytes, where: str) -> None:
         ) from error
 
 
-def parse(data: bytes, where: str) -> dict[str, Any]:
+def parse(data: bytes, where: str) -> JsonObject:
     """The JSON object in `data`; NaN and infinities become None. Raises UserError, opening with
     `where`, on anything else."""
     try:

@@ -21,9 +21,9 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from s1_eval.errors import UserError
+from s1_eval.json_lines import JsonObject
 
 PROCESSOR_SECONDS = 5
 """Processor time per question, whole seconds. Honest pairs take milliseconds, and this much on a
@@ -67,7 +67,7 @@ class Pool:
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(self.size)
 
-    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, question: JsonObject) -> JsonObject:
         """The worker's reply. Raises Failed, and the pool stays usable; UserError where no worker
         can be started."""
         with self._slots:
@@ -128,9 +128,7 @@ class _Worker:
             self.kill()
             raise
 
-    def ask(
-        self, question: dict[str, Any], processor_seconds: int, seconds: float
-    ) -> dict[str, Any]:
+    def ask(self, question: JsonObject, processor_seconds: int, seconds: float) -> JsonObject:
         data = json.dumps({**question, "processor_seconds": processor_seconds}).encode()
         assert self.process.stdin
         try:
@@ -142,10 +140,10 @@ class _Worker:
                 raise Failed(spent) from error
             raise Failed("the worker died, most likely for want of memory") from error
 
-    def _receive(self, seconds: float) -> dict[str, Any]:
+    def _receive(self, seconds: float) -> JsonObject:
         deadline = time.monotonic() + seconds
         (size,) = _SIZE.unpack(self._read(_SIZE.size, deadline, seconds))
-        reply: dict[str, Any] = json.loads(self._read(size, deadline, seconds))
+        reply: JsonObject = json.loads(self._read(size, deadline, seconds))
         return reply
 
     def _read(self, size: int, deadline: float, seconds: float) -> bytes:

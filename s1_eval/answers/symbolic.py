@@ -29,6 +29,7 @@ from s1_eval.answers.equivalence import (
 from s1_eval.answers.forms import Reading, Relation, Scalar
 from s1_eval.answers.reading import read
 from s1_eval.answers.units import PERCENT
+from s1_eval.json_lines import JsonObject
 
 _CONFIG = LatexExtractionConfig(
     boxed_match_priority=-1,
@@ -43,7 +44,7 @@ DIGITS = (50, 500, 5_000)
 for a proof of equality before the next."""
 
 
-def answer(question: dict[str, Any]) -> dict[str, Any]:
+def answer(question: JsonObject) -> JsonObject:
     """Answers `{"read": [latex, …]}` with the `problem`, if any, and
     `{"gold": …, "answer": …, "strictness": …}` with `equal` and the `rule`."""
     if "read" in question:

@@ -17,7 +17,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-Answer = Callable[[dict[str, Any]], dict[str, Any]]
+from s1_eval.json_lines import JsonObject
+
+Answer = Callable[[JsonObject], JsonObject]
 
 _SIZE = struct.Struct(">I")
 _RETIRE_MEGABYTES = 400
@@ -81,7 +83,7 @@ def peak_megabytes() -> float:
     return 0.0
 
 
-def _receive() -> dict[str, Any] | None:
+def _receive() -> JsonObject | None:
     head = _read(_SIZE.size)
     if head is None:
         return None
@@ -99,7 +101,7 @@ def _read(size: int) -> bytes | None:
     return data
 
 
-def _send(replies: Any, reply: dict[str, Any]) -> None:
+def _send(replies: Any, reply: JsonObject) -> None:
     data = json.dumps(reply).encode()
     replies.write(_SIZE.pack(len(data)) + data)
 

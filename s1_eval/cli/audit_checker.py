@@ -17,6 +17,7 @@ from s1_eval.cli import opponents
 from s1_eval.cli.check import add_grader, settings
 from s1_eval.cli.inputs import Inputs, add_paths
 from s1_eval.errors import UserError
+from s1_eval.json_lines import JsonObject
 from s1_eval.thinking.render import printable
 
 OURS = "s1_eval"
@@ -103,7 +104,7 @@ def _recorded(where: str, row: Mapping[str, Any]) -> Iterator[Recorded]:
         yield Recorded(where, str(gold), str(answer), correct)
 
 
-def audit(answers: Sequence[Recorded], ours: Grader) -> dict[str, Any]:
+def audit(answers: Sequence[Recorded], ours: Grader) -> JsonObject:
     """`checkers`: per checker its version, how many answers it called correct, its disagreements
     with ours, its mean and largest milliseconds, what it failed on. `disagreements`: every answer
     that not all agree on, with each verdict."""
@@ -127,12 +128,10 @@ def audit(answers: Sequence[Recorded], ours: Grader) -> dict[str, Any]:
     }
 
 
-def _graded(
-    recorded: Recorded, ours: Grader, pool: Pool, missing: Mapping[str, Any]
-) -> dict[str, Any]:
+def _graded(recorded: Recorded, ours: Grader, pool: Pool, missing: Mapping[str, Any]) -> JsonObject:
     """One answer with the verdicts of all. An empty answer is nobody's to compare."""
     verdict = ours.grade(recorded.answer, recorded.gold)
-    verdicts: dict[str, Any] = {
+    verdicts: JsonObject = {
         OURS: {"equal": verdict.correct, "milliseconds": verdict.milliseconds},
         RECORDED: {"equal": recorded.correct},
     }
@@ -157,7 +156,7 @@ def _verdicts(row: Mapping[str, Any]) -> dict[str, bool]:
 
 def _summary(
     name: str, version: str, rows: Sequence[Mapping[str, Any]], missing: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> JsonObject:
     graded = [row for row in rows if name in _verdicts(row)]
     times = [row["verdicts"][name].get("milliseconds") for row in graded]
     known = [t for t in times if t is not None]

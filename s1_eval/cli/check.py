@@ -15,6 +15,7 @@ from s1_eval.answers import GRADERS, grader
 from s1_eval.answers.grading import Verdict
 from s1_eval.answers.pool import shared_pool
 from s1_eval.errors import UserError
+from s1_eval.json_lines import JsonObject
 from s1_eval.key_values import key_values
 from s1_eval.thinking.render import printable
 
@@ -93,7 +94,7 @@ def check(
     return chosen.grade(answer, gold, options)
 
 
-def check_file(path: Path) -> Iterator[dict[str, Any]]:
+def check_file(path: Path) -> Iterator[JsonObject]:
     """The JSON form of each line's verdict, in order; `{"error": …}` for a line that is no pair.
 
     Raises UserError where there is no such file.
@@ -110,7 +111,7 @@ def check_file(path: Path) -> Iterator[dict[str, Any]]:
         yield from threads.map(_check_line, lines)
 
 
-def _check_line(line: bytes) -> dict[str, Any]:
+def _check_line(line: bytes) -> JsonObject:
     try:
         pair = json.loads(line)
         if not isinstance(pair, dict):
@@ -144,14 +145,14 @@ def _line(found: Mapping[str, Any]) -> str:
     return printable(f"{'equal' if found['equal'] else 'not equal'}: {found['rule']}")
 
 
-def report(verdict: Verdict) -> dict[str, Any]:
+def report(verdict: Verdict) -> JsonObject:
     """The JSON form: equal, rule, gold_read_as, answer_read_as, milliseconds, and what the text
     was found to say."""
     fields = dataclasses.asdict(verdict)
     return {"equal": fields.pop("correct"), **fields}
 
 
-def settings(given: Sequence[str]) -> dict[str, Any]:
+def settings(given: Sequence[str]) -> JsonObject:
     """The options of `add_grader` as keyword arguments. Raises UserError on what is none."""
     found = key_values(given, "--set")
     if bad := [key for key in found if not key.isidentifier()]:

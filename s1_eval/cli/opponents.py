@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from s1_eval import libraries
+from s1_eval.json_lines import JsonObject
 
 Equal = Callable[[str, str], bool]
 """(gold, answer), both without their surroundings."""
@@ -105,7 +105,7 @@ def main() -> None:
 
     opponents = load()
 
-    def answer(question: dict[str, Any]) -> dict[str, Any]:
+    def answer(question: JsonObject) -> JsonObject:
         if not question:
             return {name: o for name, o in opponents.items() if isinstance(o, str)}
         opponent = opponents[question["checker"]]

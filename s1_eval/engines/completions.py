@@ -21,6 +21,7 @@ from s1_eval.engines.models import resolve_model
 from s1_eval.engines.prefixes import beginnings
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
 from s1_eval.errors import UserError
+from s1_eval.json_lines import JsonObject
 from s1_eval.thinking import AS_IT_IS, Chat
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class CompletionsEngine:
         self._backoff = backoff
         self._roots = _Roots()
         self._cooling: dict[str, float] = {}
-        options: dict[str, Any] = {
+        options: JsonObject = {
             "headers": {"Authorization": f"Bearer {api_key}"} if api_key else {},
             "timeout": httpx.Timeout(timeout, connect=10.0, pool=None),
         }
@@ -215,7 +216,7 @@ class CompletionsEngine:
             return min(error.retry_after, _LONGEST_WAIT)
         return wait_random_exponential(self._backoff, _LONGEST_WAIT)(state)
 
-    async def _post(self, url: str, body: dict[str, Any], max_tokens: int) -> tuple[int, ...]:
+    async def _post(self, url: str, body: JsonObject, max_tokens: int) -> tuple[int, ...]:
         import httpx
 
         try:
@@ -235,9 +236,9 @@ class CompletionsEngine:
             )
         return ids
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: Request) -> JsonObject:
         sampling, stop = request.sampling, request.stop
-        body: dict[str, Any] = {
+        body: JsonObject = {
             "model": self._model,
             "prompt": list(request.prompt),
             "max_tokens": request.max_tokens,
@@ -265,7 +266,7 @@ class CompletionsEngine:
 
 
 Dialect = Literal["token_ids", "logprobs"]
-_DIALECTS: dict[Dialect, dict[str, Any]] = {
+_DIALECTS: dict[Dialect, JsonObject] = {
     "token_ids": {"return_token_ids": True},
     "logprobs": {"logprobs": 1, "return_tokens_as_token_ids": True},
 }
@@ -340,11 +341,11 @@ class _LoopThread:
         self._loop.close()
 
 
-def _cards(client: httpx.Client, model: str, urls: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _cards(client: httpx.Client, model: str, urls: Sequence[str]) -> dict[str, JsonObject]:
     """What each server that is up says about the model."""
     import httpx
 
-    cards: dict[str, dict[str, Any]] = {}
+    cards: dict[str, JsonObject] = {}
     down: list[str] = []
     for url in urls:
         try:

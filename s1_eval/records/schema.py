@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any, cast
 
 from s1_eval.errors import UserError
+from s1_eval.json_lines import JsonObject
 from s1_eval.records.run import RunRecord
 from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS, SampleRow
 
@@ -22,10 +23,10 @@ _PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 @functools.cache
-def schema() -> dict[str, Any]:
+def schema() -> JsonObject:
     """The published schema, with `sample` and `run` under `$defs`."""
     text = resources.files("s1_eval.records").joinpath("schema.json").read_text("utf-8")
-    loaded: dict[str, Any] = json.loads(text)
+    loaded: JsonObject = json.loads(text)
     return loaded
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s1_eval.json_lines import JsonObject
 from s1_eval.metrics.entries import Accuracy, Entry, Metric, Tokens
 from s1_eval.metrics.series import entry_name
 from s1_eval.names import file_name
@@ -88,7 +89,7 @@ def _log(
     model_id: str,
     evaluator: Evaluator,
     name: str,
-) -> dict[str, Any]:
+) -> JsonObject:
     series = entry_name(entry)
     first = records[entry["points"][0]["run_id"]].record
     now = str(int(time.time()))
@@ -157,11 +158,11 @@ def _log(
 
 def _score(
     entry: Entry, metric: str, value: Metric | Accuracy | Tokens, details: Mapping[str, str]
-) -> dict[str, Any]:
+) -> JsonObject:
     """One metric of a series or of a run."""
     described, config = _METRICS[metric]
     bootstrap = entry["bootstrap"]
-    uncertainty: dict[str, Any] = {"num_samples": entry["questions"]}
+    uncertainty: JsonObject = {"num_samples": entry["questions"]}
     if value["low"] is not None:
         uncertainty["confidence_interval"] = {
             "lower": value["low"],
@@ -189,7 +190,7 @@ def _score(
     }
 
 
-def _source_data(task: str, data: Dataset) -> dict[str, Any]:
+def _source_data(task: str, data: Dataset) -> JsonObject:
     """A data set that has a revision came from the hub."""
     details = _texts({"revision": data["revision"], "fingerprint": data["fingerprint"]})
     more = {"additional_details": details} if details else {}
@@ -203,7 +204,7 @@ def _source_data(task: str, data: Dataset) -> dict[str, Any]:
     return {"dataset_name": data["id"] or task, "source_type": "other", **more}
 
 
-def _generation_config(run: RunRecord) -> dict[str, Any]:
+def _generation_config(run: RunRecord) -> JsonObject:
     sampling = run.get("sampling") or {}
     arguments = {
         name: sampling[name] for name in ("temperature", "top_p", "top_k") if name in sampling
