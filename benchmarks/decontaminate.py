@@ -23,10 +23,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from s1_eval.cli.train import evaluation_questions
-from s1_eval.training.curation.decontaminate import Asked, decontaminate
+from s1_eval.training.curation.decontaminate import decontaminate, evaluation_questions
 from s1_eval.training.curation.hub import SOURCES
-from s1_eval.training.curation.reference import Reference
+from s1_eval.training.curation.overlap import Reference
+from s1_eval.training.curation.question import Question
 
 ROOT = Path(__file__).parent.parent
 CORES = 2
@@ -51,7 +51,7 @@ def main() -> None:
     )
     references = [r for task in TASKS for r in evaluation_questions(task)]
     pool, planted, repeated = generated(args.data, references, args.seed)
-    words = sum(len(q.text.split()) for q in pool)
+    words = sum(len(q.question.split()) for q in pool)
     print(f"{len(pool):,} questions of {words / len(pool):.0f} words on average")
     before = peak_megabytes()
     began = time.perf_counter()
@@ -67,14 +67,14 @@ def main() -> None:
 
 def generated(
     data: Path, references: Sequence[Reference], seed: int
-) -> tuple[list[Asked], set[str], set[str]]:
+) -> tuple[list[Question], set[str], set[str]]:
     """(the pool, ids of the questions that carry words of an evaluation question, ids of those
     that are an earlier one)."""
     chance = random.Random(seed)  # noqa: S311
     known = [r.text.split() for r in references if len(r.text.split()) >= 8]
     path = data / "sft" / "s1K_questions_solutions.json"
     words = [w for row in json.loads(path.read_text("utf-8")) for w in row["problem"].split()]
-    pool: list[Asked] = []
+    pool: list[Question] = []
     planted: set[str] = set()
     repeated: set[str] = set()
     for name, source in SOURCES.items():
@@ -87,9 +87,9 @@ def generated(
                 at = chance.randrange(len(whole) - 7)
                 text[length // 2 : length // 2] = whole[at : at + 8]
                 planted.add(f"{name}/{number}")
-            asked = Asked(f"{name}/{number}", name, " ".join(text))
+            asked = Question(f"{name}/{number}", name, " ".join(text))
             if draw > 1 - PLANTED and pool:
-                asked = Asked(asked.id, name, chance.choice(pool).text)
+                asked = Question(asked.id, name, chance.choice(pool).question)
                 repeated.add(asked.id)
             pool.append(asked)
     return pool, planted, repeated

@@ -52,12 +52,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises UserError on a value of another type or out of range."""
-        for field in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            if isinstance(value := getattr(self, field.name), list):
-                object.__setattr__(self, field.name, tuple(value))
         held = {part.name: part for part in parts(type(self))}
         own = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         check_types(type(self), {name: own[name] for name in own if name not in held})
+        for name, value in own.items():
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
         for part in held.values():
             part.check(own[part.name])
         self.check()
@@ -171,7 +171,8 @@ def check_types(of: Callable[..., Any], values: Mapping[str, Any]) -> None:
     """`values` against the annotations of a dataclass's fields or of a class's arguments; names
     that have none pass. Raises UserError on the first that is of another type or out of range.
 
-    Nothing is converted: `True` is no number, `"64"` none either, and 1.5 no whole one.
+    Nothing is converted: `True` is no number, `"64"` none either, and 1.5 no whole one. A list may
+    stand for a tuple.
     """
     from pydantic import ValidationError
 
@@ -181,7 +182,8 @@ def check_types(of: Callable[..., Any], values: Mapping[str, Any]) -> None:
             continue
         adapter, wanted = known[name]
         try:
-            adapter.validate_python(value, strict=True)
+            whole = tuple(value) if isinstance(value, list) else value
+            adapter.validate_python(whole, strict=True)
         except ValidationError:
             raise UserError(f"{name}={value!r:.200}: give {wanted}") from None
 
@@ -213,8 +215,8 @@ _TYPES: Mapping[Any, str] = {
     int: "a whole number",
     float: "a number",
     str: "a text",
-    tuple: "a list of texts",
 }
+_LISTS: Mapping[Any, str] = {str: "a list of texts", int: "a list of whole numbers"}
 
 
 def _words(part: Any) -> list[str]:
@@ -225,6 +227,8 @@ def _words(part: Any) -> list[str]:
     if origin is Literal:
         return [f"`{choice}`" for choice in get_args(part)]
     kind = origin or part
+    if kind is tuple:
+        return [_LISTS.get(get_args(part)[0], "a list")]
     if kind in _TYPES:
         return [_TYPES[kind]]
     return ["a mapping" if issubclass(kind, Mapping) else "a list"]

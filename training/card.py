@@ -1,11 +1,11 @@
-"""The model card of what `s1-train sft` made: data, recipe, versions, loss curve, and the results
-that the caller hands in. The embedded model's card is `nano.card`'s.
+"""The model card of what `s1-train sft` made: data, recipe, versions, loss curve, and results from
+records. The embedded model's card is `nano.card`'s.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 CURVE = "loss.png"
 
 
-def write(folder: Path, results: str) -> Path:
-    """Write README.md and the loss curve into `folder`. results: the evaluation's tables as
-    Markdown, empty where there are none. Raises UserError where `sft` has not made `folder`."""
+def write(folder: Path, results: Sequence[Path]) -> Path:
+    """Write README.md and the loss curve into `folder`. results: records of its evaluation. Raises
+    UserError where `sft` has not made `folder`, and where the records can't be read."""
     try:
         log = json.loads((folder / LOG).read_text())
     except (OSError, ValueError) as error:
@@ -29,10 +29,20 @@ def write(folder: Path, results: str) -> Path:
         ) from None
     if "data" not in log:
         raise UserError(f"{folder / LOG} does not say what was trained on: train the model again")
+    tables = evaluated(results) if results else ""
     curve(log["losses"]).savefig(folder / CURVE, metadata={"Software": None})
     path = folder / "README.md"
-    path.write_text(render(log, folder.resolve().name, results))
+    path.write_text(render(log, folder.resolve().name, tables))
     return path
+
+
+def evaluated(paths: Sequence[Path]) -> str:
+    """Control, Scaling and Performance of the records in `paths`, as Markdown tables."""
+    from s1_eval.metrics import score
+    from s1_eval.records import read_runs
+    from s1_eval.report.table import markdown
+
+    return markdown(score(read_runs(paths)))
 
 
 def curve(losses: list[Mapping[str, float]]) -> Figure:
@@ -51,7 +61,7 @@ def curve(losses: list[Mapping[str, float]]) -> Figure:
 
 
 def render(log: Mapping[str, Any], name: str, results: str) -> str:
-    """The card's Markdown. log: `training.json`."""
+    """The card's Markdown. log: `training.json`. results: tables, empty where there are none."""
     import yaml
 
     recipe, data = log["recipe"], log["data"]

@@ -5,21 +5,23 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from s1_eval.errors import UserError
+from s1_eval.training import recipe_files
 from s1_eval.training.curation import command as curation
-from s1_eval.training.curation.reference import Evaluation
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line. Importing it loads no training library."""
     top = argparse.ArgumentParser(prog="s1-train", description="Train models that think.")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
+    recipes = commands.add_parser("recipes", help="list the recipes that come with the package")
+    recipes.set_defaults(run=_recipes)
     curation.add_parsers(commands)
     sft = commands.add_parser("sft", help="fine-tune a model as a recipe says")
-    sft.add_argument("recipe", type=Path, help="a YAML file, e.g. training/recipes/nano.yaml")
+    sft.add_argument("recipe", help="a recipe's name, e.g. s1_32b, or a YAML file")
     sft.add_argument("--output", type=Path, help="checkpoint folder, in place of the recipe's")
     sft.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     sft.add_argument(
@@ -27,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     )
     sft.set_defaults(run=_sft)
     prm = commands.add_parser("prm", help="train a process reward model on nano's own traces")
-    prm.add_argument("recipe", type=Path, help="a YAML file, training/recipes/nano_prm.yaml")
+    prm.add_argument("recipe", help="a recipe's name, nano_prm, or a YAML file")
     prm.add_argument("--output", type=Path, help="checkpoint folder, in place of the recipe's")
     prm.set_defaults(run=_prm)
     card = commands.add_parser("card", help="write a model's card")
@@ -44,18 +46,9 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def main(
-    argv: Sequence[str] | None = None,
-    evaluation: Evaluation | None = None,
-    results_of: Callable[[Sequence[Path]], str] | None = None,
-) -> int:
-    """Run a command; a user's mistake is its message alone and exit code 2.
-
-    evaluation: the questions of an evaluation task, by its name. results_of: the results in
-    records, as Markdown. `s1_eval.cli.train` gives both.
-    """
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; a user's mistake is its message alone and exit code 2."""
     args = parser().parse_args(argv)
-    args.evaluation, args.results_of = evaluation, results_of
     try:
         code: int | None = args.run(args)
     except UserError as error:
@@ -72,6 +65,13 @@ def _speaks() -> bool:
         return True
     distributed = getattr(sys.modules.get("torch"), "distributed", None)
     return distributed is not None and distributed.is_initialized()
+
+
+def _recipes(_: argparse.Namespace) -> None:
+    for name, path in recipe_files.recipes().items():
+        print(f"{name:28}{recipe_files.command(path):8}{recipe_files.about(path)}")  # noqa: T201
+    folder, launch = recipe_files.FOLDER, recipe_files.LAUNCH
+    print(f"\nThey lie in {folder}; for `accelerate launch --config_file`: {launch}")  # noqa: T201
 
 
 def _sft(args: argparse.Namespace) -> None:
@@ -103,11 +103,8 @@ def _card(args: argparse.Namespace) -> None:
         raise UserError(f"--problems={args.problems}: give 2 or more")
     if not args.results and nano.is_nano(args.model):
         written = nano.write(args.model, args.problems)
-    elif args.results and args.results_of is None:
-        raise UserError("--results needs the installed command: s1-train card …")
     else:
-        results = args.results_of(args.results) if args.results else ""
-        written = card.write(Path(args.model), results)
+        written = card.write(Path(args.model), args.results or ())
     print(written)  # noqa: T201
 
 

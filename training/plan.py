@@ -56,20 +56,10 @@ def config_of(model: Model, vocabulary: int | None = None) -> Any:
     vocabulary: entries of the tokenizer, where new weights follow it.
     Raises UserError where there is none.
     """
-    from transformers import AutoConfig, Qwen2Config
+    from transformers import AutoConfig
 
     if model.shape is not None:
-        shape = model.shape
-        return Qwen2Config(
-            vocab_size=vocabulary,
-            hidden_size=shape.hidden_size,
-            intermediate_size=shape.intermediate_size,
-            num_hidden_layers=shape.num_hidden_layers,
-            num_attention_heads=shape.num_attention_heads,
-            num_key_value_heads=shape.num_attention_heads,
-            max_position_embeddings=shape.max_position_embeddings,
-            tie_word_embeddings=True,
-        )
+        return model.shape.config(vocabulary)
     from s1_eval.training.sft import source
 
     published = CONFIGS / f"{model.name.rsplit('/', 1)[-1]}.json"

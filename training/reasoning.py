@@ -4,7 +4,7 @@ from a file, written as the model is to write them. Training on them is `sft`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,15 +14,14 @@ from s1_eval.methods.step_conditional import STEPS_INSTRUCTION
 from s1_eval.methods.token_conditional import TOKENS_INSTRUCTION
 from s1_eval.thinking import FORMATS, Delimiters, bind
 from s1_eval.training.examples import Example, Span
-
-READERS: Mapping[str, str] = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
-"""The builder of `datasets` for a file."""
+from s1_eval.training.files import READERS
+from s1_eval.typed import Positive, Settings
 
 NEWLINE = "\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Reasoning:
+class Reasoning(Settings):
     """dataset: a name on the hub, a file (.jsonl, .json, .parquet) or a folder of one that
     `datasets` saved. revision, split: on the hub. examples: how many there have to be, so that a
     plan can be made before they are there.
@@ -38,7 +37,7 @@ class Reasoning:
     dataset: str
     revision: str | None = None
     split: str = "train"
-    examples: int | None = None
+    examples: Positive | None = None
     question: str = "question"
     thinking: str = "thinking"
     answer: str = "attempt"

@@ -24,7 +24,7 @@ from s1_eval.errors import UserError
 from s1_eval.training.batches import filler, micro_batches, parts, plan_batches
 from s1_eval.training.checkpoints import UNFINISHED, finish, newest, step_of, writing
 from s1_eval.training.examples import IGNORED, Example, Row, fitted, refuse_pad, tokenize
-from s1_eval.training.recipe import Lora, Model, Recipe, Shape, Training
+from s1_eval.training.recipe import Lora, Model, Recipe, Training
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "tokenizers", "datasets")
 RECIPE, LOG = "recipe.json", "training.json"
@@ -322,7 +322,7 @@ def build_model(model: Model, tokenizer: Any, seed: int) -> Any:
     """The model in float32, or with adapters to come in bfloat16; new weights follow from
     `seed`."""
     import torch
-    from transformers import AutoModelForCausalLM, GenerationConfig, Qwen2Config, set_seed
+    from transformers import AutoModelForCausalLM, GenerationConfig, set_seed
 
     if model.pretrained is not None:
         dtype = torch.bfloat16 if model.lora else torch.float32
@@ -332,19 +332,9 @@ def build_model(model: Model, tokenizer: Any, seed: int) -> Any:
             )
         except (OSError, ValueError) as error:
             raise UserError(f"{model.pretrained} can't be loaded: {error}") from error
-    shape: Shape | None = model.shape
-    assert shape is not None
+    assert model.shape is not None
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-    settings = dataclasses.asdict(shape)
-    rope = {"rope_type": "default", "rope_theta": settings.pop("rope_theta")}
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
-        num_key_value_heads=shape.num_attention_heads,
-        rope_parameters=rope,
-        tie_word_embeddings=True,
-        **ids,
-        **settings,
-    )
+    config = model.shape.config(len(tokenizer), **ids)
     set_seed(seed)
     built = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     built.generation_config = GenerationConfig(**ids)

@@ -38,7 +38,7 @@ def test_a_shipped_recipe_loads(name):
         ({"training": {"learning_rate": 1e-3}}, "training: give exactly one of batch_size, tokens"),
         (
             {"training": {"learning_rate": -1, "tokens_per_batch": 9}},
-            "training.learning_rate=-1: give more than 0",
+            "training.learning_rate=-1: give a number above 0",
         ),
         (
             {"training": {"learning_rate": "1e-3", "tokens_per_batch": 9}},
@@ -46,7 +46,7 @@ def test_a_shipped_recipe_loads(name):
         ),
         (
             {"training": {"learning_rate": 1e-3, "tokens_per_batch": 9, "schedule": "cosin"}},
-            "training.schedule='cosin': choose from",
+            "training.schedule='cosin': give `cosine`, `linear`",
         ),
         ({"source": {"nanno": {}}}, "source: give exactly one of nano"),
         ({"source": {"nano": {"examples": 0, "waits": [1]}}}, "examples=0"),

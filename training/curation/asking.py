@@ -1,28 +1,45 @@
-"""Asks a model many questions through any engine, and writes down each answer as it comes. The
-same call goes on where an earlier one stopped."""
+"""Asks a model many questions by the one path of a question, and writes down each answer as it
+comes. The same call goes on where an earlier one stopped."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, TypedDict
 
-from s1_eval.answers import grader
 from s1_eval.engines import Engine, Sampling
+from s1_eval.engines.checkpoints import fingerprint
+from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import open_engine, parse_model
 from s1_eval.errors import UserError
-from s1_eval.methods import METHODS, Policy, settings
-from s1_eval.methods import Question as Asked
+from s1_eval.evaluation.benchmark import Sample, about_other
+from s1_eval.evaluation.run import Run, open_run
+from s1_eval.json_lines import AppendedLines, read_lines, write_atomically
+from s1_eval.methods import Question as Prompt
+from s1_eval.methods import settings
+from s1_eval.names import slug
 
 FAILURES_IN_A_ROW = 20
 """After so many the model is taken for gone, and the rest is left for the next call."""
+
+
+class Answer(TypedDict):
+    """One line of a file of answers."""
+
+    id: str
+    thinking: str
+    attempt: str
+    thinking_tokens: int
+    answer_tokens: int
+    generated_tokens: int
+    prompt_tokens: int
+    exit_reason: str
+    answer_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +69,31 @@ class Asking:
         return open_engine(*parse_model(self.model), **self.engine_args)
 
     def about(self) -> dict[str, Any]:
-        """What two calls must share for their answers to belong together, as plain data. Where
-        the engine runs and how it is reached is not part of it."""
+        """What two calls must share for their answers to belong together, as plain data: weights
+        too, where they are a local folder. Where the engine runs and how it is reached is not part
+        of it."""
+        engine, name = parse_model(self.model)
+        folder = Path(resolve_model(name)) if engine != "s1_api" else Path(name)
+        local = engine != "s1_api" and folder.is_dir()
         return {
             "model": self.model,
             "method": self.method,
             "params": dict(self.params),
             "temperature": self.temperature,
             "seed": self.seed,
+            "weights": fingerprint(str(folder)) if local else None,
         }
 
-    def policy(self, engine: Engine) -> Policy:
+    def run(self, engine: Engine) -> Run:
         """Raises UserError where the model's thinking format can't be told."""
-        thinking_format = settings(self.method, self.params).thinking_format
-        return Policy.bind(engine, thinking_format, Sampling(self.temperature, seed=self.seed))
+        return open_run(
+            engine,
+            harness="s1-eval",
+            about=about_other("traces"),
+            method=self.method,
+            settings=settings(self.method, self.params),
+            sampling=Sampling(self.temperature, seed=self.seed),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +109,7 @@ class Limit:
 
 class Answers:
     """The answers in one JSONL file, open for appending; beside it `<name>.about.json` says how
-    they came about. A last line that a kill cut short is taken off.
+    they came about.
 
     done: the ids that are answered.
     Raises UserError where the file holds the answers to something else, is being written by
@@ -89,80 +117,37 @@ class Answers:
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
-        self.path = path
+        self._lines = AppendedLines(path, path, "choose another file")
         beside = path.with_name(path.name + ".about.json")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b")
-        except OSError as error:
-            raise UserError(f"can't write {path} ({error.strerror}): choose another file") from None
-        try:
-            self._lock()
-            self._cut_unfinished()
+            self._lines.repair()
             self.done = {row["id"] for row in read_answers(path)}
             if self.done or beside.exists():
                 _refuse_others(beside, about)
-            beside.write_text(json.dumps(about, indent=1) + "\n")
+            write_atomically(beside, about)
         except BaseException:
-            self._file.close()
+            self._lines.close()
             raise
 
-    def append(self, row: Mapping[str, Any]) -> None:
+    def append(self, row: Answer) -> None:
         """Raises UserError where the disk takes no more; the file stays whole."""
-        size = self._file.seek(0, os.SEEK_END)
-        try:
-            self._file.write(json.dumps(row).encode() + b"\n")
-            self._file.flush()
-        except OSError as error:
-            self._file.truncate(size)
-            raise UserError(
-                f"can't write {self.path} ({error.strerror}): make room; the same command goes on"
-            ) from error
+        self._lines.append(row)
         self.done.add(row["id"])
-
-    def _lock(self) -> None:
-        if sys.platform == "win32":
-            return
-        import fcntl
-
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"another process is writing {self.path}: wait for it") from None
-
-    def _cut_unfinished(self) -> None:
-        self._file.seek(0)
-        end = 0
-        for line in self._file:
-            if line.endswith(b"\n"):
-                end += len(line)
-        self._file.truncate(end)
 
     def __enter__(self) -> Answers:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._file.close()
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
 
 
 def read_answers(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a JSONL file that each have an id. Raises UserError on anything else."""
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    row = json.loads(line)
-                    _ = row["id"]
-                except (ValueError, KeyError, TypeError):
-                    raise UserError(
-                        f"{path} line {number}: give one JSON object with an id on each line"
-                    ) from None
-                yield row
+        for number, row in read_lines(path):
+            if "id" not in row:
+                raise UserError(f"{path} line {number}: give one JSON object with an id")
+            yield row
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}") from None
 
@@ -172,8 +157,10 @@ def _refuse_others(beside: Path, about: Mapping[str, Any]) -> None:
         there = json.loads(beside.read_text())
     except (OSError, ValueError):
         raise UserError(f"{beside} is missing or damaged: choose another file") from None
-    if changed := [k for k in about if there.get(k) != json.loads(json.dumps(about[k]))]:
-        was = "; ".join(f"{k} is {there.get(k)!r} there and {about[k]!r} now" for k in changed)
+    # A file of before does not say what its weights were.
+    known = {key: value for key, value in about.items() if key in there}
+    if changed := [k for k in known if there[k] != json.loads(json.dumps(about[k]))]:
+        was = "; ".join(f"{k} is {there[k]!r} there and {about[k]!r} now" for k in changed)
         raise UserError(f"{beside} says that {was}: choose another file, or repeat the command")
 
 
@@ -188,8 +175,7 @@ class Left:
 
 
 async def ask(
-    asking: Asking,
-    policy: Policy,
+    run: Run,
     prompts: Mapping[str, str],
     answers: Answers,
     *,
@@ -199,7 +185,6 @@ async def ask(
 ) -> Left:
     """Answers to `prompts` (by id) that `answers` does not have yet, at most `concurrency` at a
     time. Each answer's seed comes from its id alone."""
-    method, params = METHODS[asking.method], settings(asking.method, asking.params)
     todo = iter([(id, prompt) for id, prompt in prompts.items() if id not in answers.done])
     purse = _Purse(limit)
     failed = in_a_row = 0
@@ -208,14 +193,13 @@ async def ask(
     async def worker() -> None:
         nonlocal failed, in_a_row, first
         for id, prompt in todo:
-            question = Asked(id, prompt, grader("math"))
-            length = len(policy.prompt_ids(question))
-            worst = purse.cost(length, longest(asking, policy, length))
+            length = prompt_length(run, prompt)
+            worst = purse.cost(length, longest(run, length))
             if in_a_row >= FAILURES_IN_A_ROW or not await purse.reserve(worst):
                 return
             cost = worst
             try:
-                outcome = await method.run(policy.fork(id), question, params)
+                outcome, row = await run.solve(Sample(id, prompt, ""), 1)
                 cost = purse.cost(length, outcome.generated_tokens)
             except RuntimeError as error:
                 failed, in_a_row, first = failed + 1, in_a_row + 1, first or str(error)
@@ -227,13 +211,13 @@ async def ask(
             answers.append(
                 {
                     "id": id,
-                    "thinking": trace.text(policy.decode, "thinking").strip(),
+                    "thinking": trace.text(run.policy.decode, "thinking").strip(),
                     "attempt": outcome.answer.strip(),
-                    "thinking_tokens": outcome.thinking_tokens,
-                    "answer_tokens": outcome.answer_tokens,
-                    "generated_tokens": outcome.generated_tokens,
+                    "thinking_tokens": row["thinking_tokens"],
+                    "answer_tokens": row["answer_tokens"],
+                    "generated_tokens": row["generated_tokens"],
                     "prompt_tokens": length,
-                    "exit_reason": outcome.exit_reason,
+                    "exit_reason": row["exit_reason"],
                     "answer_cut": trace.answer_cut,
                 }
             )
@@ -262,14 +246,14 @@ class _Purse:
 
     async def reserve(self, worst: float) -> bool:
         """Waits for others to come out cheaper than feared; False if that can't help."""
-        if not self._limit:
-            return True
-        most = self._limit.most
+        most = self._limit.most if self._limit else 0.0
+
+        def covered() -> bool:
+            return self._spent + self._reserved + worst <= most
+
         async with self._changed:
-            await self._changed.wait_for(
-                lambda: not self._begun or self._spent + self._reserved + worst <= most
-            )
-            if self._spent + self._reserved + worst > most:
+            await self._changed.wait_for(lambda: not self._begun or covered())
+            if not covered():
                 return False
             self._reserved += worst
             self._begun += 1
@@ -283,62 +267,65 @@ class _Purse:
             self._changed.notify_all()
 
 
-def longest(asking: Asking, policy: Policy, prompt_tokens: int) -> int:
+def prompt_length(run: Run, text: str) -> int:
+    """Tokens of the prompt that asks `text`."""
+    return len(run.policy.prompt_ids(Prompt("", text, run.grader)))
+
+
+def longest(run: Run, prompt_tokens: int) -> int:
     """The most tokens that one answer can take."""
-    room = max(policy.engine.info.context_length - prompt_tokens, 0)
-    params = settings(asking.method, asking.params)
-    if asking.method == "plain":
-        most: int | None = params.max_tokens
-        return min(room, most or room)
-    cap, answer = params.max_thinking_tokens, params.max_answer_tokens
+    room = max(run.policy.engine.info.context_length - prompt_tokens, 0)
+    if run.method == "plain":
+        return min(room, run.settings.max_tokens or room)
+    cap, answer = run.settings.max_thinking_tokens, run.settings.max_answer_tokens
     if not isinstance(cap, int) or answer is None:
         return room
-    forced: int = params.num_ignores + 2
-    return min(room, cap + int(answer) + forced)
+    return min(room, cap + int(answer) + int(run.settings.num_ignores) + 2)
 
 
-def ask_all(
-    asking: Asking, prompts: Mapping[str, str], path: Path, title: str, concurrency: int = 128
+def complete(
+    asking: Asking, prompts: Mapping[str, str], folder: Path, purpose: str, concurrency: int
 ) -> dict[str, dict[str, Any]]:
-    """The answer to each of `prompts`, from the file `path` where it is there. Raises UserError
-    where some could not be had; the next call goes on."""
-    with Answers(path, asking.about()) as answers:
-        todo = len(prompts.keys() - answers.done)
-        if todo:
+    """The answer to each of `prompts` by id, from a file in `folder` of its own for each way of
+    asking where it is there. Raises UserError where some could not be had; the next call goes
+    on."""
+    about = asking.about()
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
+    path = folder / f"{purpose}-{slug(asking.model)}-{key}.jsonl"
+    with Answers(path, about) as answers:
+        if prompts.keys() - answers.done:
             engine = asking.open()
             try:
-                with bar(title, len(prompts), len(prompts) - todo) as advance:
-                    left = asyncio.run(
-                        ask(
-                            asking,
-                            asking.policy(engine),
-                            prompts,
-                            answers,
-                            concurrency=concurrency,
-                            on_answer=advance,
-                        )
-                    )
+                left = ask_with_bar(purpose, asking.run(engine), prompts, answers, concurrency)
             finally:
                 engine.close()
             if left.failed or left.unasked:
                 raise UserError(
-                    f"{title}: {left.failed + left.unasked} of {len(prompts)} questions have no "
-                    f"answer ({left.first}); the same command goes on from there"
+                    f"{purpose}: {asking.model}: {left.failed + left.unasked} of {len(prompts)} "
+                    f"questions have no answer ({left.first}); the same command goes on from there"
                 )
     return {row["id"]: row for row in read_answers(path) if row["id"] in prompts}
 
 
+def ask_with_bar(
+    title: str,
+    run: Run,
+    prompts: Mapping[str, str],
+    answers: Answers,
+    concurrency: int,
+    limit: Limit | None = None,
+) -> Left:
+    """`ask` with a progress bar on standard error."""
+    with _bar(title, len(prompts), len(prompts.keys() & answers.done)) as advance:
+        asked = ask(run, prompts, answers, concurrency=concurrency, limit=limit, on_answer=advance)
+        return asyncio.run(asked)
+
+
 @contextmanager
-def bar(title: str, total: int, completed: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error; gives the function that advances it."""
+def _bar(title: str, total: int, completed: int) -> Iterator[Callable[[], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=total, completed=completed)
         yield lambda: progress.advance(task)
-
-
-def slug(text: str) -> str:
-    """`text` as part of a file's name."""
-    return "".join(c if c.isalnum() or c in "-." else "_" for c in text)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.training.curation.reference import Evaluation
+from s1_eval.key_values import key_values
 
 
 def add_parsers(commands: Any) -> None:
     """Importing this loads no data library."""
     curate = commands.add_parser("curate", help="from a pool of questions to 1,000 examples")
-    curate.add_argument("recipe", type=Path, help="a YAML file, e.g. training/recipes/s1k.yaml")
+    curate.add_argument("recipe", help="a recipe's name, e.g. s1k, or a YAML file")
     curate.add_argument("--output", type=Path, help="folder, in place of the recipe's")
     curate.add_argument(
         "--variant",
@@ -35,10 +35,10 @@ def add_parsers(commands: Any) -> None:
 
     traces = commands.add_parser("traces", help="a teacher's thinking for every question")
     traces.add_argument(
-        "questions", type=Path, help="a recipe of `curate`, or a file with a column `question`"
+        "questions", help="a recipe of `curate`, or a file with a column `question`"
     )
     traces.add_argument("--model", required=True, metavar="ENGINE/NAME", help="e.g. s1_api/NAME")
-    pair = {"type": _key_value, "action": "append", "default": [], "metavar": "KEY=VALUE"}
+    pair: dict[str, Any] = {"action": "append", "default": [], "metavar": "KEY=VALUE"}
     traces.add_argument(
         "-M", dest="model_args", help="argument of the engine, e.g. -M base_url=URL", **pair
     )
@@ -59,25 +59,14 @@ def add_parsers(commands: Any) -> None:
     traces.set_defaults(run=_traces)
 
 
-def _key_value(text: str) -> tuple[str, Any]:
-    """An argparse type; values are read as YAML, as Inspect does."""
-    import yaml
-
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise argparse.ArgumentTypeError(f"{text}: write it as KEY=VALUE")
-    return key, yaml.safe_load(value)
-
-
 def _curate(args: argparse.Namespace) -> None:
     from s1_eval.training.curation import recipe, report, variants
     from s1_eval.training.curation.pipeline import Pipeline
 
     loaded = recipe.load(args.recipe)
     if args.seed is not None:
-        loaded = replace(loaded, choice=replace(loaded.choice, seed=args.seed))
-    output = args.output or Path(loaded.choice.output)
-    pipeline = Pipeline(loaded, output, _evaluation(args), _say)
+        loaded = replace(loaded, seed=args.seed)
+    pipeline = Pipeline(loaded, args.output or Path(loaded.output), _say)
     steps = variants.run(pipeline, args.variant, args.sampler)
     folder, written = report.write(pipeline, steps, args.variant, args.sampler)
     written.show()
@@ -88,20 +77,21 @@ def _traces(args: argparse.Namespace) -> int:
     from s1_eval.training.curation import recipe, traces
     from s1_eval.training.curation.asking import Asking
     from s1_eval.training.curation.pipeline import Pipeline
+    from s1_eval.training.files import READERS
 
     if args.limit is not None and args.limit < 1:
         raise UserError(f"--limit {args.limit}: give 1 or more")
     price = traces.Price(args.price_per_million, args.prompt_price_per_million, args.budget)
-    params, model_args = dict(args.params), dict(args.model_args)
+    params, model_args = key_values(args.params, "-S"), key_values(args.model_args, "-M")
     asking = Asking(args.model, args.method, params, args.temperature, args.seed, model_args)
-    out = args.out
-    if args.questions.suffix in (".yaml", ".yml"):
-        loaded = recipe.load(args.questions)
-        output = args.output or Path(loaded.choice.output)
-        asked = Pipeline(loaded, output, _evaluation(args), _say).questions()
-        out = out or (loaded.choice.traces and Path(loaded.choice.traces))
+    out, file = args.out, Path(args.questions)
+    if file.suffix in READERS:
+        asked = traces.questions(file)
     else:
-        asked = traces.questions(args.questions)
+        loaded = recipe.load(args.questions)
+        pipeline = Pipeline(loaded, args.output or Path(loaded.output), _say)
+        asked = ((q.id, q.question) for q in pipeline.decontaminated.kept)
+        out = out or (loaded.traces and Path(loaded.traces))
     if not out:
         raise UserError("--out: name the file for the traces, e.g. --out traces.jsonl")
     return traces.write(
@@ -112,13 +102,6 @@ def _traces(args: argparse.Namespace) -> int:
         concurrency=args.concurrency,
         confirm=not args.yes,
     )
-
-
-def _evaluation(args: argparse.Namespace) -> Evaluation:
-    if args.evaluation is None:
-        raise UserError("the evaluation's questions are needed: start this as `s1-train`")
-    given: Evaluation = args.evaluation
-    return given
 
 
 def _say(text: str) -> None:

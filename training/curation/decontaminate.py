@@ -7,17 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from s1_eval.training.curation.overlap import Index
-from s1_eval.training.curation.reference import Reference
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What decontamination reads of a question."""
-
-    id: str
-    source: str
-    text: str
+from s1_eval.evaluation.benchmark import benchmark
+from s1_eval.training.curation.overlap import Index, Reference
+from s1_eval.training.curation.question import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +25,15 @@ class Decision:
     detail: str = ""
 
 
+def evaluation_questions(task: str) -> list[Reference]:
+    """The questions of a task as it asks them, from where its data comes from. Raises UserError
+    for an unknown task or unreadable data."""
+    about = benchmark(task)
+    return [Reference(f"{task} {s.id}", s.prompt, about.secret) for s in about.load().samples]
+
+
 def decontaminate(
-    pool: Iterable[Asked],
+    pool: Iterable[Question],
     evaluation: Sequence[Reference],
     secret_sources: Collection[str] = (),
 ) -> Iterator[Decision]:
@@ -47,17 +46,17 @@ def decontaminate(
     index = Index()
     index.add(evaluation)
     seen: dict[str, str] = {}
-    for source, group in groupby(pool, key=lambda asked: asked.source):
+    for source, group in groupby(pool, key=lambda question: question.source):
         questions = list(group)
         kept: list[Reference] = []
-        overlaps = index.overlaps([asked.text for asked in questions])
+        overlaps = index.overlaps([question.question for question in questions])
         for asked, overlap in zip(questions, overlaps, strict=True):
             if overlap:
                 shared = f": {overlap.words}" if overlap.words else ""
                 yield Decision(asked.id, "shared words", overlap.name + shared)
-            elif (first := seen.setdefault(asked.text, asked.id)) != asked.id:
+            elif (first := seen.setdefault(asked.question, asked.id)) != asked.id:
                 yield Decision(asked.id, "exact duplicate", first)
             else:
-                kept.append(Reference(asked.id, asked.text, source in secret_sources))
+                kept.append(Reference(asked.id, asked.question, source in secret_sources))
                 yield Decision(asked.id)
         index.add(kept)

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from s1_eval.answers import grader
 from s1_eval.errors import UserError
+from s1_eval.training.curation.question import Question
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A model's answer to a question that is to be graded by `grader` (empty: by nobody)."""
-
-    id: str
-    grader: str
-    answer: str
-    attempt: str
-
-
-def grade(attempts: Iterable[Attempt]) -> Iterator[tuple[str, bool | None]]:
-    """(id, right?) for each, in order; None where no checker can decide: the question has no
-    answer that it could read."""
+def grade(attempts: Iterable[tuple[Question, str]]) -> Iterator[tuple[str, bool | None]]:
+    """(id, right?) for each question and a model's answer to it, in order; None where no checker
+    can decide: the question has no answer that it could read."""
     with ThreadPoolExecutor(8) as threads:
-        yield from threads.map(_one, attempts)
+        yield from threads.map(lambda attempt: (attempt[0].id, _right(*attempt)), attempts)
 
 
-def _one(attempt: Attempt) -> tuple[str, bool | None]:
-    if not attempt.grader or not attempt.answer:
-        return attempt.id, None
-    check = grader(attempt.grader)
+def _right(question: Question, attempt: str) -> bool | None:
+    if not question.grader or not question.answer:
+        return None
+    check = grader(question.grader)
     try:
-        check.check_target(attempt.answer)
+        check.check_target(question.answer)
     except UserError:
-        return attempt.id, None
-    return attempt.id, check.grade(attempt.attempt, attempt.answer).correct
+        return None
+    return check.grade(attempt, question.answer).correct

@@ -7,12 +7,12 @@ configurations, splits and rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from s1_eval.training.curation.question import Question
+
 Row = Mapping[str, Any]
-Fields = Mapping[str, Any]
-"""A question without its id and source; nothing for a row that is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class Source:
     """A data set on the Hugging Face Hub.
 
     paper: how many questions s1's pool of 59,029 has from it.
-    fields: a row as a question; KeyError is reported with the columns that are there.
+    read: a row as a question without id and source, None for one that is left out; KeyError is
+        reported with the columns that are there.
     configs, splits: what is read of it, all pairs; no config is the only one.
     files: read instead, where the hub has a loading script that `datasets` no longer runs.
     limit: how many are taken at random.
@@ -29,7 +30,7 @@ class Source:
 
     paper: int
     dataset: str
-    fields: Callable[[Row], Fields]
+    read: Callable[[Row], Question | None]
     configs: tuple[str | None, ...] = (None,)
     splits: tuple[str, ...] = ("train",)
     files: tuple[str, ...] = ()
@@ -46,131 +47,118 @@ def as_text(value: Any) -> str:
     return str(value).strip()
 
 
-def _problem(row: Row) -> Fields:
-    return {
-        "question": row["problem"],
-        "answer": as_text(row.get("answer")),
-        "solution": as_text(row["solution"]),
-    }
+def _graded_as(answer: str) -> str:
+    """Who reads the answer of a question that may be multiple choice."""
+    return "choice" if len(answer) == 1 and answer in "ABCD" else "math"
 
 
-def _numina_math(row: Row) -> Fields:
+def _problem(row: Row) -> Question:
+    answer, solution = as_text(row.get("answer")), as_text(row["solution"])
+    return Question(question=row["problem"], answer=answer, solution=solution)
+
+
+def _numina_math(row: Row) -> Question | None:
     """All of the AoPS forum; for the rest see `numina_math_500`. Answers stand in the solution."""
     if row["source"] != "aops_forum":
-        return {}
-    return {"question": row["problem"], "solution": as_text(row["solution"])}
+        return None
+    return Question(question=row["problem"], solution=as_text(row["solution"]))
 
 
-def _olympic_arena(row: Row) -> Fields:
+def _olympic_arena(row: Row) -> Question | None:
     """English and without figures. The test split's answers are withheld."""
     if row["language"] != "EN" or row["modality"] != "text-only":
-        return {}
-    answer = as_text(row.get("answer"))
-    letter = len(answer) == 1 and answer in "ABCD"
-    return {**_problem(row), "grader": "choice" if letter else "math"}
+        return None
+    found = _problem(row)
+    return replace(found, grader=_graded_as(found.answer))
 
 
-def _agieval(row: Row) -> Fields:
-    """Of MATH the hardest level alone: the options belong to the question elsewhere."""
+def _agieval(row: Row) -> Question | None:
+    """Of MATH the hardest level alone: the options belong to the question elsewhere. No checker
+    of ours reads a fifth option."""
     if "level" in row and row["level"] is not None and int(row["level"]) != 5:
-        return {}
+        return None
     options = row.get("options") or []
     passage = as_text(row.get("passage"))
     lines = [*([passage, ""] if passage else []), as_text(row["question"]), *map(str, options)]
     answer = as_text(row.get("label") or row.get("answer"))
-    choice = len(answer) == 1 and answer in "ABCDE"
-    return {
-        "question": "\n".join(lines),
-        "answer": answer,
-        "solution": as_text(row["solution"]),
-        "grader": ("choice" if answer in "ABCD" else "") if choice else "math",
-    }
+    grader = "" if answer == "E" else _graded_as(answer)
+    return Question("", "", "\n".join(lines), answer, as_text(row["solution"]), grader)
 
 
-def _xword(row: Row) -> Fields:
+def _xword(row: Row) -> Question:
     """`input` ends with the clue; `output` has the answer, then how it comes about."""
     clue = as_text(row["input"]).partition("### Clue: ")[2]
-    answer = as_text(row["output"]).partition("### Answer:")[2].partition("### Explanation:")[0]
+    solution = as_text(row["output"])
+    answer = solution.partition("### Answer:")[2].partition("### Explanation:")[0].strip()
     task = "Solve the crossword clue. The number of letters stands in brackets."
-    return {
-        "question": clue and f"{task}\n\n{clue}",
-        "answer": answer.strip(),
-        "solution": as_text(row["output"]),
-    }
+    text = clue and f"{task}\n\n{clue}"
+    return Question(question=text, answer=answer, solution=solution)
 
 
-def _olympiad_bench(row: Row) -> Fields:
-    answer = row.get("final_answer") or []
-    return {
-        "question": row["question"],
-        "answer": as_text(answer) if len(answer) == 1 else "",
-        "solution": as_text(row["solution"]),
-    }
+def _olympiad_bench(row: Row) -> Question:
+    answers = row.get("final_answer") or []
+    answer = as_text(answers) if len(answers) == 1 else ""
+    return Question(question=row["question"], answer=answer, solution=as_text(row["solution"]))
 
 
-def _aime(row: Row) -> Fields:
+def _aime(row: Row) -> Question | None:
     """Up to 2023: later ones are for evaluation."""
     if int(str(row["ID"])[:4]) > 2023:
-        return {}
-    return {"question": row["Question"], "answer": as_text(row["Answer"]), "grader": "integer"}
+        return None
+    return Question(question=row["Question"], answer=as_text(row["Answer"]), grader="integer")
 
 
-def _theoremqa(row: Row) -> Fields:
+def _theoremqa(row: Row) -> Question | None:
     """Without a picture."""
     if row["Picture"] is not None:
-        return {}
-    return {"question": row["Question"], "answer": as_text(row["Answer"])}
+        return None
+    return Question(question=row["Question"], answer=as_text(row["Answer"]))
 
 
-def _usaco(row: Row) -> Fields:
-    return {"question": row["question"], "grader": ""}
+def _usaco(row: Row) -> Question:
+    return Question(question=row["question"], grader="")
 
 
-def _jeebench(row: Row) -> Fields:
+def _jeebench(row: Row) -> Question:
+    """Several letters are for no checker of ours."""
     answer = as_text(row["gold"])
-    letter = len(answer) == 1 and answer in "ABCD"
-    number = str(row["type"]) in ("Integer", "Numeric")
-    return {
-        "question": row["question"],
-        "answer": answer,
-        "grader": "choice" if letter else "math" if number else "",
-    }
+    grader = _graded_as(answer)
+    if grader == "math" and str(row["type"]) not in ("Integer", "Numeric"):
+        grader = ""
+    return Question(question=row["question"], answer=answer, grader=grader)
 
 
-def _gpqa(row: Row) -> Fields:
+def _gpqa(row: Row) -> Question:
     """Without the options, so that it can't be guessed."""
-    return {
-        "question": row["Question"],
-        "answer": as_text(row["Correct Answer"]),
-        "solution": as_text(row["Explanation"]),
-    }
+    answer, solution = as_text(row["Correct Answer"]), as_text(row["Explanation"])
+    return Question(question=row["Question"], answer=answer, solution=solution)
 
 
-def _scieval(row: Row) -> Fields:
+def _scieval(row: Row) -> Question | None:
     """With an answer; the prompt's own cue for it is made a question."""
     if not row["answer"]:
-        return {}
+        return None
     text = as_text(row["question"]).partition("\n\nAnswer:")[0]
     for what in ("solvent", "ligand", "reactant"):
         text = text.replace(f"\nOptimal {what}:", f"\nWhat is the optimal {what}?")
     answer = as_text(list(row["answer"])[:1])
-    letter = len(answer) == 1 and answer in "ABCD"
-    return {"question": text, "answer": answer, "grader": "choice" if letter else "math"}
+    return Question(question=text, answer=answer, grader=_graded_as(answer))
 
 
-def _livecodebench(row: Row) -> Fields:
+def _livecodebench(row: Row) -> Question | None:
+    """The hard ones."""
     if row["difficulty"] != "hard":
-        return {}
-    return {"question": row["question_content"], "grader": ""}
+        return None
+    return Question(question=row["question_content"], grader="")
 
 
-def _s1_prob(row: Row) -> Fields:
+def _s1_prob(row: Row) -> Question:
     """Qualifying examinations in probability; most ask for a proof."""
-    return {"question": row["question"], "solution": as_text(row["solution"]), "grader": ""}
+    return Question(question=row["question"], solution=as_text(row["solution"]), grader="")
 
 
-def _s1_teasers(row: Row) -> Fields:
-    return {"question": row["Question"], "answer": as_text(row["Answer"])}
+def _s1_teasers(row: Row) -> Question:
+    return Question(question=row["Question"], answer=as_text(row["Answer"]))
 
 
 SOURCES: Mapping[str, Source] = {

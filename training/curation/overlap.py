@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from s1_eval.training.curation.reference import Reference
-
 WORDS = 8
 _FACTORS = np.random.default_rng(8).integers(1, 2**63, WORDS, dtype=np.uint64) * 2 + 1
 _BATCH = 4096
@@ -24,6 +22,19 @@ _BATCH = 4096
 
 Words = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A text that others must not repeat.
+
+    name: what an overlap with it is put down to, e.g. `math500 test/algebra/1.json`.
+    secret: its words may not be written anywhere; an overlap gives the name alone.
+    """
+
+    name: str
+    text: str
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,43 +5,36 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from s1_eval.training.curation import models, recorded, sources
-from s1_eval.training.curation.asking import read_answers, slug
-from s1_eval.training.curation.decontaminate import Asked, Decision, decontaminate
-from s1_eval.training.curation.grades import Attempt, grade
+from s1_eval.names import slug
+from s1_eval.training.curation import recorded, sources
+from s1_eval.training.curation.asking import complete, read_answers
+from s1_eval.training.curation.decontaminate import (
+    Decision,
+    decontaminate,
+    evaluation_questions,
+)
+from s1_eval.training.curation.grades import grade
 from s1_eval.training.curation.hub import SOURCES
 from s1_eval.training.curation.quality import fault
-from s1_eval.training.curation.question import columns
+from s1_eval.training.curation.question import Question
 from s1_eval.training.curation.recipe import Curation, Model
-from s1_eval.training.curation.reference import Evaluation
 from s1_eval.training.curation.stages import Stage, Stages
 
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What the stages need of a teacher's trace. whole: both thinking and answer are there."""
-
-    tokens: int | None
-    attempt: str
-    whole: bool
+UNDECIDED = "no checker could decide"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a stage left of the questions.
-
-    kept: their rows in the pool, in order. dropped: (decision, row). notes: one sentence each,
-    for the report.
-    """
+    """What a stage left of the questions. notes: one sentence each, for the report."""
 
     name: str
-    kept: tuple[int, ...]
-    dropped: tuple[tuple[Decision, int], ...]
+    kept: tuple[Question, ...]
+    dropped: tuple[Decision, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
 
@@ -52,7 +45,6 @@ class Pipeline:
 
     recipe: Curation
     output: Path
-    evaluation: Evaluation
     say: Callable[[str], None] = lambda _: None
 
     @cached_property
@@ -60,14 +52,14 @@ class Pipeline:
         return Stages(self.output / "stages")
 
     @cached_property
-    def versions(self) -> dict[str, dict[str, Any]]:
+    def versions(self) -> dict[str, dict[str, str]]:
         """What says which rows of each source are read."""
         return {name: sources.version(name, s) for name, s in self.recipe.sources.items()}
 
     @cached_property
-    def collected(self) -> dict[str, Stage]:
+    def collected(self) -> dict[str, Stage[Question]]:
         """Stage 1, by source."""
-        seed, found = self.recipe.choice.seed, {}
+        found = {}
         for name, settings in self.recipe.sources.items():
             inputs = {
                 "source": name,
@@ -75,36 +67,36 @@ class Pipeline:
                 "columns": settings.columns(),
                 "grader": settings.grader,
                 "limit": settings.limit,
-                "seed": seed,
+                "seed": self.recipe.seed,
             }
-            found[name] = self.stages.get(
-                f"collect-{slug(name)}",
-                inputs,
-                columns(),
-                partial(_rows, name, settings, seed),
-            )
-            self.say(said(f"collect {name}", len(found[name].rows), found[name].reused))
+            make = partial(sources.collect, name, settings, self.recipe.seed)
+            found[name] = self.stages.get(f"collect-{slug(name)}", inputs, Question, make)
+            self.told(f"collect {name}", len(found[name].rows), found[name].reused)
         return found
 
     @cached_property
-    def pool(self) -> Any:
-        """Every collected question, as a `datasets.Dataset`."""
-        from datasets import concatenate_datasets
-
-        return concatenate_datasets([stage.rows for stage in self.collected.values()])
+    def pool(self) -> list[Question]:
+        """Every collected question."""
+        return [question for stage in self.collected.values() for question in stage.rows]
 
     @cached_property
-    def ids(self) -> list[str]:
-        return self.column("id")
+    def traces(self) -> dict[str, dict[str, Any]]:
+        """The rows of the recipe's file of traces that are of a question here, by id."""
+        if self.recipe.traces is None:
+            return {}
+        ids = {question.id for question in self.pool}
+        rows = read_answers(sources.local(self.recipe.traces))
+        return {row["id"]: row for row in rows if row["id"] in ids}
 
-    def column(self, name: str) -> list[Any]:
-        """Of the pool."""
-        return list(self.pool[name])
+    @property
+    def has_traces(self) -> bool:
+        """Whether the recipe has traces, or a source has any."""
+        return self.recipe.traces is not None or any(q.thinking for q in self.pool)
 
     @cached_property
     def decontaminated(self) -> Step:
         """Stage 2."""
-        references = [r for task in self.recipe.evaluation for r in self.evaluation(task)]
+        references = [r for task in self.recipe.evaluation for r in evaluation_questions(task)]
         listing = json.dumps([[r.name, r.text] for r in references])
         inputs = {
             "pool": [stage.fingerprint for stage in self.collected.values()],
@@ -112,143 +104,116 @@ class Pipeline:
             "questions": hashlib.sha256(listing.encode()).hexdigest(),
         }
         secret = {name for name, source in SOURCES.items() if source.secret}
-
-        def decide() -> Iterator[Decision]:
-            texts = zip(self.ids, self.column("source"), self.column("question"), strict=True)
-            return decontaminate((Asked(*text) for text in texts), references, secret)
-
-        return self._decided("decontaminate", inputs, range(len(self.ids)), decide)
-
-    @cached_property
-    def traces(self) -> dict[str, Trace] | None:
-        """By question; None where the recipe has no traces and no source has any."""
-        path = self.recipe.choice.traces
-        found: dict[str, Trace] = {}
-        if path:
-            for row in read_answers(sources.local(path)):
-                whole = bool(row.get("thinking") and row.get("attempt"))
-                tokens, attempt = row.get("thinking_tokens"), str(row.get("attempt") or "")
-                found[row["id"]] = Trace(tokens, attempt, whole)
-        own = self.pool.select_columns(["id", "thinking_tokens", "attempt", "thinking"])
-        for row in own:
-            if row["thinking"] and row["id"] not in found:
-                whole = bool(row["attempt"])
-                found[row["id"]] = Trace(row["thinking_tokens"], row["attempt"], whole)
-        return found if found or path else None
+        return self._decided(
+            "decontaminate",
+            inputs,
+            self.pool,
+            lambda: decontaminate(self.pool, references, secret),
+        )
 
     @cached_property
     def traced(self) -> Step:
-        """Of stage 3 what the paper calls API failures; without traces, nothing."""
-        before = self.decontaminated
-        traces = self.traces
-        inputs = {"after": before.fingerprint, "traces": self._file(self.recipe.choice.traces)}
+        """Of stage 3 what the paper calls API failures; without traces, nothing. What stays has
+        its trace from the recipe's file, where there is one, else its source's."""
+        before, needed, rows = self.decontaminated, self.has_traces, self.traces
+        inputs = {"after": before.fingerprint, "traces": self.digest(self.recipe.traces)}
+        asked = [_traced(q, rows[q.id]) if q.id in rows else q for q in before.kept]
 
-        def decide() -> Iterator[Decision]:
-            for row in before.kept:
-                trace = None if traces is None else traces.get(self.ids[row])
-                missing = traces is not None and not (trace and trace.whole)
-                why = "the answer is missing" if trace else "none was generated"
-                yield Decision(self.ids[row], "no trace" if missing else "", why if missing else "")
+        def decide(question: Question) -> Decision:
+            if not needed or (question.thinking and question.attempt):
+                return Decision(question.id)
+            some = question.thinking or question.attempt
+            why = "the answer is missing" if some else "none was generated"
+            return Decision(question.id, "no trace", why)
 
-        notes = () if traces is not None else ("no traces: none is checked",)
-        return self._decided("trace", inputs, before.kept, decide, notes)
+        notes = () if needed else ("no traces: none is checked",)
+        return self._decided("trace", inputs, asked, lambda: map(decide, asked), notes)
 
     @cached_property
     def sound(self) -> Step:
         """Stage 3: formatting."""
         before = self.traced
 
-        def decide() -> Iterator[Decision]:
-            for row in self.pool.select_columns(["id", "source", "question"]).select(before.kept):
-                found = fault(row["source"], row["question"])
-                yield Decision(row["id"], "formatting" if found else "", found)
+        def decide(question: Question) -> Decision:
+            found = fault(question.source, question.question)
+            return Decision(question.id, "formatting" if found else "", found)
 
-        return self._decided("quality", {"after": before.fingerprint}, before.kept, decide)
+        inputs = {"after": before.fingerprint}
+        return self._decided("quality", inputs, before.kept, lambda: map(decide, before.kept))
 
     @cached_property
     def difficult(self) -> Step:
         """Stage 4: what neither model solves."""
         before, difficulty = self.sound, self.recipe.difficulty
         assert difficulty
-        ids = [self.ids[row] for row in before.kept]
         inputs: dict[str, Any] = {"after": before.fingerprint}
         if difficulty.recorded:
-            inputs["recorded"] = self._file(difficulty.recorded)
+            inputs["recorded"] = self.digest(difficulty.recorded)
             note = f"recorded grades ({Path(difficulty.recorded).name}), no model was run"
         else:
-            inputs["models"] = [
-                models.about(model, self.recipe.choice.seed) for model in difficulty.models
-            ]
+            asked = [model.asking(self.recipe.seed) for model in difficulty.models]
+            inputs["models"] = [asking.about() for asking in asked]
             note = "graded by our checker: " + ", ".join(m.model for m in difficulty.models)
 
         def decide() -> Iterator[Decision]:
-            grades = (
-                list(recorded.grades(sources.local(difficulty.recorded), ids).items())
-                if difficulty.recorded
-                else [(m.model, self._graded(m, before.kept)) for m in difficulty.models]
-            )
-            for id in ids:
-                solved = [model for model, right in grades if right[id]]
+            if difficulty.recorded:
+                path, ids = sources.local(difficulty.recorded), [q.id for q in before.kept]
+                grades = list(recorded.grades(path, ids).items())
+            else:
+                grades = [(m.model, self.graded(m, before.kept)) for m in difficulty.models]
+            for id in (question.id for question in before.kept):
                 if all(right[id] is None for _, right in grades):
-                    yield Decision(id, "", "no checker could decide")
+                    yield Decision(id, "", UNDECIDED)
                 else:
-                    yield Decision(id, "solved" if solved else "", ", ".join(solved))
+                    solved = ", ".join(model for model, right in grades if right[id])
+                    yield Decision(id, "solved" if solved else "", solved)
 
         return self._decided("difficulty", inputs, before.kept, decide, (note,))
 
-    def questions(self) -> Iterator[tuple[str, str]]:
-        """(id, question) of what decontamination left."""
-        texts = self.column("question")
-        return ((self.ids[row], texts[row]) for row in self.decontaminated.kept)
-
-    def _graded(self, model: Model, rows: Sequence[int]) -> dict[str, bool | None]:
-        questions, graders, answers = map(self.column, ("question", "grader", "answer"))
-        asked = [row for row in rows if graders[row] and answers[row]]
-        prompts = {self.ids[row]: questions[row] for row in asked}
-        attempts = self.answers(model, prompts, "difficulty")
-        graded = grade(
-            Attempt(id, graders[row], answers[row], attempts[id]["attempt"])
-            for row in asked
-            for id in [self.ids[row]]
-        )
-        return {**dict.fromkeys((self.ids[row] for row in rows), None), **dict(graded)}
+    def graded(self, model: Model, questions: Sequence[Question]) -> dict[str, bool | None]:
+        """By id: whether the model solves a question, None where no checker could tell."""
+        decidable = [q for q in questions if q.grader and q.answer]
+        answers = self.answers(model, {q.id: q.question for q in decidable}, "difficulty")
+        found = grade((question, answers[question.id]["attempt"]) for question in decidable)
+        return {**dict.fromkeys((q.id for q in questions), None), **dict(found)}
 
     def answers(
         self, model: Model, prompts: Mapping[str, str], purpose: str
     ) -> dict[str, dict[str, Any]]:
-        """See `models.answers`."""
-        folder, seed = self.output / "answers", self.recipe.choice.seed
-        return models.answers(model, prompts, purpose, folder, seed)
+        """What a model of the recipe answers to `prompts`, by id; see `complete`."""
+        asking = model.asking(self.recipe.seed)
+        return complete(asking, prompts, self.output / "answers", purpose, model.concurrency)
 
-    def _file(self, path: str | None) -> str | None:
+    def digest(self, path: str | None) -> str | None:
+        """Of a file that the recipe names."""
         return sources.digest(sources.local(path)) if path else None
+
+    def told(self, what: str, left: int, reused: bool) -> None:
+        self.say(f"{what}: {left:,}" + (" (from disk)" if reused else ""))
 
     def _decided(
         self,
         name: str,
         inputs: Mapping[str, Any],
-        rows: Sequence[int],
+        questions: Sequence[Question],
         decide: Callable[[], Iterator[Decision]],
         notes: tuple[str, ...] = (),
     ) -> Step:
-        """A stage whose rows are decisions about the questions in `rows`."""
-        from datasets import Value
-
-        types = {field: Value("string") for field in ("id", "reason", "detail")}
-        stage = self.stages.get(name, inputs, types, lambda: map(asdict, decide()))
-        decisions = [Decision(**row) for row in stage.rows]
-        kept = tuple(row for d, row in zip(decisions, rows, strict=True) if not d.reason)
-        dropped = tuple((d, row) for d, row in zip(decisions, rows, strict=True) if d.reason)
-        undecided = sum(d.detail == "no checker could decide" for d in decisions)
-        if undecided:
-            notes = (*notes, f"{undecided} stay because no checker could decide")
-        self.say(said(name, len(kept), stage.reused))
+        """A stage that decides about each of `questions`, in order."""
+        stage = self.stages.get(name, inputs, Decision, decide)
+        pairs = list(zip(questions, stage.rows, strict=True))
+        kept = tuple(question for question, decision in pairs if not decision.reason)
+        dropped = tuple(decision for _, decision in pairs if decision.reason)
+        if undecided := sum(decision.detail == UNDECIDED for decision in stage.rows):
+            notes = (*notes, f"{undecided} stay because {UNDECIDED}")
+        self.told(name, len(kept), stage.reused)
         return Step(name, kept, dropped, stage.fingerprint, notes)
 
 
-def _rows(name: str, settings: sources.Settings, seed: int) -> Iterator[dict[str, Any]]:
-    return (asdict(question) for question in sources.collect(name, settings, seed))
-
-
-def said(what: str, left: int, reused: bool) -> str:
-    return f"{what}: {left:,}" + (" (from disk)" if reused else "")
+def _traced(question: Question, row: Mapping[str, Any]) -> Question:
+    return replace(
+        question,
+        thinking=str(row.get("thinking") or ""),
+        attempt=str(row.get("attempt") or ""),
+        thinking_tokens=row.get("thinking_tokens"),
+    )

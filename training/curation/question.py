@@ -1,10 +1,9 @@
-"""One question as every source yields it, and its columns on disk."""
+"""One question as every source yields it."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +18,9 @@ class Question:
     thinking, attempt, thinking_tokens: a teacher's trace, its answer and its length.
     """
 
-    id: str
-    source: str
-    question: str
+    id: str = ""
+    source: str = ""
+    question: str = ""
     answer: str = ""
     solution: str = ""
     grader: str = "math"
@@ -35,13 +34,3 @@ def question_id(source: str, text: str, occurrence: int = 1) -> str:
     """occurrence: from 1, where a source has the same text several times."""
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return f"{source}/{digest}" + (f"#{occurrence}" if occurrence > 1 else "")
-
-
-def columns() -> dict[str, Any]:
-    """The types of a question's columns."""
-    from datasets import Value
-
-    return {
-        name: Value("int64" if name == "thinking_tokens" else "string")
-        for name in Question.__dataclass_fields__
-    }

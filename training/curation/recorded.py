@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,7 @@ from s1_eval.training.curation.asking import read_answers
 def values(path: Path, column: str, ids: Sequence[str]) -> dict[str, Any]:
     """One value for each of `ids`. Raises UserError where one is missing."""
     rows = {row["id"]: row.get(column) for row in read_answers(path)}
-    missing = [id for id in ids if id not in rows]
-    if missing:
-        raise UserError(
-            f"{path} has no {column} for {len(missing)} of {len(ids)} questions, the first is "
-            f"{missing[0]}: record them, or give models in its place"
-        )
+    _refuse_gaps(path, column, rows, ids)
     return {id: rows[id] for id in ids}
 
 
@@ -30,11 +25,15 @@ def grades(path: Path, ids: Sequence[str]) -> dict[str, dict[str, bool | None]]:
             raise UserError(f"{path}: give {{id, model, correct}} on each line")
         found.setdefault(str(row["model"]), {})[row["id"]] = row.get("correct")
     for model, graded in found.items():
-        if missing := [id for id in ids if id not in graded]:
-            raise UserError(
-                f"{path} has no grade of {model} for {len(missing)} of {len(ids)} questions, the "
-                f"first is {missing[0]}: record them, or give models in its place"
-            )
+        _refuse_gaps(path, f"grade of {model}", graded, ids)
     if not found:
         raise UserError(f"{path} has no grades")
     return found
+
+
+def _refuse_gaps(path: Path, what: str, found: Container[str], ids: Sequence[str]) -> None:
+    if missing := [id for id in ids if id not in found]:
+        raise UserError(
+            f"{path} has no {what} for {len(missing)} of {len(ids)} questions, the first is "
+            f"{missing[0]}: record them, or give models in its place"
+        )

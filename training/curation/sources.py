@@ -3,24 +3,28 @@ file of any columns."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from annotated_types import Ge
+
+from s1_eval import typed
 from s1_eval.answers.extract import extract
 from s1_eval.errors import UserError
-from s1_eval.training.curation.hub import SOURCES, Fields, Row, Source, as_text
+from s1_eval.names import choose_from
+from s1_eval.training.curation.hub import SOURCES, Row, Source, as_text
 from s1_eval.training.curation.question import Question, question_id
+from s1_eval.training.files import READERS
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(typed.Settings):
     """What a recipe says about one source.
 
     revision: of the hub's data set: a commit, or a branch, whose commit the report then names.
@@ -34,7 +38,7 @@ class Settings:
 
     revision: str | None = None
     path: str | None = None
-    limit: int | None = None
+    limit: Annotated[int, Ge(1), typed.Says("1 or more")] | None = None
     plain_text: bool = False
     grader: Literal["math", "integer", "choice"] | None = None
     question: str | None = None
@@ -45,13 +49,11 @@ class Settings:
     attempt: str | None = None
     thinking_tokens: str | None = None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if (self.revision is None) == (self.path is None):
             raise UserError(
                 "give exactly one of revision (a commit of the hub's data set, or main) and path"
             )
-        if self.limit is not None and self.limit < 1:
-            raise UserError(f"limit={self.limit}: give 1 or more")
         if self.question and not self.path:
             raise UserError("question names a column of a file: give its path too")
         if not self.question and any((*self.columns().values(), self.grader)):
@@ -60,9 +62,16 @@ class Settings:
     def columns(self) -> dict[str, str]:
         """The columns of a file of any layout, by what they hold."""
         names = (
-            "question", "answer", "solution", "domain", "thinking", "attempt", "thinking_tokens",
-        )  # fmt: skip
+            *("question", "answer", "solution", "domain"),
+            *("thinking", "attempt", "thinking_tokens"),
+        )
         return {name: column for name in names if (column := getattr(self, name))}
+
+    def read(self, row: Row) -> Question:
+        """A row of such a file."""
+        found: dict[str, Any] = {name: row[column] for name, column in self.columns().items()}
+        texts = {k: as_text(v) for k, v in found.items() if k != "thinking_tokens"}
+        return Question(**{**found, **texts}, grader=self.grader or "")
 
 
 def check(name: str, settings: Settings) -> None:
@@ -70,10 +79,8 @@ def check(name: str, settings: Settings) -> None:
     if settings.question:
         return
     if name not in SOURCES:
-        close = difflib.get_close_matches(name, SOURCES, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
         raise UserError(
-            f"sources has no {name!r}: {hint}choose from {', '.join(SOURCES)}, or name the columns "
+            f"sources has no {name!r}: {choose_from(name, SOURCES)}, or name the columns "
             f"of a file of your own: {{path: questions.jsonl, question: problem, answer: answer}}"
         )
     if SOURCES[name].secret and not settings.plain_text:
@@ -84,7 +91,7 @@ def check(name: str, settings: Settings) -> None:
         )
 
 
-def version(name: str, settings: Settings) -> dict[str, Any]:
+def version(name: str, settings: Settings) -> dict[str, str]:
     """What says which rows are read: the commit, or a hash of the local files."""
     if settings.path:
         return {"files": digest(local(settings.path))}
@@ -95,58 +102,54 @@ def version(name: str, settings: Settings) -> dict[str, Any]:
 def collect(name: str, settings: Settings, seed: int) -> Iterator[Question]:
     """The questions of one source. Raises UserError where it can't be read."""
     source = None if settings.question else SOURCES[name]
-    drafts = _drafts(name, settings, source)
-    limit = settings.limit or (source.limit if source else None)
-    if limit:
-        drafts = iter(_sample(list(drafts), limit, f"{seed} {name}"))
+    found: Iterable[Question] = _questions(name, settings, source)
+    if limit := settings.limit or (source.limit if source else None):
+        every = list(found)
+        chosen = random.Random(f"{seed} {name}").sample(  # noqa: S311
+            range(len(every)), min(limit, len(every))
+        )
+        found = [every[i] for i in sorted(chosen)]
     met: Counter[str] = Counter()
-    for draft in drafts:
-        text = draft["question"]
-        if not draft.get("answer") and draft.get("grader", "math"):
-            draft["answer"] = boxed(draft.get("solution", ""))
+    for question in found:
+        text, answer = question.question, question.answer
+        if not answer and question.grader:
+            answer = boxed(question.solution)
         met[text] += 1
-        yield Question(question_id(name, text, met[text]), name, **draft)
+        yield replace(question, id=question_id(name, text, met[text]), source=name, answer=answer)
     if not met:
         raise UserError(f"sources.{name} has no questions: check its path or revision")
 
 
-def _drafts(name: str, settings: Settings, source: Source | None) -> Iterator[dict[str, Any]]:
-    rows = _hub(source, settings) if source else file_rows(local(str(settings.path)))
-    number = 0
-    iterator = iter(rows)
-    while True:
+def _questions(name: str, settings: Settings, source: Source | None) -> Iterator[Question]:
+    for number, row in enumerate(_rows(name, settings, source), 1):
         try:
-            row = next(iterator, None)
-        except UserError:
-            raise
-        except Exception as error:  # the network's, the hub's and the file formats' are many
-            raise UserError(_unreadable(name, settings, error)) from error
-        if row is None:
-            return
-        number += 1
-        try:
-            fields = source.fields(row) if source else _own(row, settings)
+            found = source.read(row) if source else settings.read(row)
         except KeyError as error:
             raise UserError(
                 f"sources.{name}, row {number} has no column {error}: there are "
                 f"{', '.join(map(str, row))}"
             ) from None
-        if fields and (text := as_text(fields["question"])):
-            yield {**fields, "question": text}
+        if found and (text := as_text(found.question)):
+            yield replace(found, question=text)
+
+
+def _rows(name: str, settings: Settings, source: Source | None) -> Iterator[Row]:
+    try:
+        yield from _hub(source, settings) if source else file_rows(local(str(settings.path)))
+    except UserError:
+        raise
+    except Exception as error:  # the network's, the hub's and the file formats' are many
+        where = settings.path or f"{SOURCES[name].dataset} at revision {settings.revision}"
+        raise UserError(
+            f"sources.{name}: can't read {where}: {type(error).__name__}: {str(error)[:300]}\n"
+            "Without the hub: give path: FOLDER in place of revision, a copy of its data set"
+        ) from error
 
 
 def boxed(solution: str) -> str:
     """The final answer that a solution puts into a box; empty without one."""
     found = extract(solution)
     return found.text if found.rule == "boxed" else ""
-
-
-def _unreadable(name: str, settings: Settings, error: Exception) -> str:
-    where = settings.path or f"{SOURCES[name].dataset} at revision {settings.revision}"
-    return (
-        f"sources.{name}: can't read {where}: {type(error).__name__}: {str(error)[:300]}\n"
-        "Without the hub: give path: FOLDER in place of revision, a copy of its data set"
-    )
 
 
 def _hub(source: Source, settings: Settings) -> Iterator[Row]:
@@ -172,28 +175,12 @@ def file_rows(path: Path) -> Iterable[Row]:
     """The rows of a file by its ending. Raises UserError for another one."""
     import datasets
 
-    kind = {".json": "json", ".jsonl": "json", ".parquet": "parquet"}.get(path.suffix)
-    if kind is None:
+    if path.suffix not in READERS:
         raise UserError(f"{path}: give a .json, .jsonl or .parquet file")
     rows: Iterable[Row] = datasets.load_dataset(
-        kind, data_files=[str(path)], split="train", streaming=True
+        READERS[path.suffix], data_files=[str(path)], split="train", streaming=True
     )
     return rows
-
-
-def _own(row: Row, settings: Settings) -> Fields:
-    found: dict[str, Any] = {
-        name: row[column] if name == "thinking_tokens" else as_text(row[column])
-        for name, column in settings.columns().items()
-    }
-    return {**found, "grader": settings.grader or ""}
-
-
-def _sample(drafts: list[dict[str, Any]], limit: int, seed: str) -> list[dict[str, Any]]:
-    if len(drafts) <= limit:
-        return drafts
-    chosen = random.Random(seed).sample(range(len(drafts)), limit)  # noqa: S311
-    return [drafts[i] for i in sorted(chosen)]
 
 
 def exists(path: str) -> bool:
@@ -215,8 +202,7 @@ def digest(path: Path) -> str:
     for file in files:
         hashed.update(file.relative_to(path).as_posix().encode() + b"\0")
         with file.open("rb") as opened:
-            while block := opened.read(1 << 20):
-                hashed.update(block)
+            hashed.update(hashlib.file_digest(opened, "sha256").digest())
     return hashed.hexdigest()
 
 

@@ -5,28 +5,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from s1_eval.errors import UserError
+from s1_eval.training.files import new_folder
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised whenever a stage that is on disk would no longer be what it says."""
-_ROWS, _ABOUT = "data.arrow", "stage.json"
+_ROWS, _ABOUT = "rows.parquet", "stage.json"
+_BATCH = 1000
+"""Rows that are written at a time."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """rows: a `datasets.Dataset`, mapped from disk. reused: it was there already."""
+class Stage(Generic[T]):
+    """reused: it was there already."""
 
-    name: str
+    rows: list[T]
     fingerprint: str
-    rows: Any
     reused: bool
 
 
@@ -37,18 +38,14 @@ class Stages:
     folder: Path
 
     def get(
-        self,
-        name: str,
-        inputs: Mapping[str, Any],
-        columns: Mapping[str, Any],
-        make: Callable[[], Iterable[Mapping[str, Any]]],
-    ) -> Stage:
+        self, name: str, inputs: Mapping[str, Any], kind: type[T], make: Callable[[], Iterable[T]]
+    ) -> Stage[T]:
         """The stage `name` of `inputs`: what is on disk, else what `make` yields.
 
-        inputs: all that the rows depend on, as JSON. columns: their types.
+        inputs: all that the rows depend on, as JSON. kind: a dataclass of texts and whole numbers.
         Raises UserError where the disk takes no more; what was half-written is removed.
         """
-        from datasets import Dataset
+        import pyarrow.parquet as pq
 
         about = json.dumps([_FORMAT, name, inputs], sort_keys=True)
         fingerprint = hashlib.sha256(about.encode()).hexdigest()[:16]
@@ -56,45 +53,25 @@ class Stages:
         reused = folder.is_dir()
         if not reused:
             with new_folder(folder) as made:
-                write_rows(made / _ROWS, columns, make())
+                write_rows(made / _ROWS, kind, make())
                 (made / _ABOUT).write_text(json.dumps(inputs, indent=1, sort_keys=True) + "\n")
-        return Stage(name, fingerprint, Dataset.from_file(str(folder / _ROWS)), reused)
+        with pq.ParquetFile(folder / _ROWS) as file:
+            batches = file.iter_batches(_BATCH)
+            rows = [kind(**row) for batch in batches for row in batch.to_pylist()]
+        return Stage(rows, fingerprint, reused)
 
 
-def write_rows(path: Path, columns: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> None:
-    """An Arrow file of `rows`, streamed."""
-    from datasets import Features
-    from datasets.arrow_writer import ArrowWriter
+def write_rows(path: Path, kind: type[T], rows: Iterable[T]) -> None:
+    """A Parquet file of `rows`, streamed; a field that may be a whole number is one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    with ArrowWriter(path=str(path), features=Features(columns)) as writer:
-        for row in rows:
-            writer.write(dict(row))
-        writer.finalize()
+    columns = [(f.name, pa.int64() if "int" in str(f.type) else pa.string()) for f in _fields(kind)]
+    left = iter(rows)
+    with pq.ParquetWriter(path, pa.schema(columns)) as writer:
+        while batch := [asdict(row) for row in islice(left, _BATCH)]:  # type: ignore[call-overload]
+            writer.write_batch(pa.RecordBatch.from_pylist(batch, pa.schema(columns)))
 
 
-@contextmanager
-def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
-    """A folder to write into that appears under its name only when it is whole.
-
-    An exception removes it; one of the disk becomes a UserError. Where the name is taken by then,
-    what is there stays, or goes with `replace`.
-    """
-    made = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir(parents=True)
-        yield made
-        if replace and folder.is_dir():
-            shutil.rmtree(folder)
-        try:
-            made.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-    except OSError as error:
-        raise UserError(
-            f"can't write {folder} ({error.strerror or error}): make room, or choose another "
-            "--output; what was finished is kept"
-        ) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+def _fields(kind: Any) -> Iterator[Any]:
+    return iter(fields(kind))

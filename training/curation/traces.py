@@ -3,19 +3,22 @@ cost is shown before anything is asked; what is there already is not asked again
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from s1_eval.answers import grader
-from s1_eval.engines import Engine
 from s1_eval.errors import UserError
-from s1_eval.methods import Policy
-from s1_eval.methods import Question as Asked
+from s1_eval.evaluation.run import Run
 from s1_eval.training.curation import sources
-from s1_eval.training.curation.asking import Answers, Asking, Limit, ask, bar, longest
+from s1_eval.training.curation.asking import (
+    Answers,
+    Asking,
+    Limit,
+    ask_with_bar,
+    longest,
+    prompt_length,
+)
 from s1_eval.training.curation.question import question_id
 
 
@@ -42,26 +45,6 @@ class Price:
         return None if self.most is None else Limit(self.most, self.of)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What is still to be asked. most_tokens: generated, if every answer takes all it may."""
-
-    questions: int
-    prompt_tokens: int
-    most_tokens: int
-
-    def text(self, price: Price) -> str:
-        told = (
-            f"{self.questions:,} questions, {self.prompt_tokens:,} prompt tokens, "
-            f"at most {self.most_tokens:,} generated tokens"
-        )
-        if price.generated is not None:
-            told += f", at most {_money(price.of(self.prompt_tokens, self.most_tokens))}"
-        if price.most is not None:
-            told += f"; stops before {_money(price.most)} is spent"
-        return told
-
-
 def questions(path: Path) -> Iterator[tuple[str, str]]:
     """(id, question) of a .json, .jsonl or .parquet file with a column `question`; without a
     column `id`, a hash of the text. Raises UserError on anything else."""
@@ -74,13 +57,17 @@ def questions(path: Path) -> Iterator[tuple[str, str]]:
         yield str(row.get("id") or question_id(path.stem, text)), text
 
 
-def estimate(asking: Asking, policy: Policy, prompts: Mapping[str, str]) -> Estimate:
-    """Prompt tokens are exact, generated ones the most there can be."""
-    lengths = [
-        len(policy.prompt_ids(Asked(id, text, grader("math")))) for id, text in prompts.items()
-    ]
-    most = sum(longest(asking, policy, length) for length in lengths)
-    return Estimate(len(lengths), sum(lengths), most)
+def estimate(run: Run, prompts: Mapping[str, str], price: Price) -> str:
+    """What is still to be asked and what that costs: prompt tokens are exact, generated ones the
+    most there can be, if every answer takes all it may."""
+    lengths = [prompt_length(run, text) for text in prompts.values()]
+    asked, most = sum(lengths), sum(longest(run, length) for length in lengths)
+    told = f"{len(lengths):,} questions, {asked:,} prompt tokens, at most {most:,} generated tokens"
+    if price.generated is not None:
+        told += f", at most {_money(price.of(asked, most))}"
+    if price.most is not None:
+        told += f"; stops before {_money(price.most)} is spent"
+    return told
 
 
 def write(
@@ -103,24 +90,13 @@ def write(
         _say(f"{out}: {len(prompts) - len(todo):,} of {len(prompts):,} questions have a trace")
         if not todo:
             return 0
-        engine: Engine = asking.open()
+        engine = asking.open()
         try:
-            policy = asking.policy(engine)
-            _say(estimate(asking, policy, todo).text(price))
+            run = asking.run(engine)
+            _say(estimate(run, todo, price))
             if confirm and sys.stdin.isatty() and input("Start? [y/N] ").lower() != "y":
                 return 1
-            with bar("traces", len(todo), 0) as advance:
-                left = asyncio.run(
-                    ask(
-                        asking,
-                        policy,
-                        todo,
-                        answers,
-                        concurrency=concurrency,
-                        limit=price.limit,
-                        on_answer=advance,
-                    )
-                )
+            left = ask_with_bar("traces", run, todo, answers, concurrency, price.limit)
         finally:
             engine.close()
     if left.failed:

@@ -3,18 +3,28 @@ out (arXiv 2501.19393, section 5.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from s1_eval.errors import UserError
-from s1_eval.training.curation import diversity, domains, models, recorded, sources
+from s1_eval.training.curation import diversity, domains, recorded, sources
 from s1_eval.training.curation.decontaminate import Decision
 from s1_eval.training.curation.diversity import Candidate, Sampler
-from s1_eval.training.curation.grades import Attempt, grade
-from s1_eval.training.curation.pipeline import Pipeline, Step, said
+from s1_eval.training.curation.grades import grade
+from s1_eval.training.curation.pipeline import Pipeline, Step
 
 Variant = Literal["s1", "random", "diverse", "longest", "full"]
+BY_DOMAIN, BY_LENGTH = ("s1", "diverse"), ("s1", "longest")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A question's domain, as a stage keeps it."""
+
+    id: str
+    domain: str
 
 
 def run(pipeline: Pipeline, variant: Variant, sampler: Sampler) -> list[Step]:
@@ -30,39 +40,38 @@ def run(pipeline: Pipeline, variant: Variant, sampler: Sampler) -> list[Step]:
 
 
 def _check(pipeline: Pipeline, variant: Variant) -> None:
-    recipe, size = pipeline.recipe, pipeline.recipe.choice.size
-    if recipe.choice.traces and not sources.exists(recipe.choice.traces):
+    recipe = pipeline.recipe
+    if recipe.traces and not sources.exists(recipe.traces):
         raise UserError(
-            f"traces={recipe.choice.traces}: nothing is there; make it with `s1-train traces "
+            f"traces={recipe.traces}: nothing is there; make it with `s1-train traces "
             "RECIPE --model ENGINE/TEACHER`, or leave the key out"
         )
-    if pipeline.traces is not None and not pipeline.traces.keys() & set(pipeline.ids):
+    if recipe.traces and not pipeline.traces and not any(q.thinking for q in pipeline.pool):
         raise UserError(
-            f"traces={recipe.choice.traces} has no trace of any question here, only of others (the "
-            f"first question is {pipeline.ids[0]}): make it with `s1-train traces RECIPE`"
+            f"traces={recipe.traces} has no trace of any question here, only of others (the "
+            f"first question is {pipeline.pool[0].id}): make it with `s1-train traces RECIPE`"
         )
     files = [given.recorded for given in (recipe.difficulty, recipe.domains) if given]
-    for path in filter(None, [recipe.choice.teacher_recorded, *files]):
+    for path in filter(None, [recipe.teacher_recorded, *files]):
         sources.local(path)
-    if variant != "full" and size > len(pipeline.decontaminated.kept):
+    left = pipeline.decontaminated.kept
+    if variant != "full" and recipe.size > len(left):
         raise UserError(
-            f"size={size}: only {len(pipeline.decontaminated.kept)} questions are left after "
-            "decontamination; give less, or more sources"
+            f"size={recipe.size}: only {len(left)} questions are left after decontamination; "
+            "give less, or more sources"
         )
     if variant == "s1" and recipe.difficulty is None:
         raise UserError(
             "the recipe has no difficulty: give difficulty: {models: [{model: s1_vllm/…}, …]}, "
             "or a --variant that ignores it (random, diverse, longest, full)"
         )
-    by_domain = variant in ("s1", "diverse")
-    own = pipeline.column("domain") if by_domain and recipe.domains is None else []
-    if missing := [row for row in pipeline.decontaminated.kept if own and not own[row]]:
+    unplaced = sum(not question.domain for question in left)
+    if variant in BY_DOMAIN and recipe.domains is None and unplaced:
         raise UserError(
-            f"{len(missing)} questions have no domain: give domains: {{models: [{{model: …}}]}}"
+            f"{unplaced} questions have no domain: give domains: {{models: [{{model: …}}]}}"
             " or domains: {recorded: FILE}, or --variant random or longest"
         )
-    by_length = variant in ("s1", "longest") and recipe.choice.length == "thinking_tokens"
-    if by_length and pipeline.traces is None:
+    if variant in BY_LENGTH and recipe.length == "thinking_tokens" and not pipeline.has_traces:
         raise UserError(
             "there are no traces whose length could rank questions: give traces: FILE (see "
             "`s1-train traces`), or length: solution_words"
@@ -70,124 +79,96 @@ def _check(pipeline: Pipeline, variant: Variant) -> None:
 
 
 def _drawn(pipeline: Pipeline, before: Step, variant: Variant, sampler: Sampler) -> Step:
-    size, seed = pipeline.recipe.choice.size, pipeline.recipe.choice.seed
+    size, seed = pipeline.recipe.size, pipeline.recipe.seed
     if variant == "full":
         return Step("draw", before.kept, (), before.fingerprint)
-    candidates, notes = _candidates(pipeline, before, variant)
-    label = f"{sampler} sampler" if variant == "s1" else variant
+    notes: list[str] = []
+    candidates = _candidates(pipeline, before, variant, notes)
+    label = variant
     if variant == "s1":
-        keep = pipeline.recipe.keep
+        label, keep = f"{sampler} sampler", pipeline.recipe.keep
         chosen = diversity.s1(candidates, size, seed, keep, sampler)
-        notes = (*notes, f"kept before the draw: {len(diversity.kept(candidates, keep))}")
+        notes.append(f"kept before the draw: {len(diversity.kept(candidates, keep))}")
     elif variant == "random":
         chosen = diversity.uniform(candidates, size, seed)
     elif variant == "diverse":
         chosen = diversity.diverse(candidates, size, seed)
     else:
         chosen = diversity.longest(candidates, size)
-    taken = {c.id for c in chosen}
-    kept = tuple(row for row in before.kept if pipeline.ids[row] in taken)
+    taken = {candidate.id for candidate in chosen}
+    kept = tuple(question for question in before.kept if question.id in taken)
     dropped = tuple(
-        (Decision(pipeline.ids[row], "not drawn", f"{label}, seed {seed}"), row)
-        for row in before.kept
-        if pipeline.ids[row] not in taken
+        Decision(question.id, "not drawn", f"{label}, seed {seed}")
+        for question in before.kept
+        if question.id not in taken
     )
-    return Step("draw", kept, dropped, before.fingerprint, notes)
+    return Step("draw", kept, dropped, before.fingerprint, tuple(notes))
 
 
 def _candidates(
-    pipeline: Pipeline, before: Step, variant: Variant
-) -> tuple[list[Candidate], tuple[str, ...]]:
-    by_length = variant in ("s1", "longest")
-    by_domain = variant in ("s1", "diverse")
-    lengths, notes = _lengths(pipeline, before) if by_length else ({}, ())
-    placed: Mapping[str, str] = {}
-    if by_domain:
-        placed, more = _domains(pipeline, before)
-        notes = (*notes, *more)
-    right: Mapping[str, bool | None] = {}
-    if variant == "s1":
-        right, more = _teacher(pipeline, before)
-        notes = (*notes, *more)
-    names = pipeline.column("source")
+    pipeline: Pipeline, before: Step, variant: Variant, notes: list[str]
+) -> list[Candidate]:
+    """notes: gets a sentence for everything that stands in for something else."""
+    lengths = _lengths(pipeline, before, notes) if variant in BY_LENGTH else {}
+    placed = _domains(pipeline, before, notes) if variant in BY_DOMAIN else {}
+    right = _teacher(pipeline, before, notes) if variant == "s1" else {}
     return [
-        Candidate(id, names[row], placed.get(id, ""), lengths.get(id, 0), right.get(id))
-        for row in before.kept
-        for id in [pipeline.ids[row]]
-    ], notes
+        Candidate(q.id, q.source, placed.get(q.id, ""), lengths.get(q.id, 0), right.get(q.id))
+        for q in before.kept
+    ]
 
 
-def _lengths(pipeline: Pipeline, before: Step) -> tuple[dict[str, int], tuple[str, ...]]:
-    if pipeline.recipe.choice.length == "solution_words":
-        solutions = pipeline.column("solution")
-        return {pipeline.ids[row]: len(solutions[row].split()) for row in before.kept}, (
-            "the words of the reference solution stand for the length of the trace",
-        )
+def _lengths(pipeline: Pipeline, before: Step, notes: list[str]) -> dict[str, int]:
+    if pipeline.recipe.length == "solution_words":
+        notes.append("the words of the reference solution stand for the length of the trace")
+        return {question.id: len(question.solution.split()) for question in before.kept}
     found = {}
-    for row in before.kept:
-        trace = (pipeline.traces or {}).get(pipeline.ids[row])
-        if trace is None or trace.tokens is None:
+    for question in before.kept:
+        if question.thinking_tokens is None:
             raise UserError(
-                f"{pipeline.ids[row]} has no thinking_tokens to be ranked by: give traces (see "
+                f"{question.id} has no thinking_tokens to be ranked by: give traces (see "
                 "`s1-train traces`), or length: solution_words"
             )
-        found[pipeline.ids[row]] = trace.tokens
-    return found, ()
+        found[question.id] = question.thinking_tokens
+    return found
 
 
-def _domains(pipeline: Pipeline, before: Step) -> tuple[dict[str, str], tuple[str, ...]]:
-    from datasets import Value
-
-    own = pipeline.column("domain")
-    placed = {pipeline.ids[row]: own[row] for row in before.kept if own[row]}
-    rest = [row for row in before.kept if not own[row]]
+def _domains(pipeline: Pipeline, before: Step, notes: list[str]) -> dict[str, str]:
     given = pipeline.recipe.domains
-    notes: tuple[str, ...] = ("domains of the source",) if placed else ()
-    if not rest:
-        return placed, notes
-    assert given
+    placed = {question.id: question.domain for question in before.kept if question.domain}
+    rest = {q.id: q.question for q in before.kept if not q.domain}
+    if placed:
+        notes.append("domains of the source")
+    if not rest or given is None:
+        return placed
     if given.recorded:
         path = sources.local(given.recorded)
-        found = recorded.values(path, "domain", [pipeline.ids[row] for row in rest])
-        notes = (*notes, f"recorded domains ({path.name})")
-        return {**placed, **{id: str(domain) for id, domain in found.items()}}, notes
+        found = recorded.values(path, "domain", list(rest))
+        notes.append(f"recorded domains ({path.name})")
+        return {**placed, **{id: str(domain) for id, domain in found.items()}}
     [model] = given.models
 
-    def classify() -> Iterator[dict[str, str]]:
-        questions = pipeline.column("question")
-        prompts = {pipeline.ids[row]: domains.prompt(questions[row]) for row in rest}
+    def classify() -> Iterator[Placed]:
+        prompts = {id: domains.prompt(question) for id, question in rest.items()}
         answers = pipeline.answers(model, prompts, "domains")
-        return ({"id": id, "domain": domains.parse(answers[id]["attempt"])} for id in prompts)
+        return (Placed(id, domains.parse(answers[id]["attempt"])) for id in prompts)
 
-    inputs = {
-        "after": before.fingerprint,
-        "model": models.about(model, pipeline.recipe.choice.seed),
-    }
-    types = {"id": Value("string"), "domain": Value("string")}
-    stage = pipeline.stages.get("domains", inputs, types, classify)
-    pipeline.say(said("domains", len(stage.rows), stage.reused))
-    placed |= dict(zip(stage.rows["id"], stage.rows["domain"], strict=True))
+    about = model.asking(pipeline.recipe.seed).about()
+    inputs = {"after": before.fingerprint, "model": about}
+    stage = pipeline.stages.get("domains", inputs, Placed, classify)
+    pipeline.told("domains", len(stage.rows), stage.reused)
+    placed |= {row.id: row.domain for row in stage.rows}
     lost = sum(domain == domains.UNCLASSIFIED for domain in placed.values())
-    return placed, (*notes, f"domains by {model.model}, which left {lost} unclassified")
+    notes.append(f"domains by {model.model}, which left {lost} unclassified")
+    return placed
 
 
-def _teacher(pipeline: Pipeline, before: Step) -> tuple[dict[str, bool | None], tuple[str, ...]]:
+def _teacher(pipeline: Pipeline, before: Step, notes: list[str]) -> dict[str, bool | None]:
     """Whether the teacher is right, of the sources that may keep questions for it."""
-    names = pipeline.column("source")
-    wanted = [row for row in before.kept if names[row] in pipeline.recipe.keep]
-    path = pipeline.recipe.choice.teacher_recorded
-    if path:
-        found = recorded.values(
-            sources.local(path), "correct", [pipeline.ids[row] for row in wanted]
-        )
-        return dict(found), (f"recorded grades of the teacher ({Path(path).name})",)
-    if pipeline.traces is None:
-        return {}, ("no traces: no question is kept before the draw",)
-    traces = pipeline.traces
-    graders, answers = pipeline.column("grader"), pipeline.column("answer")
-    attempts = (
-        Attempt(id, graders[row], answers[row], traces[id].attempt)
-        for row in wanted
-        if (id := pipeline.ids[row]) in traces
-    )
-    return dict(grade(attempts)), ()
+    wanted = [question for question in before.kept if question.source in pipeline.recipe.keep]
+    if path := pipeline.recipe.teacher_recorded:
+        notes.append(f"recorded grades of the teacher ({Path(path).name})")
+        return recorded.values(sources.local(path), "correct", [q.id for q in wanted])
+    if not pipeline.has_traces:
+        notes.append("no traces: no question is kept before the draw")
+    return dict(grade((q, q.attempt) for q in wanted if q.thinking or q.attempt))

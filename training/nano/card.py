@@ -1,19 +1,39 @@
-"""Nano's model card: the runs of `measure` as tables, its targets, and the command that made it."""
+"""Nano's model card: its runs on held-out problems by the one path of a question, measured by the
+project's own metrics, its targets, and the commands that made it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from math import sqrt
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
+from s1_eval.engines import Sampling
 from s1_eval.engines.models import resolve_model
-from s1_eval.training.nano.measure import Run, measure
+from s1_eval.engines.table import open_engine
+from s1_eval.evaluation.benchmark import Data, Sample, benchmark
+from s1_eval.evaluation.run import open_run, run_samples
+from s1_eval.methods import settings
+from s1_eval.metrics import intervals
+from s1_eval.metrics.at_k import at_k
+from s1_eval.metrics.points import tally
+from s1_eval.records import Run
+from s1_eval.records.readers import Located, collect
+from s1_eval.report.table import fixed, line, span
+from s1_eval.training.nano.problems import held_out
 
-NORMAL_95 = 1.959964
+CAPS = (16, 32, 48, 64, 96)
+WAITS = (0, 1, 2, 4)
+SAMPLES = 8
+TOKENS = (32, 64, 128, 256)
+STEPS = (2, 4, 8, 16)
+LENGTHS = ("short", "long")
+
+Metric = Mapping[str, Any]
+"""`{value, low, high}` in percent, points or tokens, as `s1-eval score` prints it."""
 
 
 def is_nano(model: str) -> bool:
@@ -32,66 +52,107 @@ def write(model: str, n: int) -> Path:
     return path
 
 
-def difference(a: Run, b: Run) -> tuple[float, float, float]:
-    """(b - a, low, high) in points: accuracy on the same problems, with a normal 95% interval
-    of the paired differences."""
-    paired = [100.0 * (y - x) for x, y in zip(a.correct, b.correct, strict=True)]
-    half = NORMAL_95 * stdev(paired) / sqrt(len(paired))
-    return mean(paired), mean(paired) - half, mean(paired) + half
+def measure(model: str, n: int) -> dict[str, list[Run]]:
+    """All runs of the card on the first `n` held-out problems, by what they show."""
+    asked = tuple(Sample(p.id, p.question, p.target) for p in held_out(n))
+    about = benchmark("nano").about(Data(asked, "nano"))
+    engine = open_engine("s1_hf", model)
 
-
-def majority(runs: Sequence[Run]) -> float:
-    """Accuracy of the most frequent answer in percent; a tie is worth the share of its right
-    answers."""
-    score = 0.0
-    for answers, correct in zip(
-        zip(*(r.answers for r in runs), strict=True),
-        zip(*(r.correct for r in runs), strict=True),
-        strict=True,
-    ):
-        votes = {a: answers.count(a) for a in answers if a}
-        top = {a for a in votes if votes[a] == max(votes.values())}
-        score += sum(a in {x for x, c in zip(answers, correct, strict=True) if c} for a in top) / (
-            len(top) or 1
+    def run(method: str, temperature: float = 0.0, epochs: int = 1, **params: Any) -> Run:
+        opened = open_run(
+            engine,
+            harness="s1-eval",
+            about=about,
+            method=method,
+            settings=settings(method, params),
+            sampling=Sampling(temperature, seed=0),
         )
-    return 100 * score / len(runs[0].correct)
+        rows: list[dict[str, Any]] = []
+        todo = [(sample, epoch + 1) for sample in asked for epoch in range(epochs)]
+        asyncio.run(run_samples(opened, todo, rows.append))
+        [found] = collect(Located(row, model, method, opened.record) for row in rows)
+        return found
+
+    try:
+        return {
+            "plain": [run("plain")],
+            "caps": [run("budget_forcing", max_thinking_tokens=cap) for cap in CAPS],
+            "waits": [run("budget_forcing", num_ignores=waits) for waits in WAITS],
+            "samples": [run("plain", temperature=1.0, epochs=SAMPLES)],
+            "tokens": [run("token_conditional", tokens=n) for n in TOKENS],
+            "steps": [run("step_conditional", steps=n) for n in STEPS],
+            "length": [run("class_conditional", length=length) for length in LENGTHS],
+        }
+    finally:
+        engine.close()
 
 
-def targets(runs: Mapping[str, Sequence[Run]]) -> Iterable[tuple[str, bool]]:
+def accuracy(run: Run) -> Metric:
+    """In percent."""
+    found = tally(run)
+    return _metric(100 * float(found.accuracy), intervals.accuracy(found), 100)
+
+
+def thinking(run: Run) -> Metric:
+    """Mean thinking tokens."""
+    found = tally(run)
+    return _metric(float(found.mean_thinking), intervals.mean(found.tokens, lowest=0), 1)
+
+
+def change(run: Run, other: Run) -> Metric:
+    """Accuracy of `run` minus that of `other` on the same problems, in points."""
+    one, two = tally(run), tally(other)
+    return _metric(100 * float(one.accuracy - two.accuracy), intervals.change(one, two), 100)
+
+
+def _metric(value: float, found: intervals.Interval | None, scale: float) -> Metric:
+    limits = (scale * found.low, scale * found.high) if found else (None, None)
+    return {"value": value, "low": limits[0], "high": limits[1]}
+
+
+def _same_text(answers: Sequence[str]) -> list[int]:
+    """Which answers are equal, see `metrics.at_k`: nano's are two digits."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(a, len(numbers)) if a else -1 for a in answers]
+
+
+def sampled(run: Run) -> tuple[Mapping[str, Metric], Mapping[str, Metric]]:
+    """(metrics, differences) of all of a problem's samples, see `metrics.at_k`."""
+    [*_, found] = at_k(run, _same_text)["at"]
+    return found["metrics"], found["differences"]
+
+
+def targets(runs: Mapping[str, Sequence[Run]]) -> Iterator[tuple[str, bool]]:
     """Each target of the shipped model, and whether these runs meet it."""
-    caps = [run.accuracy for run in runs["caps"]]
-    rise = max(_longest_rise(caps))
+    caps = [accuracy(run)["value"] for run in runs["caps"]]
+    rise = _longest_rise(caps)
     yield (
         f"P1: strictly rising over {rise} caps in a row, "
         f"{caps[-1] - caps[0]:.1f} points from the smallest to the largest (4 caps, 55 points)",
         rise >= 4 and caps[-1] - caps[0] >= 55,
     )
     none, one, two, *_ = runs["waits"]
-    for name, (a, b, least) in {
-        "1 over 0": (none, one, 8.0),
-        "2 over 1": (one, two, 0.0),
-    }.items():
-        found, low, high = difference(a, b)
+    for name, more, less, least in (("1 over 0", one, none, 8.0), ("2 over 1", two, one, 0.0)):
+        gain = change(more, less)
         yield (
-            f'P2: {name} "Wait"s {found:+.1f} points, 95% interval {low:+.1f} to {high:+.1f} '
+            f'P2: {name} "Wait"s {gain["value"]:+.1f} points, 95% interval {_limits(gain)} '
             f"(at least {least:.0f}, interval above zero)",
-            found >= least and low > 0,
+            gain["value"] >= least and (gain["low"] or 0) > 0,
         )
-    samples = runs["samples"]
-    once, ever = mean(r.accuracy for r in samples), _ever(samples)
-    yield f"P3: pass@8 {ever - once:+.1f} points over pass@1 (10)", ever >= once + 10
+    metrics, differences = sampled(runs["samples"][0])
+    ever = metrics["pass@k"]["value"] - metrics["pass@1"]["value"]
+    yield f"P3: pass@{SAMPLES} {ever:+.1f} points over pass@1 (10)", ever >= 10
+    vote = differences["maj@k minus pass@1"]
     yield (
-        f"P3: majority@8 {majority(samples) - once:+.1f} points over pass@1",
-        (majority(samples) > once),
+        f"P3: majority@{SAMPLES} {vote['value']:+.1f} points over pass@1, 95% interval "
+        f"{_limits(vote)}",
+        vote["value"] > 0,
     )
     for series in ("tokens", "steps"):
-        thinking = [run.mean_thinking for run in runs[series]]
-        yield (
-            f"P4: {series}: {thinking[0]:.0f} to {thinking[-1]:.0f} thinking tokens",
-            thinking[0] < thinking[-1],
-        )
-    short, long = (run.mean_thinking for run in runs["length"])
-    default = runs["plain"][0].mean_thinking
+        first, last = (thinking(runs[series][i])["value"] for i in (0, -1))
+        yield f"P4: {series}: {first:.0f} to {last:.0f} thinking tokens", first < last
+    short, long = (thinking(run)["value"] for run in runs["length"])
+    default = thinking(runs["plain"][0])["value"]
     yield (
         f"P4: short {short:.0f}, uninstructed {default:.0f}, long {long:.0f} thinking tokens",
         short < default < long,
@@ -99,22 +160,23 @@ def targets(runs: Mapping[str, Sequence[Run]]) -> Iterable[tuple[str, bool]]:
     yield f"Mean thinking {default:.0f} tokens (40 to 300)", 40 <= default <= 300
 
 
-def _ever(samples: Sequence[Run]) -> float:
-    return 100 * mean(any(right) for right in zip(*(r.correct for r in samples), strict=True))
+def _limits(metric: Metric) -> str:
+    return "none" if metric["low"] is None else f"{metric['low']:+.1f} to {metric['high']:+.1f}"
 
 
-def _longest_rise(values: Sequence[float]) -> Iterable[int]:
-    length = 1
-    yield length
+def _longest_rise(values: Sequence[float]) -> int:
+    longest = length = 1
     for a, b in pairwise(values):
         length = length + 1 if b > a else 1
-        yield length
+        longest = max(longest, length)
+    return longest
 
 
 def render(runs: Mapping[str, Sequence[Run]], training: Mapping[str, Any], model: str) -> str:
     """The card's Markdown."""
-    n = len(runs["plain"][0].correct)
-    samples = runs["samples"]
+    plain, samples = runs["plain"][0], runs["samples"][0]
+    n = len(plain.rows)
+    metrics, _ = sampled(samples)
     met = "\n".join(f"- {'met' if ok else '**not met**'}: {text}" for text, ok in targets(runs))
     versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
     last = training["losses"][-1]["loss"]
@@ -132,39 +194,46 @@ arithmetic modulo 100, in the s1 format. It drafts in its head and errs on steps
 operations; told "Wait" it checks line by line and mends the first error it finds. It is for
 seeing and testing the effects of thinking time on a laptop, and knows nothing else.
 
-Made by `s1-train sft training/recipes/nano.yaml` and `s1-train sft
-training/recipes/nano_ends.yaml` with TRL's SFTTrainer from {tokens / 1e6:.1f}M tokens; last logged
-loss {last:.3f}; {versions}. `training.json` has the recipes and the loss curves.
+Made by `s1-train sft nano` and `s1-train sft nano_ends` with TRL's SFTTrainer from
+{tokens / 1e6:.1f}M tokens; last logged loss {last:.3f}; {versions}. `training.json` has the recipes
+and the loss curves.
 
 ## Measured
 {n} held-out problems, kept apart from training by a hash of the question; made by
-`s1-train card {model} --problems {n}`. Greedy unless said otherwise.
+`s1-train card {model} --problems {n}`. Greedy unless said otherwise. In brackets: 95% intervals
+over problems.
 
 ### Thinking cut at a cap
-{_table("cap", runs["caps"], lambda run: run.params["max_thinking_tokens"])}
+{_table("cap", CAPS, runs["caps"])}
 
 ### "Wait" in place of the end
-{_table("waits", runs["waits"], lambda run: run.params["num_ignores"])}
+{_table("waits", WAITS, runs["waits"])}
 
-### Sampling at temperature 1, {len(samples)} samples a problem
-pass@1 {mean(r.accuracy for r in samples):.1f}, pass@{len(samples)} {_ever(samples):.1f}, \
-majority@{len(samples)} {majority(samples):.1f}; \
-{mean(r.mean_thinking for r in samples):.0f} thinking tokens.
+### Sampling at temperature 1, {SAMPLES} samples a problem
+pass@1 {_shown(metrics["pass@1"])}, pass@{SAMPLES} {_shown(metrics["pass@k"])}, \
+majority@{SAMPLES} {_shown(metrics["maj@k"])}; {thinking(samples)["value"]:.0f} thinking tokens.
 
 ### Instructions
-Uninstructed: {runs["plain"][0].accuracy:.1f}% with {runs["plain"][0].mean_thinking:.0f} tokens.
+Uninstructed: {_shown(accuracy(plain))}% with {thinking(plain)["value"]:.0f} tokens.
 
-{_table("up to N tokens", runs["tokens"], lambda run: run.params["tokens"])}
+{_table("up to N tokens", TOKENS, runs["tokens"])}
 
-{_table("up to N steps", runs["steps"], lambda run: run.params["steps"])}
+{_table("up to N steps", STEPS, runs["steps"])}
 
-{_table("amount", runs["length"], lambda run: run.params["length"])}
+{_table("amount", LENGTHS, runs["length"])}
 
 ## Targets
 {met}
 """
 
 
-def _table(head: str, runs: Sequence[Run], label: Callable[[Run], Any]) -> str:
-    rows = [f"| {label(r)} | {r.accuracy:.1f} | {r.mean_thinking:.1f} |" for r in runs]
-    return "\n".join([f"| {head} | accuracy, % | thinking tokens |", "|---|---|---|", *rows])
+def _table(head: str, values: Sequence[int | str], runs: Sequence[Run]) -> str:
+    rows = [
+        line([str(value), _shown(accuracy(run)), _shown(thinking(run))])
+        for value, run in zip(values, runs, strict=True)
+    ]
+    return "\n".join([line([head, "accuracy, %", "thinking tokens"]), "|---|---|---|", *rows])
+
+
+def _shown(metric: Metric) -> str:
+    return f"{fixed(metric['value'])} {span(metric)}".rstrip()

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le
 
 from s1_eval.answers import grader
 from s1_eval.engines import Sampling
@@ -29,9 +31,12 @@ from s1_eval.methods.voting import sample
 from s1_eval.thinking import Trace
 from s1_eval.training.batches import plan_batches
 from s1_eval.training.examples import IGNORED
+from s1_eval.training.files import new_folder
 from s1_eval.training.nano.problems import Problem, held_out, judge, training
-from s1_eval.training.recipe import Training, checked, parse, read
+from s1_eval.training.recipe import Training
+from s1_eval.training.recipe_files import based, find, read
 from s1_eval.training.sft import LIBRARIES, arguments
+from s1_eval.typed import Positive, Says, Settings
 from s1_eval.verifiers.formats import NanoPRM
 
 GRADER = grader("integer", minimum=0, maximum=99)
@@ -44,27 +49,20 @@ HELD_OUT = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Traces:
+class Traces(Settings):
     """What to train on: `samples` traces by `policy`, at temperature 1, of each of `problems`
     training problems. cut_share: the share of problems whose thinking is cut at a random cap, so
     that an answer that is a guess is seen too."""
 
     policy: str
-    problems: int
-    samples: int = 2
-    cut_share: float = 0.25
+    problems: Positive
+    samples: Positive = 2
+    cut_share: Annotated[float, Ge(0), Le(1), Says("a share from 0 to 1")] = 0.25
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("problems", "samples"):
-            if getattr(self, name) < 1:
-                raise UserError(f"traces.{name}={getattr(self, name)}: give 1 or more")
-        if not 0 <= self.cut_share <= 1:
-            raise UserError(f"traces.cut_share={self.cut_share}: give a share from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Settings):
     """traces: the examples. training: how. output: where the checkpoint goes."""
 
     traces: Traces
@@ -81,14 +79,10 @@ class Example:
     labels: tuple[bool, ...]
 
 
-def load(path: Path) -> Recipe:
-    """The recipe in the YAML file `path`. Raises UserError on anything that is not one."""
-    data = checked(Recipe, parse(path), "the recipe")
-    return Recipe(
-        traces=read(Traces, data["traces"], "traces"),
-        training=read(Training, data["training"], "training"),
-        **{key: data[key] for key in ("output",) if key in data},
-    )
+def load(recipe: str | Path) -> Recipe:
+    """The recipe in a YAML file, or one of ours by its name. Raises UserError on anything that is
+    not one."""
+    return read(Recipe, based(find(recipe)))
 
 
 def run(recipe: Recipe, output: Path) -> None:
@@ -109,14 +103,12 @@ def run(recipe: Recipe, output: Path) -> None:
     examples = sampled(recipe.traces, problems)
     set_seed(recipe.training.seed)
     model = Qwen2ForProcessRewardModel.from_pretrained(source, dtype=torch.float32)
-    partial = output.with_name(f"{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        rows = [row(example, layout) for example in examples]
-        history = train(recipe.training, model, rows, partial / "trainer")
-        shutil.rmtree(partial / "trainer", ignore_errors=True)
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
+    rows = [row(example, layout) for example in examples]
+    with new_folder(output, replace=True) as made:
+        history = train(recipe.training, model, rows, made / "trainer")
+        shutil.rmtree(made / "trainer", ignore_errors=True)
+        model.save_pretrained(made)
+        tokenizer.save_pretrained(made)
         log = {
             "recipe": dataclasses.asdict(recipe),
             "versions": {name: version(name) for name in LIBRARIES},
@@ -124,16 +116,11 @@ def run(recipe: Recipe, output: Path) -> None:
             "policy": fingerprint(source),
             "traces": len(examples),
             "steps": sum(len(example.labels) for example in examples),
-            "held_out": evaluate(str(partial), recipe.traces.policy, HELD_OUT),
+            "held_out": evaluate(str(made), recipe.traces.policy, HELD_OUT),
             "losses": [entry for entry in history if "loss" in entry],
         }
-        (partial / "training.json").write_text(json.dumps(log, indent=1) + "\n")
-        (partial / "README.md").write_text(card(log))
-        if output.exists():
-            shutil.rmtree(output)
-        partial.rename(output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        (made / "training.json").write_text(json.dumps(log, indent=1) + "\n")
+        (made / "README.md").write_text(card(log))
 
 
 def card(log: Mapping[str, Any]) -> str:
@@ -224,22 +211,13 @@ def train(
     training: Training, model: Any, rows: Sequence[dict[str, list[int]]], work: Path
 ) -> list[dict[str, Any]]:
     """Cross-entropy at the ends of steps, with transformers' Trainer; its log."""
-    import torch
     from torch.nn.functional import cross_entropy
-    from torch.nn.utils.rnn import pad_sequence
     from torch.utils.data import DataLoader
     from transformers import Trainer, TrainingArguments
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
     plan = plan_batches(training, [len(row["input_ids"]) for row in rows])
-
-    def collate(batch: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
-        ids = [torch.tensor(each["input_ids"]) for each in batch]
-        targets = [torch.tensor(each["labels"]) for each in batch]
-        return {
-            "input_ids": pad_sequence(ids, batch_first=True),
-            "attention_mask": pad_sequence([torch.ones_like(i) for i in ids], batch_first=True),
-            "labels": pad_sequence(targets, batch_first=True, padding_value=IGNORED),
-        }
+    collate = DataCollatorForLanguageModeling(pad_token_id=0)
 
     class Steps(Trainer):  # type: ignore[misc]
         """Batches as planned, counted in tokens; loss at the ends of steps alone."""

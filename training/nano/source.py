@@ -10,10 +10,11 @@ from s1_eval.errors import UserError
 from s1_eval.training.examples import Example
 from s1_eval.training.nano.problems import STEPS
 from s1_eval.training.nano.traces import example
+from s1_eval.typed import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Nano:
+class Nano(Settings):
     """examples: how many traces. waits: weights of 0, 1, 2, … checks in them where nothing is
     instructed; going on has to stay likely, or a forced "Wait" would lead nowhere, but less so
     than ending, or greedy thinking never ends. seed: of the generator. easy_share: the first
@@ -25,7 +26,7 @@ class Nano:
     easy_share: float = 0.2
     easy_steps: int = 4
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.examples < 1:
             raise UserError(f"examples={self.examples}: give 1 or more")
         if not sum(self.waits[:2]) > 0 or min(self.waits) < 0:

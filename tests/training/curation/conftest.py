@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from s1_eval.training.curation import pipeline
+from s1_eval.training.curation.overlap import Reference
 from s1_eval.training.curation.question import question_id
-from s1_eval.training.curation.reference import Reference
 from s1_eval.training.main import main
 
 EVALUATION = {
@@ -72,12 +73,13 @@ def pool(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def curate(tmp_path: Path) -> Callable[..., int]:
+def curate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """`s1-train curate`, or another command, with a recipe of this data; its exit code."""
+    monkeypatch.setattr(pipeline, "evaluation_questions", EVALUATION.__getitem__)
 
     def run(recipe: Mapping[str, Any], *options: str, command: str = "curate") -> int:
         path = tmp_path / "recipe.yaml"
         path.write_text(yaml.safe_dump(dict(recipe), sort_keys=False))
-        return main([command, str(path), *options], EVALUATION.__getitem__)
+        return main([command, str(path), *options])
 
     return run

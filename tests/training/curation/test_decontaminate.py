@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from s1_eval.training.curation.decontaminate import Asked, decontaminate
-from s1_eval.training.curation.reference import Reference
+from s1_eval.training.curation.decontaminate import decontaminate
+from s1_eval.training.curation.overlap import Reference
+from s1_eval.training.curation.question import Question
 
 LONG = "one two three four five six seven eight"
 
 
 def decided(pool: list[tuple[str, str]], evaluation=(), secret=()) -> list[tuple[str, str]]:
     """(reason, detail) for each (source, text)."""
-    asked = [Asked(f"{source}/{n}", source, text) for n, (source, text) in enumerate(pool)]
+    asked = [Question(f"{source}/{n}", source, text) for n, (source, text) in enumerate(pool)]
     return [(d.reason, d.detail) for d in decontaminate(asked, evaluation, secret)]
 
 

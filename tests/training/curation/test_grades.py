@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from s1_eval.training.curation import domains
-from s1_eval.training.curation.grades import Attempt, grade
+from s1_eval.training.curation.grades import grade
+from s1_eval.training.curation.question import Question
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,8 @@ from s1_eval.training.curation.grades import Attempt, grade
     ],
 )
 def test_an_attempt_is_right_wrong_or_undecided(grader, answer, attempt, right):
-    assert list(grade([Attempt("q", grader, answer, attempt)])) == [("q", right)]
+    question = Question("q", answer=answer, grader=grader)
+    assert list(grade([(question, attempt)])) == [("q", right)]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s1_eval.training.curation import overlap
-from s1_eval.training.curation.overlap import WORDS, Index
-from s1_eval.training.curation.reference import Reference
+from s1_eval.training.curation.overlap import WORDS, Index, Reference
 
 texts = st.lists(st.lists(st.sampled_from(["aB", "cde"]), max_size=14).map(" ".join), max_size=6)
 

@@ -49,6 +49,9 @@ def test_an_overlap_names_the_words_and_gpqas_stand_nowhere(curate, pool, out, c
     written = [p for p in out.rglob("*") if p.is_file() and "collect-" not in str(p)]
     assert len(written) > 10
     assert not any(b"secret particles" in p.read_bytes() for p in written)
+    tables = [pq.read_table(p) for p in written if p.suffix == ".parquet"]
+    assert len(tables) > 5
+    assert not any("secret particles" in str(table.to_pylist()) for table in tables)
     assert "secret particles" not in "".join(capfd.readouterr())
 
 
@@ -191,7 +194,7 @@ def test_a_full_disk_is_one_message_and_leaves_no_half_stage(
         ({"difficulty": {"models": []}}, "difficulty: give exactly one of"),
         ({"keep": {"aime": "x"}}, "keep="),
         ({"size": 0}, "size=0: give 1 or more"),
-        ({"length": "words"}, "choose from thinking_tokens, solution_words"),
+        ({"length": "words"}, "length='words': give `thinking_tokens` or `solution_words`"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_done_is_said_in_one_message(curate, pool, capsys, changes, message):
@@ -241,10 +244,11 @@ def test_domains_are_asked_of_a_model_once(curate, pool, out, capfd):
 
 
 def test_what_one_of_two_models_of_the_same_name_solves_is_dropped(curate, pool, out, monkeypatch):
-    def graded(self, model, rows):
-        return {self.ids[row]: row % 2 == 0 and model.max_tokens == 4 for row in rows}
+    def graded(self, model, questions):
+        ids = [question.id for question in self.pool]
+        return {q.id: ids.index(q.id) % 2 == 0 and model.max_tokens == 4 for q in questions}
 
-    monkeypatch.setattr(pipeline.Pipeline, "_graded", graded)
+    monkeypatch.setattr(pipeline.Pipeline, "graded", graded)
     models = [{"model": "s1_hf/nano", "max_tokens": n} for n in (4, 8)]
     assert curate(pool | {"difficulty": {"models": models}, "size": 9}) == 0
     solved = [r for r in rows(out / "s1-paper-seed0", "dropped") if r["reason"] == "solved"]

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from s1_eval.cli.train import evaluation_questions, main
+from s1_eval.cli.train import main
 from s1_eval.evaluation.benchmark import DATA_VARIABLE
 from s1_eval.training.curation import recipe as recipes
+from s1_eval.training.curation.decontaminate import evaluation_questions
 from s1_eval.training.curation.sources import collect
 
 RECIPE = Path(__file__).parents[3] / "training" / "recipes" / "s1k_pool.yaml"

@@ -98,7 +98,7 @@ def test_a_recipes_questions_get_the_traces_that_it_then_draws_from(questions, t
 
 def asked(engine, prompts, path, asking=NANO, **options):
     with Answers(path, asking.about()) as answers:
-        left = asyncio.run(ask(asking, asking.policy(engine), prompts, answers, **options))
+        left = asyncio.run(ask(asking.run(engine), prompts, answers, **options))
         return left, answers.done
 
 
