@@ -28,7 +28,7 @@ def run(correct: str, answers: str = "", thinking: int = 50, epochs: int = 1) ->
 
 
 def majority(correct: str, answers: str, epochs: int) -> float:
-    return sampled(run(correct, answers, epochs=epochs))[0]["maj@k"]["value"]
+    return sampled(run(correct, answers, epochs=epochs))["maj@k"]["value"]
 
 
 def test_a_difference_is_paired():

@@ -291,7 +291,8 @@ def complete(
     on."""
     about = asking.about()
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
-    path = folder / f"{purpose}-{slug(asking.model)}-{key}.jsonl"
+    named = folder / f"{purpose}-{slug(asking.model)}-{key}.jsonl"
+    path = next(folder.glob(f"{purpose}-*-{key}.jsonl"), named)
     with Answers(path, about) as answers:
         if prompts.keys() - answers.done:
             engine = asking.open()

@@ -84,7 +84,7 @@ def _drawn(pipeline: Pipeline, before: Step, variant: Variant, sampler: Sampler)
         return Step("draw", before.kept, (), before.fingerprint)
     notes: list[str] = []
     candidates = _candidates(pipeline, before, variant, notes)
-    label = variant
+    label: str = variant
     if variant == "s1":
         label, keep = f"{sampler} sampler", pipeline.recipe.keep
         chosen = diversity.s1(candidates, size, seed, keep, sampler)

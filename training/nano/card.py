@@ -19,8 +19,9 @@ from s1_eval.evaluation.run import open_run, run_samples
 from s1_eval.methods import settings
 from s1_eval.metrics import intervals
 from s1_eval.metrics.at_k import at_k
+from s1_eval.metrics.entries import Estimate
 from s1_eval.metrics.points import tally
-from s1_eval.records import Run
+from s1_eval.records import Run, SampleRow
 from s1_eval.records.readers import Located, collect
 from s1_eval.report.table import fixed, line, span
 from s1_eval.training.nano.problems import held_out
@@ -31,9 +32,6 @@ SAMPLES = 8
 TOKENS = (32, 64, 128, 256)
 STEPS = (2, 4, 8, 16)
 LENGTHS = ("short", "long")
-
-Metric = Mapping[str, Any]
-"""`{value, low, high}` in percent, points or tokens, as `s1-eval score` prints it."""
 
 
 def is_nano(model: str) -> bool:
@@ -67,7 +65,7 @@ def measure(model: str, n: int) -> dict[str, list[Run]]:
             settings=settings(method, params),
             sampling=Sampling(temperature, seed=0),
         )
-        rows: list[dict[str, Any]] = []
+        rows: list[SampleRow] = []
         todo = [(sample, epoch + 1) for sample in asked for epoch in range(epochs)]
         asyncio.run(run_samples(opened, todo, rows.append))
         [found] = collect(Located(row, model, method, opened.record) for row in rows)
@@ -87,25 +85,25 @@ def measure(model: str, n: int) -> dict[str, list[Run]]:
         engine.close()
 
 
-def accuracy(run: Run) -> Metric:
+def accuracy(run: Run) -> Estimate:
     """In percent."""
     found = tally(run)
     return _metric(100 * float(found.accuracy), intervals.accuracy(found), 100)
 
 
-def thinking(run: Run) -> Metric:
+def thinking(run: Run) -> Estimate:
     """Mean thinking tokens."""
     found = tally(run)
     return _metric(float(found.mean_thinking), intervals.mean(found.tokens, lowest=0), 1)
 
 
-def change(run: Run, other: Run) -> Metric:
+def change(run: Run, other: Run) -> Estimate:
     """Accuracy of `run` minus that of `other` on the same problems, in points."""
     one, two = tally(run), tally(other)
     return _metric(100 * float(one.accuracy - two.accuracy), intervals.change(one, two), 100)
 
 
-def _metric(value: float, found: intervals.Interval | None, scale: float) -> Metric:
+def _metric(value: float, found: intervals.Interval | None, scale: float) -> Estimate:
     limits = (scale * found.low, scale * found.high) if found else (None, None)
     return {"value": value, "low": limits[0], "high": limits[1]}
 
@@ -116,10 +114,15 @@ def _same_text(answers: Sequence[str]) -> list[int]:
     return [numbers.setdefault(a, len(numbers)) if a else -1 for a in answers]
 
 
-def sampled(run: Run) -> tuple[Mapping[str, Metric], Mapping[str, Metric]]:
-    """(metrics, differences) of all of a problem's samples, see `metrics.at_k`."""
-    [*_, found] = at_k(run, _same_text)["at"]
-    return found["metrics"], found["differences"]
+def sampled(run: Run) -> dict[str, Estimate]:
+    """pass@1, pass@k and maj@k of all of a problem's samples, and `maj@k minus pass@1`, in percent
+    and points; see `metrics.at_k`."""
+    [*_, at] = at_k(run, _same_text)["at"]
+    found: dict[str, Estimate] = {}
+    for name, metric in {**at["metrics"], **at["differences"]}.items():
+        assert metric["value"] is not None, "our own rows say every answer"
+        found[name] = {"value": metric["value"], "low": metric["low"], "high": metric["high"]}
+    return found
 
 
 def targets(runs: Mapping[str, Sequence[Run]]) -> Iterator[tuple[str, bool]]:
@@ -139,10 +142,10 @@ def targets(runs: Mapping[str, Sequence[Run]]) -> Iterator[tuple[str, bool]]:
             f"(at least {least:.0f}, interval above zero)",
             gain["value"] >= least and (gain["low"] or 0) > 0,
         )
-    metrics, differences = sampled(runs["samples"][0])
+    metrics = sampled(runs["samples"][0])
     ever = metrics["pass@k"]["value"] - metrics["pass@1"]["value"]
     yield f"P3: pass@{SAMPLES} {ever:+.1f} points over pass@1 (10)", ever >= 10
-    vote = differences["maj@k minus pass@1"]
+    vote = metrics["maj@k minus pass@1"]
     yield (
         f"P3: majority@{SAMPLES} {vote['value']:+.1f} points over pass@1, 95% interval "
         f"{_limits(vote)}",
@@ -160,7 +163,7 @@ def targets(runs: Mapping[str, Sequence[Run]]) -> Iterator[tuple[str, bool]]:
     yield f"Mean thinking {default:.0f} tokens (40 to 300)", 40 <= default <= 300
 
 
-def _limits(metric: Metric) -> str:
+def _limits(metric: Estimate) -> str:
     return "none" if metric["low"] is None else f"{metric['low']:+.1f} to {metric['high']:+.1f}"
 
 
@@ -176,7 +179,7 @@ def render(runs: Mapping[str, Sequence[Run]], training: Mapping[str, Any], model
     """The card's Markdown."""
     plain, samples = runs["plain"][0], runs["samples"][0]
     n = len(plain.rows)
-    metrics, _ = sampled(samples)
+    metrics = sampled(samples)
     met = "\n".join(f"- {'met' if ok else '**not met**'}: {text}" for text, ok in targets(runs))
     versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
     last = training["losses"][-1]["loss"]
@@ -235,5 +238,5 @@ def _table(head: str, values: Sequence[int | str], runs: Sequence[Run]) -> str:
     return "\n".join([line([head, "accuracy, %", "thinking tokens"]), "|---|---|---|", *rows])
 
 
-def _shown(metric: Metric) -> str:
+def _shown(metric: Estimate) -> str:
     return f"{fixed(metric['value'])} {span(metric)}".rstrip()
