@@ -1,5 +1,6 @@
 """Which rows meet in which step, and which process takes which of them: known before training
-begins, and the same however many processes there are.
+begins, and the same however many processes there are. The libraries' own samplers show some rows
+twice where processes can't share them evenly (tests/training/test_trl.py), and count no tokens.
 """
 
 from __future__ import annotations

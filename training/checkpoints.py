@@ -1,5 +1,7 @@
 """Checkpoints of a training under way. One is written beside the others and renamed when it is
 whole, so what is called `checkpoint-N` can be resumed from, whatever was killed or ran full.
+transformers would resume from half of one, without the optimizer's state
+(tests/training/test_trl.py).
 """
 
 from __future__ import annotations

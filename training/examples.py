@@ -1,5 +1,9 @@
 """A training example as text, and its one way to token ids and loss mask. Where examples come
 from is their source's business; training on them is `sft`'s.
+
+TRL prepares conversations by their template, which takes thinking out of them or adds to the turn,
+and cuts without a word (tests/training/test_trl.py); its masks are of whole turns. From ids and
+labels on, collator and loss are TRL's.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -97,14 +98,26 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """No question is begun that could take the cost above `most`.
+class Price:
+    """In one currency, per million tokens. most: what may be spent in this call: no question is
+    begun that could take the cost above it."""
 
-    cost: of one answer, by prompt tokens and generated tokens; at most `longest` of the latter.
-    """
+    generated: float | None = None
+    prompt: float = 0.0
+    most: float | None = None
 
-    most: float
-    cost: Callable[[int, int], float]
+    def __post_init__(self) -> None:
+        if self.most is not None and self.generated is None:
+            raise UserError("--budget needs --price-per-million: what a million tokens cost")
+        for value in (self.generated, self.prompt, self.most):
+            if value is not None and value < 0:
+                raise UserError(f"a price or budget of {value}: give 0 or more")
+
+    def of(self, prompt_tokens: int, generated_tokens: int) -> float:
+        return (prompt_tokens * self.prompt + generated_tokens * (self.generated or 0.0)) / 1e6
+
+
+FREE = Price()
 
 
 class Answers:
@@ -180,13 +193,13 @@ async def ask(
     answers: Answers,
     *,
     concurrency: int = 128,
-    limit: Limit | None = None,
+    price: Price = FREE,
     on_answer: Callable[[], None] = lambda: None,
 ) -> Left:
     """Answers to `prompts` (by id) that `answers` does not have yet, at most `concurrency` at a
     time. Each answer's seed comes from its id alone."""
     todo = iter([(id, prompt) for id, prompt in prompts.items() if id not in answers.done])
-    purse = _Purse(limit)
+    purse = _Purse(math.inf if price.most is None else price.most)
     failed = in_a_row = 0
     first = ""
 
@@ -194,13 +207,13 @@ async def ask(
         nonlocal failed, in_a_row, first
         for id, prompt in todo:
             length = prompt_length(run, prompt)
-            worst = purse.cost(length, longest(run, length))
+            worst = price.of(length, longest(run, length))
             if in_a_row >= FAILURES_IN_A_ROW or not await purse.reserve(worst):
                 return
             cost = worst
             try:
                 outcome, row = await run.solve(Sample(id, prompt, ""), 1)
-                cost = purse.cost(length, outcome.generated_tokens)
+                cost = price.of(length, outcome.generated_tokens)
             except RuntimeError as error:
                 failed, in_a_row, first = failed + 1, in_a_row + 1, first or str(error)
                 continue
@@ -235,21 +248,17 @@ async def ask(
 class _Purse:
     """What may still be spent: an answer is begun when its worst case is covered."""
 
-    def __init__(self, limit: Limit | None) -> None:
-        self._limit = limit
+    def __init__(self, most: float) -> None:
+        self._most = most
         self._spent = self._reserved = 0.0
         self._begun = 0
         self._changed = asyncio.Condition()
 
-    def cost(self, prompt_tokens: int, generated_tokens: int) -> float:
-        return self._limit.cost(prompt_tokens, generated_tokens) if self._limit else 0.0
-
     async def reserve(self, worst: float) -> bool:
         """Waits for others to come out cheaper than feared; False if that can't help."""
-        most = self._limit.most if self._limit else 0.0
 
         def covered() -> bool:
-            return self._spent + self._reserved + worst <= most
+            return self._spent + self._reserved + worst <= self._most
 
         async with self._changed:
             await self._changed.wait_for(lambda: not self._begun or covered())
@@ -314,11 +323,11 @@ def ask_with_bar(
     prompts: Mapping[str, str],
     answers: Answers,
     concurrency: int,
-    limit: Limit | None = None,
+    price: Price = FREE,
 ) -> Left:
     """`ask` with a progress bar on standard error."""
     with _bar(title, len(prompts), len(prompts.keys() & answers.done)) as advance:
-        asked = ask(run, prompts, answers, concurrency=concurrency, limit=limit, on_answer=advance)
+        asked = ask(run, prompts, answers, concurrency=concurrency, price=price, on_answer=advance)
         return asyncio.run(asked)
 
 

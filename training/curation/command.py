@@ -60,6 +60,9 @@ def add_parsers(commands: Any) -> None:
 
 
 def _curate(args: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
     from s1_eval.training.curation import recipe, report, variants
     from s1_eval.training.curation.pipeline import Pipeline
 
@@ -68,20 +71,20 @@ def _curate(args: argparse.Namespace) -> None:
         loaded = replace(loaded, seed=args.seed)
     pipeline = Pipeline(loaded, args.output or Path(loaded.output), _say)
     steps = variants.run(pipeline, args.variant, args.sampler)
-    folder, written = report.write(pipeline, steps, args.variant, args.sampler)
-    written.show()
+    folder, text = report.write(pipeline, steps, args.variant, args.sampler)
+    Console().print(Markdown(text))
     print(folder)  # noqa: T201
 
 
 def _traces(args: argparse.Namespace) -> int:
     from s1_eval.training.curation import recipe, traces
-    from s1_eval.training.curation.asking import Asking
+    from s1_eval.training.curation.asking import Asking, Price
     from s1_eval.training.curation.pipeline import Pipeline
     from s1_eval.training.files import READERS
 
     if args.limit is not None and args.limit < 1:
         raise UserError(f"--limit {args.limit}: give 1 or more")
-    price = traces.Price(args.price_per_million, args.prompt_price_per_million, args.budget)
+    price = Price(args.price_per_million, args.prompt_price_per_million, args.budget)
     params, model_args = key_values(args.params, "-S"), key_values(args.model_args, "-M")
     asking = Asking(args.model, args.method, params, args.temperature, args.seed, model_args)
     out, file = args.out, Path(args.questions)

@@ -36,52 +36,18 @@ Table = list[list[str]]
 """The first row is the head."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """title, tables with their titles, and sentences for what stood in for what."""
-
-    title: str
-    tables: Mapping[str, Table]
-    notes: Sequence[str]
-
-    def markdown(self) -> str:
-        parts = [f"# {self.title}", "\n".join(f"- {note}" for note in self.notes)]
-        for title, (head, *rows) in self.tables.items():
-            lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-            parts.append(f"## {title}\n\n" + "\n".join(map(line, lines)))
-        return "\n\n".join(part for part in parts if part) + "\n"
-
-    def show(self) -> None:
-        """On the terminal."""
-        from rich.console import Console
-        from rich.table import Table as Shown
-
-        console = Console()
-        for title, (head, *rows) in self.tables.items():
-            shown = Shown(title=title, title_justify="left")
-            for i, name in enumerate(head):
-                shown.add_column(name, justify="right" if i else "left")
-            for row in rows:
-                shown.add_row(*row)
-            console.print(shown, markup=False)
-        for note in self.notes:
-            console.print(note, markup=False, soft_wrap=True)
-
-
-def report(pipeline: Pipeline, steps: Sequence[Step], variant: Variant, sampler: Sampler) -> Report:
-    recipe = pipeline.recipe
-    label = f"{variant}, {sampler} sampler" if variant == "s1" else variant
-    notes = [f"{label}, seed {recipe.seed}, evaluation: {', '.join(recipe.evaluation)}"]
-    notes += [f"{STAGES[step.name][0]}: {note}" for step in steps for note in step.notes]
-    return Report(
-        "Curation",
-        {
-            "Stages": _stages(pipeline, steps),
-            "Sources": _sources(pipeline, steps),
-            "Why questions were dropped": _reasons(steps),
-        },
-        notes,
-    )
+def report(pipeline: Pipeline, steps: Sequence[Step], notes: Sequence[str]) -> str:
+    """Counts by stage, source and reason, as Markdown. notes: what was asked for, and what stood
+    in for what."""
+    parts = ["# Curation", "\n".join(f"- {note}" for note in notes)]
+    for title, (head, *rows) in (
+        ("Stages", _stages(pipeline, steps)),
+        ("Sources", _sources(pipeline, steps)),
+        ("Why questions were dropped", _reasons(steps)),
+    ):
+        lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+        parts.append(f"## {title}\n\n" + "\n".join(map(line, lines)))
+    return "\n\n".join(parts) + "\n"
 
 
 def _stages(pipeline: Pipeline, steps: Sequence[Step]) -> Table:
@@ -132,32 +98,36 @@ class Dropped:
 
 def write(
     pipeline: Pipeline, steps: Sequence[Step], variant: Variant, sampler: Sampler
-) -> tuple[Path, Report]:
+) -> tuple[Path, str]:
     """The folder with examples.parquet, dropped.parquet, report.md and run.json, whole or not at
     all, and the report."""
     recipe = pipeline.recipe
-    label = f"s1-{sampler}" if variant == "s1" else variant
-    folder = pipeline.output / f"{label}-seed{recipe.seed}"
-    made_of = report(pipeline, steps, variant, sampler)
-    dropped = [Dropped(d.id, s.name, d.reason, d.detail) for s in steps for d in s.dropped]
+    name, label = (
+        (f"s1-{sampler}", f"s1, {sampler} sampler") if variant == "s1" else (variant, variant)
+    )
+    folder = pipeline.output / f"{name}-seed{recipe.seed}"
+    notes = [f"{label}, seed {recipe.seed}, evaluation: {', '.join(recipe.evaluation)}"]
+    notes += [f"{STAGES[step.name][0]}: {note}" for step in steps for note in step.notes]
+    text = report(pipeline, steps, notes)
     about = {
         "command": ["s1-train", *sys.argv[1:]],
         "s1_eval": __version__,
         "variant": variant,
         "sampler": sampler,
-        "choice": {name: getattr(recipe, name) for name in CHOICE},
+        "choice": {key: getattr(recipe, key) for key in CHOICE},
         "evaluation": recipe.evaluation,
         "keep": dict(recipe.keep),
         "sources": {
-            name: {"stage": stage.fingerprint, **pipeline.versions[name]}
-            for name, stage in pipeline.collected.items()
+            source: {"stage": stage.fingerprint, **pipeline.versions[source]}
+            for source, stage in pipeline.collected.items()
         },
         "stages": {step.name: step.fingerprint for step in steps},
-        "notes": made_of.notes,
+        "notes": notes,
     }
+    dropped = [Dropped(d.id, s.name, d.reason, d.detail) for s in steps for d in s.dropped]
     with new_folder(folder, replace=True) as made:
         write_rows(made / "examples.parquet", Question, steps[-1].kept)
         write_rows(made / "dropped.parquet", Dropped, dropped)
-        (made / "report.md").write_text(made_of.markdown(), "utf-8")
+        (made / "report.md").write_text(text, "utf-8")
         (made / "run.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
-    return folder, made_of
+    return folder, text

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from s1_eval.errors import UserError
@@ -14,35 +13,12 @@ from s1_eval.training.curation import sources
 from s1_eval.training.curation.asking import (
     Answers,
     Asking,
-    Limit,
+    Price,
     ask_with_bar,
     longest,
     prompt_length,
 )
 from s1_eval.training.curation.question import question_id
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """In one currency, per million tokens. most: what may be spent in this call at most."""
-
-    generated: float | None = None
-    prompt: float = 0.0
-    most: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.most is not None and self.generated is None:
-            raise UserError("--budget needs --price-per-million: what a million tokens cost")
-        for value in (self.generated, self.prompt, self.most):
-            if value is not None and value < 0:
-                raise UserError(f"a price or budget of {value}: give 0 or more")
-
-    def of(self, prompt_tokens: int, generated_tokens: int) -> float:
-        return (prompt_tokens * self.prompt + generated_tokens * (self.generated or 0.0)) / 1e6
-
-    @property
-    def limit(self) -> Limit | None:
-        return None if self.most is None else Limit(self.most, self.of)
 
 
 def questions(path: Path) -> Iterator[tuple[str, str]]:
@@ -96,7 +72,7 @@ def write(
             _say(estimate(run, todo, price))
             if confirm and sys.stdin.isatty() and input("Start? [y/N] ").lower() != "y":
                 return 1
-            left = ask_with_bar("traces", run, todo, answers, concurrency, price.limit)
+            left = ask_with_bar("traces", run, todo, answers, concurrency, price)
         finally:
             engine.close()
     if left.failed:

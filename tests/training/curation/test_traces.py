@@ -14,7 +14,7 @@ import pytest
 from s1_eval.engines.table import open_engine
 from s1_eval.errors import UserError
 from s1_eval.training.curation import asking as module
-from s1_eval.training.curation.asking import Answers, Asking, Limit, ask, read_answers
+from s1_eval.training.curation.asking import Answers, Asking, Price, ask, read_answers
 from s1_eval.training.main import main
 from s1_eval.training.nano.problems import held_out
 
@@ -104,13 +104,8 @@ def asked(engine, prompts, path, asking=NANO, **options):
 
 @pytest.mark.slow
 def test_a_budget_is_never_passed_and_used_where_answers_are_short(nano, tmp_path):
-    spent = []
-
-    def cost(prompt, generated):
-        spent.append(generated)
-        return float(generated)
-
-    left, done = asked(nano, PROMPTS, tmp_path / "a.jsonl", limit=Limit(500.0, cost))
+    price = Price(generated=1e6, most=500.0)  # a token costs 1
+    left, done = asked(nano, PROMPTS, tmp_path / "a.jsonl", price=price)
     generated = sum(row["generated_tokens"] for row in read_answers(tmp_path / "a.jsonl"))
     assert generated <= 500
     assert len(done) > 500 // 200  # worst cases alone would allow two
