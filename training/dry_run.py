@@ -34,7 +34,7 @@ def show(recipe: Recipe, output: Path) -> None:
 
     count = parts(recipe.training, processes())
     unknown: list[str] = []
-    tokenizer = _here(lambda: load_tokenizer(recipe.model, download=False), unknown)
+    tokenizer = _here(lambda: load_tokenizer(recipe.model), unknown)
     rows, cut = _rows(recipe, tokenizer, unknown)
     if not is_main():
         return

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from s1_eval.errors import UserError
+from s1_eval.thinking import AS_IT_IS
 
 IGNORED = -100
 """The label that carries no loss (transformers, TRL)."""
@@ -43,9 +44,8 @@ class Example:
 def tokenize(example: Example, tokenizer: Any) -> Row:
     """The prompt is built as `Policy.prompt_ids` builds it for evaluation and carries no loss;
     nor does a token that reaches into a span without loss."""
-    messages = [{"role": "user", "content": example.question}]
-    prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    ids = list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+    message = {"role": "user", "content": example.question}
+    ids = list(AS_IT_IS.encode(tokenizer, [message], tokenizer.name_or_path))
     labels = [IGNORED] * len(ids)
     for spans in _pieces(example.completion):
         more, learned = _encode(spans, tokenizer)

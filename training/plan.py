@@ -60,10 +60,8 @@ def config_of(model: Model, vocabulary: int | None = None) -> Any:
 
     if model.shape is not None:
         return model.shape.config(vocabulary)
-    from s1_eval.training.sft import source
-
     published = CONFIGS / f"{model.name.rsplit('/', 1)[-1]}.json"
-    where = source(model)
+    where = model.source
     try:
         return AutoConfig.from_pretrained(
             published if published.is_file() and not Path(where).exists() else where,

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt
 
+from s1_eval.engines.models import resolve_model
 from s1_eval.errors import UserError
 from s1_eval.training.examples import Example
 from s1_eval.training.nano.source import Nano
@@ -101,6 +102,12 @@ class Model(Settings):
     @property
     def name(self) -> str:
         return self.pretrained or "nano"
+
+    @property
+    def source(self) -> str:
+        """The folder or hub name behind `pretrained`; `nano` is the embedded model."""
+        assert self.pretrained is not None
+        return resolve_model(self.pretrained)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval import libraries
+from s1_eval.engines import checkpoints
 from s1_eval.errors import UserError
+from s1_eval.training import plan
 from s1_eval.training.batches import filler, micro_batches, parts, plan_batches
 from s1_eval.training.checkpoints import UNFINISHED, finish, newest, step_of, writing
 from s1_eval.training.examples import IGNORED, Example, Row, fitted, refuse_pad, tokenize
@@ -176,8 +178,6 @@ def _refuse_unsharded(trainer: Any) -> None:
 def _refuse_full(model: Any, recipe: Recipe, partial: Path) -> None:
     """Raises UserError where the checkpoints would not fit: the final weights, and two to resume
     from at a time (those of adapters are small)."""
-    from s1_eval.training import plan
-
     found = plan.Sizes(total=sum(p.numel() for p in model.parameters()), layer=0, tail=0)
     resumable, final = plan.checkpoint_bytes(found, recipe.training)
     kept = recipe.training.save_steps and not recipe.model.lora
@@ -278,23 +278,17 @@ def _device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
-def load_tokenizer(model: Model, download: bool = True) -> Any:
+def load_tokenizer(model: Model) -> Any:
     """The checkpoint's tokenizer, or nano's for new weights, with the recipe's pad token."""
     if model.pretrained is None:
         from s1_eval.training.nano.tokenizer import build
 
         tokenizer: Any = build()
     else:
-        from transformers import AutoTokenizer
-
         try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                source(model), revision=model.revision, local_files_only=not download
-            )
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"the tokenizer of {model.pretrained} can't be loaded: {error}"
-            ) from error
+            tokenizer = checkpoints.load_tokenizer(model.source, model.revision)
+        except UserError as error:
+            raise UserError(str(error).replace(model.source, model.pretrained)) from error
         if not tokenizer.chat_template:
             raise UserError(
                 f"{model.pretrained} has no chat template, so prompts can't be built as "
@@ -310,14 +304,6 @@ def load_tokenizer(model: Model, download: bool = True) -> Any:
     return tokenizer
 
 
-def source(model: Model) -> str:
-    """The folder or hub name behind `pretrained`; `nano` is the embedded model."""
-    from s1_eval.engines.models import resolve_model
-
-    assert model.pretrained is not None
-    return resolve_model(model.pretrained)
-
-
 def build_model(model: Model, tokenizer: Any, seed: int) -> Any:
     """The model in float32, or with adapters to come in bfloat16; new weights follow from
     `seed`."""
@@ -325,13 +311,14 @@ def build_model(model: Model, tokenizer: Any, seed: int) -> Any:
     from transformers import AutoModelForCausalLM, GenerationConfig, set_seed
 
     if model.pretrained is not None:
-        dtype = torch.bfloat16 if model.lora else torch.float32
+        where, hub = model.source, {"revision": model.revision}
+        config = checkpoints.load_config(model.pretrained, where, **hub)
         try:
-            return AutoModelForCausalLM.from_pretrained(
-                source(model), revision=model.revision, dtype=dtype
-            )
-        except (OSError, ValueError) as error:
-            raise UserError(f"{model.pretrained} can't be loaded: {error}") from error
+            plan.on_meta(config)  # as `export` will
+        except ValueError as error:
+            raise UserError(f"{model.pretrained} is no plain language model: {error}") from error
+        dtype = "bfloat16" if model.lora else "float32"
+        return checkpoints.load_model(model.pretrained, where, config, dtype, **hub)
     assert model.shape is not None
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     config = model.shape.config(len(tokenizer), **ids)
@@ -358,8 +345,8 @@ def build_trainer(
     libraries.check(__name__)
     from trl import SFTConfig, SFTTrainer
 
-    plan = plan_batches(training, [len(row["input_ids"]) for row in rows])
-    dealt = micro_batches(plan, count, filler=len(rows))
+    steps = plan_batches(training, [len(row["input_ids"]) for row in rows])
+    dealt = micro_batches(steps, count, filler=len(rows))
 
     class Trainer(SFTTrainer):  # type: ignore[misc]
         """Batches as planned, and checkpoints that are whole or not there."""
@@ -388,7 +375,7 @@ def build_trainer(
 
         refuse_leaks(model.config, training.attention)
     config = SFTConfig(
-        **arguments(training, len(plan), work, accumulate=count // processes()),
+        **arguments(training, len(steps), work, accumulate=count // processes()),
         gradient_checkpointing=training.gradient_checkpointing,
         padding_free=training.padding_free,
         use_liger_kernel=training.liger,

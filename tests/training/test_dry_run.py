@@ -29,7 +29,7 @@ def wide(monkeypatch):
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
 
 
-def shown(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+def shown(path: Path | str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
     code = main(["sft", str(path), "--dry-run", "--output", str(tmp_path / "out")])
     out, err = capsys.readouterr()
     assert code == 0, err
@@ -64,7 +64,7 @@ def test_the_32b_recipe_is_planned_with_neither_its_tokenizer_nor_its_data(tmp_p
 
 def test_on_16_processes_the_batch_is_shared(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "16")
-    out = shown(RECIPES / "s1_32b.yaml", tmp_path, capsys)
+    out = shown("s1_32b", tmp_path, capsys)
     assert "16 examples = 16 processes x 1 accumulated x 1" in out
 
 

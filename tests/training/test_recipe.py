@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from s1_eval.errors import UserError
+from s1_eval.training import recipe_files
 from s1_eval.training.main import main
 from s1_eval.training.recipe import load
 
@@ -85,6 +86,29 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
 def test_a_missing_recipe_is_refused(tmp_path):
     with pytest.raises(UserError, match="no recipe at"):
         load(tmp_path / "nowhere.yaml")
+
+
+def test_our_recipes_are_found_by_name_wherever_one_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, path in recipe_files.recipes().items():
+        assert recipe_files.find(name) == recipe_files.find(f"{name}.yaml") == path
+    assert load("s1_1.5b") == load(RECIPE.with_name("s1_1.5b.yaml"))
+    with pytest.raises(UserError, match=r"no recipe at s1_32: did you mean 's1_32b'\?"):
+        load("s1_32")
+    Path("s1_32b.yaml").write_text("based_on: nano.yaml\noutput: mine\n")
+    assert load("s1_32b.yaml").output == "mine", "a file that is there comes first"
+    assert load("s1_32b.yaml").source == load("nano").source, "and may be based on one of ours"
+
+
+def test_our_recipes_are_listed_with_the_command_that_takes_them(capsys):
+    assert main(["recipes"]) == 0
+    rows = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    listed = {row[0]: row[1:] for row in rows if len(row) == 3}
+    assert recipe_files.recipes().keys() <= listed.keys()
+    assert listed["s1k"][0] == "curate"
+    assert listed["nano_prm"][0] == "prm"
+    assert listed["s1_1_32b"][0] == "sft"
+    assert listed["s1_32b"][1].startswith("s1-32B (arXiv 2501.19393): Qwen2.5-32B-Instruct on s1K")
 
 
 def test_help_loads_no_model_library():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -161,7 +162,7 @@ def test_adapters_are_merged_into_the_checkpoint(tmp_path):
     from safetensors.torch import load_file
 
     sft.run(recipe_of(lora=Lora(8, 16)), tmp_path / "out")
-    before = load_file(Path(sft.source(Model(pretrained="nano"))) / "model.safetensors")
+    before = load_file(Path(Model(pretrained="nano").source) / "model.safetensors")
     after = load_file(tmp_path / "out" / "model.safetensors")
     changed = {name for name in before if not before[name].bfloat16().equal(after[name].bfloat16())}
     assert before.keys() == after.keys()
@@ -172,6 +173,18 @@ def test_adapters_are_merged_into_the_checkpoint(tmp_path):
 def test_a_pad_token_that_the_tokenizer_lacks_is_named(tmp_path):
     with pytest.raises(UserError, match=r"pad_token='<\|fim_pad\|>' is no token of nano"):
         sft.run(recipe_of(pad_token="<|fim_pad|>"), tmp_path / "out")
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path, qwen, qwen_folder):
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "part"
+    shutil.copytree(qwen_folder, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("model.layers.1.mlp.up_proj.weight")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks 1 weights .* they would be random"):
+        sft.build_model(Model(pretrained=str(folder)), qwen, 0)
 
 
 def test_a_disk_that_will_be_too_full_is_refused_before_training(tmp_path, monkeypatch):
