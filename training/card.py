@@ -4,13 +4,12 @@ records. The embedded model's card is `nano.card`'s.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.errors import UserError
-from s1_eval.training.sft import LOG
+from s1_eval.training.log import LOG, Log, Loss, read
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,12 +20,7 @@ CURVE = "loss.png"
 def write(folder: Path, results: Sequence[Path]) -> Path:
     """Write README.md and the loss curve into `folder`. results: records of its evaluation. Raises
     UserError where `sft` has not made `folder`, and where the records can't be read."""
-    try:
-        log = json.loads((folder / LOG).read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{folder} has no {LOG} ({error}): give a folder that `s1-train sft` made"
-        ) from None
+    log = read(folder)
     if "data" not in log:
         raise UserError(f"{folder / LOG} does not say what was trained on: train the model again")
     tables = evaluated(results) if results else ""
@@ -45,7 +39,7 @@ def evaluated(paths: Sequence[Path]) -> str:
     return markdown(score(read_runs(paths)))
 
 
-def curve(losses: list[Mapping[str, float]]) -> Figure:
+def curve(losses: Sequence[Loss]) -> Figure:
     """Loss and learning rate over steps."""
     from matplotlib.figure import Figure
 
@@ -60,7 +54,7 @@ def curve(losses: list[Mapping[str, float]]) -> Figure:
     return figure
 
 
-def render(log: Mapping[str, Any], name: str, results: str) -> str:
+def render(log: Log, name: str, results: str) -> str:
     """The card's Markdown. log: `training.json`. results: tables, empty where there are none."""
     import yaml
 

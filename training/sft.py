@@ -26,10 +26,11 @@ from s1_eval.training import plan
 from s1_eval.training.batches import filler, micro_batches, parts, plan_batches
 from s1_eval.training.checkpoints import UNFINISHED, finish, newest, step_of, writing
 from s1_eval.training.examples import IGNORED, Example, Row, fitted, refuse_pad, tokenize
+from s1_eval.training.log import LOG, Log, Loss, read
 from s1_eval.training.recipe import Lora, Model, Recipe, Training
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "tokenizers", "datasets")
-RECIPE, LOG = "recipe.json", "training.json"
+RECIPE = "recipe.json"
 
 
 def run(recipe: Recipe, output: Path, resume: bool = False) -> None:
@@ -60,7 +61,7 @@ def run(recipe: Recipe, output: Path, resume: bool = False) -> None:
         _refuse_unsharded(trainer)
         began = time.time()
         trainer.train(resume_from_checkpoint=last and str(last))
-        log = {
+        log: Log = {
             "recipe": described(recipe),
             "versions": {name: version(name) for name in LIBRARIES},
             "parameters": sum(p.numel() for p in model.parameters()),
@@ -76,9 +77,9 @@ def run(recipe: Recipe, output: Path, resume: bool = False) -> None:
             "processes": processes(),
             "device": _device(),
             "seconds": round(time.time() - began, 1),
-            "resumed_at": last and step_of(last),
+            "resumed_at": step_of(last) if last else None,
             "losses": [
-                {key: row[key] for key in ("step", "loss", "learning_rate")}
+                Loss(step=row["step"], loss=row["loss"], learning_rate=row["learning_rate"])
                 for row in trainer.state.log_history
                 if "loss" in row
             ],
@@ -235,9 +236,7 @@ def _prepare(partial: Path, recipe: Recipe, last: Path | None) -> None:
         (partial / RECIPE).write_text(json.dumps(described(recipe), indent=1) + "\n")
 
 
-def export(
-    trainer: Any, tokenizer: Any, recipe: Recipe, partial: Path, log: Mapping[str, Any]
-) -> None:
+def export(trainer: Any, tokenizer: Any, recipe: Recipe, partial: Path, log: Log) -> None:
     """Weights in the recipe's dtype, tokenizer and log into `partial`, from all processes."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -266,10 +265,10 @@ def export(
         shutil.rmtree(partial / "trainer")
 
 
-def _log_of(model: Model) -> Any:
-    """`training.json` of the checkpoint that training goes on from, if it is one of ours."""
-    path = Path(model.pretrained or "") / LOG
-    return json.loads(path.read_text()) if model.pretrained and path.is_file() else None
+def _log_of(model: Model) -> Log | None:
+    """Of the checkpoint that training goes on from, if it is one of ours."""
+    folder = Path(model.pretrained or "")
+    return read(folder) if model.pretrained and (folder / LOG).is_file() else None
 
 
 def _device() -> str:

@@ -5,7 +5,6 @@ project's own metrics, its targets, and the commands that made it.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +23,7 @@ from s1_eval.metrics.points import tally
 from s1_eval.records import Run, SampleRow
 from s1_eval.records.readers import Located, collect
 from s1_eval.report.table import fixed, line, span
+from s1_eval.training.log import LOG, Log, read
 from s1_eval.training.nano.problems import held_out
 
 CAPS = (16, 32, 48, 64, 96)
@@ -36,17 +36,14 @@ LENGTHS = ("short", "long")
 
 def is_nano(model: str) -> bool:
     """Whether `model` is the embedded model or was trained on its kind of examples alone."""
-    path = Path(resolve_model(model)) / "training.json"
-    if not path.is_file():
-        return False
-    return "waits" in json.loads(path.read_text())["recipe"]["source"]
+    folder = Path(resolve_model(model))
+    return (folder / LOG).is_file() and "waits" in read(folder)["recipe"]["source"]
 
 
 def write(model: str, n: int) -> Path:
     """Measure `model` on `n` held-out problems and write the card into its folder."""
     path = Path(resolve_model(model)) / "README.md"
-    training = json.loads((path.parent / "training.json").read_text())
-    path.write_text(render(measure(model, n), training, model))
+    path.write_text(render(measure(model, n), read(path.parent), model))
     return path
 
 
@@ -175,7 +172,7 @@ def _longest_rise(values: Sequence[float]) -> int:
     return longest
 
 
-def render(runs: Mapping[str, Sequence[Run]], training: Mapping[str, Any], model: str) -> str:
+def render(runs: Mapping[str, Sequence[Run]], training: Log, model: str) -> str:
     """The card's Markdown."""
     plain, samples = runs["plain"][0], runs["samples"][0]
     n = len(plain.rows)
@@ -183,7 +180,8 @@ def render(runs: Mapping[str, Sequence[Run]], training: Mapping[str, Any], model
     met = "\n".join(f"- {'met' if ok else '**not met**'}: {text}" for text, ok in targets(runs))
     versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
     last = training["losses"][-1]["loss"]
-    tokens = training["tokens"] + (training["before"] or {"tokens": 0})["tokens"]
+    before = training["before"]
+    tokens = training["tokens"] + (before["tokens"] if before else 0)
     return f"""\
 ---
 license: apache-2.0
