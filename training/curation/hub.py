@@ -7,7 +7,7 @@ configurations, splits and rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from s1_eval.training.curation.question import Question
@@ -20,8 +20,9 @@ class Source:
     """A data set on the Hugging Face Hub.
 
     paper: how many questions s1's pool of 59,029 has from it.
-    read: a row as a question without id and source, None for one that is left out; KeyError is
-        reported with the columns that are there.
+    columns: by what they hold; grader: who reads the answers. read: a row as a question without id
+        and source, where that takes more. KeyError is reported with the columns that are there.
+    only: the rows that are taken.
     configs, splits: what is read of it, all pairs; no config is the only one.
     files: read instead, where the hub has a loading script that `datasets` no longer runs.
     limit: how many are taken at random.
@@ -30,12 +31,28 @@ class Source:
 
     paper: int
     dataset: str
-    read: Callable[[Row], Question | None]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    grader: str = "math"
+    read: Callable[[Row], Question] | None = None
+    only: Callable[[Row], bool] = lambda _: True
     configs: tuple[str | None, ...] = (None,)
     splits: tuple[str, ...] = ("train",)
     files: tuple[str, ...] = ()
     limit: int | None = None
     secret: bool = False
+
+    def question(self, row: Row) -> Question | None:
+        """None for a row that is not taken."""
+        if not self.only(row):
+            return None
+        return self.read(row) if self.read else from_columns(row, self.columns, self.grader)
+
+
+def from_columns(row: Row, columns: Mapping[str, str], grader: str) -> Question:
+    """columns: by the fields of a question that they hold."""
+    found: dict[str, Any] = {name: row[column] for name, column in columns.items()}
+    texts = {name: as_text(v) for name, v in found.items() if name != "thinking_tokens"}
+    return Question(**{**found, **texts}, grader=grader)
 
 
 def as_text(value: Any) -> str:
@@ -57,26 +74,14 @@ def _problem(row: Row) -> Question:
     return Question(question=row["problem"], answer=answer, solution=solution)
 
 
-def _numina_math(row: Row) -> Question | None:
-    """All of the AoPS forum; for the rest see `numina_math_500`. Answers stand in the solution."""
-    if row["source"] != "aops_forum":
-        return None
-    return Question(question=row["problem"], solution=as_text(row["solution"]))
-
-
-def _olympic_arena(row: Row) -> Question | None:
-    """English and without figures. The test split's answers are withheld."""
-    if row["language"] != "EN" or row["modality"] != "text-only":
-        return None
+def _olympic_arena(row: Row) -> Question:
+    """The test split's answers are withheld."""
     found = _problem(row)
     return replace(found, grader=_graded_as(found.answer))
 
 
-def _agieval(row: Row) -> Question | None:
-    """Of MATH the hardest level alone: the options belong to the question elsewhere. No checker
-    of ours reads a fifth option."""
-    if "level" in row and row["level"] is not None and int(row["level"]) != 5:
-        return None
+def _agieval(row: Row) -> Question:
+    """The options belong to the question. No checker of ours reads a fifth one."""
     options = row.get("options") or []
     passage = as_text(row.get("passage"))
     lines = [*([passage, ""] if passage else []), as_text(row["question"]), *map(str, options)]
@@ -101,24 +106,6 @@ def _olympiad_bench(row: Row) -> Question:
     return Question(question=row["question"], answer=answer, solution=as_text(row["solution"]))
 
 
-def _aime(row: Row) -> Question | None:
-    """Up to 2023: later ones are for evaluation."""
-    if int(str(row["ID"])[:4]) > 2023:
-        return None
-    return Question(question=row["Question"], answer=as_text(row["Answer"]), grader="integer")
-
-
-def _theoremqa(row: Row) -> Question | None:
-    """Without a picture."""
-    if row["Picture"] is not None:
-        return None
-    return Question(question=row["Question"], answer=as_text(row["Answer"]))
-
-
-def _usaco(row: Row) -> Question:
-    return Question(question=row["question"], grader="")
-
-
 def _jeebench(row: Row) -> Question:
     """Several letters are for no checker of ours."""
     answer = as_text(row["gold"])
@@ -128,16 +115,8 @@ def _jeebench(row: Row) -> Question:
     return Question(question=row["question"], answer=answer, grader=grader)
 
 
-def _gpqa(row: Row) -> Question:
-    """Without the options, so that it can't be guessed."""
-    answer, solution = as_text(row["Correct Answer"]), as_text(row["Explanation"])
-    return Question(question=row["Question"], answer=answer, solution=solution)
-
-
-def _scieval(row: Row) -> Question | None:
-    """With an answer; the prompt's own cue for it is made a question."""
-    if not row["answer"]:
-        return None
+def _scieval(row: Row) -> Question:
+    """The prompt's own cue for the answer is made a question."""
     text = as_text(row["question"]).partition("\n\nAnswer:")[0]
     for what in ("solvent", "ligand", "reactant"):
         text = text.replace(f"\nOptimal {what}:", f"\nWhat is the optimal {what}?")
@@ -145,68 +124,92 @@ def _scieval(row: Row) -> Question | None:
     return Question(question=text, answer=answer, grader=_graded_as(answer))
 
 
-def _livecodebench(row: Row) -> Question | None:
-    """The hard ones."""
-    if row["difficulty"] != "hard":
-        return None
-    return Question(question=row["question_content"], grader="")
-
-
-def _s1_prob(row: Row) -> Question:
-    """Qualifying examinations in probability; most ask for a proof."""
-    return Question(question=row["question"], solution=as_text(row["solution"]), grader="")
-
-
-def _s1_teasers(row: Row) -> Question:
-    return Question(question=row["Question"], answer=as_text(row["Answer"]))
-
-
 SOURCES: Mapping[str, Source] = {
-    "numina_math": Source(30_660, "AI-MO/NuminaMath-CoT", _numina_math),
-    "numina_math_500": Source(0, "simplescaling/numinamath_500", _problem),
-    "math": Source(11_999, "simplescaling/openaimath", _problem),
+    "numina_math": Source(  # the rest is numina_math_500; answers stand in the solution
+        30_660,
+        "AI-MO/NuminaMath-CoT",
+        {"question": "problem", "solution": "solution"},
+        only=lambda row: row["source"] == "aops_forum",
+    ),
+    "numina_math_500": Source(0, "simplescaling/numinamath_500", read=_problem),
+    "math": Source(11_999, "simplescaling/openaimath", read=_problem),
     "olympic_arena": Source(
         4_250,
         "GAIR/OlympicArena",
-        _olympic_arena,
+        read=_olympic_arena,
+        only=lambda row: row["language"] == "EN" and row["modality"] == "text-only",
         configs=("Math", "Physics", "Chemistry", "Biology", "Geography", "Astronomy", "CS"),
         splits=("test", "val"),
     ),
-    "omni_math": Source(4_238, "KbsdJames/Omni-MATH", _problem, splits=("test",)),
+    "omni_math": Source(4_238, "KbsdJames/Omni-MATH", read=_problem, splits=("test",)),
     "agieval": Source(
         2_385,
         "baber/agieval",
-        _agieval,
+        read=_agieval,
+        only=lambda row: row.get("level") is None or int(row["level"]) == 5,  # of MATH the hardest
         configs=(
-            "sat_en", "sat_math", "lsat_ar", "lsat_lr", "lsat_rc", "logiqa", "aqua_rat",
+            *("sat_en", "sat_math", "lsat_ar", "lsat_lr", "lsat_rc", "logiqa", "aqua_rat"),
             "math_agieval",
         ),
         splits=("test", "few_shot"),
     ),
-    "xword": Source(999, "0xharib/xword1", _xword, limit=1000),
+    "xword": Source(999, "0xharib/xword1", read=_xword, limit=1000),
     "olympiad_bench": Source(
         896,
         "Hothan/OlympiadBench",
-        _olympiad_bench,
+        read=_olympiad_bench,
         configs=(
-            "OE_TO_maths_en_COMP", "OE_TO_physics_en_COMP", "TP_TO_maths_en_COMP",
-            "TP_TO_physics_en_COMP",
+            *("OE_TO_maths_en_COMP", "OE_TO_physics_en_COMP"),
+            *("TP_TO_maths_en_COMP", "TP_TO_physics_en_COMP"),
         ),
     ),
-    "aime": Source(890, "qq8933/AIME_1983_2024", _aime),
-    "theoremqa": Source(747, "TIGER-Lab/TheoremQA", _theoremqa, splits=("test",)),
-    "usaco": Source(519, "codegenning/usacobench_formatted", _usaco, splits=("test",)),
-    "jeebench": Source(515, "daman1209arora/jeebench", _jeebench, splits=("test",)),
-    "gpqa": Source(348, "Idavidrein/gpqa", _gpqa, configs=("gpqa_extended",), secret=True),
-    "scieval": Source(227, "OpenDFM/SciEval", _scieval, splits=("test", "validation"), limit=250),
-    "s1_prob": Source(182, "simplescaling/s1-prob", _s1_prob),
+    "aime": Source(  # later ones are for evaluation
+        890,
+        "qq8933/AIME_1983_2024",
+        {"question": "Question", "answer": "Answer"},
+        "integer",
+        only=lambda row: int(str(row["ID"])[:4]) <= 2023,
+    ),
+    "theoremqa": Source(
+        747,
+        "TIGER-Lab/TheoremQA",
+        {"question": "Question", "answer": "Answer"},
+        only=lambda row: row["Picture"] is None,
+        splits=("test",),
+    ),
+    "usaco": Source(
+        519, "codegenning/usacobench_formatted", {"question": "question"}, "", splits=("test",)
+    ),
+    "jeebench": Source(515, "daman1209arora/jeebench", read=_jeebench, splits=("test",)),
+    "gpqa": Source(  # without the options, so that it can't be guessed
+        348,
+        "Idavidrein/gpqa",
+        {"question": "Question", "answer": "Correct Answer", "solution": "Explanation"},
+        configs=("gpqa_extended",),
+        secret=True,
+    ),
+    "scieval": Source(
+        227,
+        "OpenDFM/SciEval",
+        read=_scieval,
+        only=lambda row: bool(row["answer"]),
+        splits=("test", "validation"),
+        limit=250,
+    ),
+    "s1_prob": Source(  # qualifying examinations in probability; most ask for a proof
+        182, "simplescaling/s1-prob", {"question": "question", "solution": "solution"}, ""
+    ),
     "livecodebench": Source(
         151,
         "livecodebench/code_generation_lite",
-        _livecodebench,
+        {"question": "question_content"},
+        "",
+        only=lambda row: row["difficulty"] == "hard",
         files=("test.jsonl", "test2.jsonl", "test3.jsonl"),
     ),
-    "s1_teasers": Source(23, "simplescaling/s1-teasers", _s1_teasers),
-}  # fmt: skip
+    "s1_teasers": Source(
+        23, "simplescaling/s1-teasers", {"question": "Question", "answer": "Answer"}
+    ),
+}
 """In the paper's order, which says what counts as an earlier source. NuminaMATH's 30,660 are two
 data sets: the AoPS forum, and 500 chosen problems of the rest."""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 
@@ -18,7 +18,7 @@ from s1_eval import typed
 from s1_eval.answers.extract import extract
 from s1_eval.errors import UserError
 from s1_eval.names import choose_from
-from s1_eval.training.curation.hub import SOURCES, Row, Source, as_text
+from s1_eval.training.curation.hub import SOURCES, Row, Source, as_text, from_columns
 from s1_eval.training.curation.question import Question, question_id
 from s1_eval.training.files import READERS
 
@@ -66,12 +66,6 @@ class Settings(typed.Settings):
             *("thinking", "attempt", "thinking_tokens"),
         )
         return {name: column for name in names if (column := getattr(self, name))}
-
-    def read(self, row: Row) -> Question:
-        """A row of such a file."""
-        found: dict[str, Any] = {name: row[column] for name, column in self.columns().items()}
-        texts = {k: as_text(v) for k, v in found.items() if k != "thinking_tokens"}
-        return Question(**{**found, **texts}, grader=self.grader or "")
 
 
 def check(name: str, settings: Settings) -> None:
@@ -123,7 +117,10 @@ def collect(name: str, settings: Settings, seed: int) -> Iterator[Question]:
 def _questions(name: str, settings: Settings, source: Source | None) -> Iterator[Question]:
     for number, row in enumerate(_rows(name, settings, source), 1):
         try:
-            found = source.read(row) if source else settings.read(row)
+            if source:
+                found = source.question(row)
+            else:
+                found = from_columns(row, settings.columns(), settings.grader or "")
         except KeyError as error:
             raise UserError(
                 f"sources.{name}, row {number} has no column {error}: there are "
