@@ -8,7 +8,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from s1_eval.errors import UserError
 from s1_eval.names import choose_from
@@ -19,7 +19,10 @@ LAUNCH = Path(__file__).parent / "accelerate"
 TOP = "the recipe"
 BASE = "based_on"
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 def recipes() -> dict[str, Path]:
@@ -84,7 +87,7 @@ def read(cls: type[T], data: Any, where: str = TOP) -> T:
     """`data` as a `cls`, a dataclass that checks its own values; those of its fields that are
     dataclasses are read in the same way. Raises UserError on a wrong key or value; `where` names
     the place."""
-    known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    known = {f.name: f for f in dataclasses.fields(cls)}
     if not isinstance(data, Mapping):
         raise UserError(f"{where} has to be a mapping, not {data!r:.200}")
     for key in data:

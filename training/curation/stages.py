@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from s1_eval.training.files import new_folder
 
@@ -19,7 +19,10 @@ _ROWS, _ABOUT = "rows.parquet", "stage.json"
 _BATCH = 1000
 """Rows that are written at a time."""
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,8 @@ def write_rows(path: Path, kind: type[T], rows: Iterable[T]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = [(f.name, pa.int64() if "int" in str(f.type) else pa.string()) for f in _fields(kind)]
+    columns = [(f.name, pa.int64() if "int" in str(f.type) else pa.string()) for f in fields(kind)]
     left = iter(rows)
     with pq.ParquetWriter(path, pa.schema(columns)) as writer:
-        while batch := [asdict(row) for row in islice(left, _BATCH)]:  # type: ignore[call-overload]
+        while batch := [asdict(row) for row in islice(left, _BATCH)]:
             writer.write_batch(pa.RecordBatch.from_pylist(batch, pa.schema(columns)))
-
-
-def _fields(kind: Any) -> Iterator[Any]:
-    return iter(fields(kind))
