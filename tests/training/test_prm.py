@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from s1_eval.errors import UserError
+from s1_eval.training.nano import prm
 from s1_eval.training.nano.prm import Example, auc, card, labels, load, measure, row
 from s1_eval.training.nano.problems import Problem
 from s1_eval.training.nano.tokenizer import build
+from s1_eval.training.recipe import Training
 from s1_eval.verifiers.formats import NanoPRM
 
 PROBLEM = Problem(47, ((("*", 8),), (("+", 5),), (("*", 7), ("*", 6))))
@@ -107,3 +110,19 @@ def test_the_card_shows_what_was_measured():
     }
     assert "| steps | 0.000 | 0.100 | 0.200 |" in card(log)
     assert "907,138 parameters" in card(log)
+
+
+@pytest.mark.slow
+def test_a_verifier_learns_from_the_policys_traces(tmp_path, monkeypatch):
+    monkeypatch.setattr(prm, "HELD_OUT", 4)
+    monkeypatch.setattr(prm, "LONGEST", 64)
+    training = Training(
+        1e-3, tokens_per_batch=256, epochs=3, max_steps=3, logging_steps=1, bf16=False
+    )
+    recipe = prm.Recipe(prm.Traces("nano", problems=8, samples=1), training)
+    prm.run(recipe, tmp_path / "prm")
+    log = json.loads((tmp_path / "prm" / "training.json").read_text())
+    assert [entry["step"] for entry in log["losses"]] == [1, 2, 3]
+    assert log["traces"] == 8
+    assert 0 <= log["held_out"]["steps_accuracy"] <= 1
+    assert {path.name for path in tmp_path.iterdir()} == {"prm"}

@@ -105,7 +105,7 @@ def run(recipe: Recipe, output: Path) -> None:
     model = Qwen2ForProcessRewardModel.from_pretrained(source, dtype=torch.float32)
     rows = [row(example, layout) for example in examples]
     with new_folder(output, replace=True) as made:
-        history = train(recipe.training, model, rows, made / "trainer")
+        history = train(recipe.training, model, tokenizer, rows, made / "trainer")
         shutil.rmtree(made / "trainer", ignore_errors=True)
         model.save_pretrained(made)
         tokenizer.save_pretrained(made)
@@ -208,16 +208,19 @@ def row(example: Example, layout: NanoPRM) -> dict[str, list[int]]:
 
 
 def train(
-    training: Training, model: Any, rows: Sequence[dict[str, list[int]]], work: Path
+    training: Training,
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[dict[str, list[int]]],
+    work: Path,
 ) -> list[dict[str, Any]]:
     """Cross-entropy at the ends of steps, with transformers' Trainer; its log."""
     from torch.nn.functional import cross_entropy
     from torch.utils.data import DataLoader
-    from transformers import Trainer, TrainingArguments
-    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+    from transformers import DataCollatorForTokenClassification, Trainer, TrainingArguments
 
     plan = plan_batches(training, [len(row["input_ids"]) for row in rows])
-    collate = DataCollatorForLanguageModeling(pad_token_id=0)
+    collate = DataCollatorForTokenClassification(tokenizer, label_pad_token_id=IGNORED)
 
     class Steps(Trainer):  # type: ignore[misc]
         """Batches as planned, counted in tokens; loss at the ends of steps alone."""
