@@ -142,14 +142,15 @@ class Chat:
         text: str,
     ) -> None:
         """Raises UserError where the template leaves one of the messages out: its text is not in
-        the prompt, and the prompt is the same without it."""
+        the prompt, and the prompt is the same without it, or with another one where it is the
+        only one."""
         own = replace(self, system=None)
         messages = self.messages(conversation)
         for at, message in enumerate(messages):
             content = message.get("content")
             if not isinstance(content, str) or content.strip() in text:
                 continue
-            rest = [*messages[:at], *messages[at + 1 :]]
+            rest = [*messages[:at], *messages[at + 1 :]] or [{**message, "content": _PROBE}]
             try:
                 same = own.render(tokenizer, rest) == text
             except Exception:  # noqa: S112 - it may refuse what is left

@@ -189,6 +189,15 @@ def test_a_tokenizer_without_the_delimiters_is_refused():
         list(Reasoning("data").render([ROW], plain, "x"))
 
 
+def test_a_chat_template_that_leaves_the_question_out_is_refused(qwen):
+    import copy
+
+    deaf = copy.deepcopy(qwen)
+    deaf.chat_template = "{{ '<|im_start|>assistant\n' }}"
+    with pytest.raises(UserError, match="leaves the user message out"):
+        rendered(deaf)
+
+
 def saved(tmp_path: Path, *rows: dict[str, Any]) -> str:
     path = tmp_path / "data.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -193,3 +193,13 @@ def test_a_file_without_questions_is_refused(tmp_path, capsys):
     path.write_text('{"text": "x"}\n')
     assert traces(path, tmp_path / "t.jsonl") == 2
     assert "row 1 has no column 'question': there are text" in capsys.readouterr().err
+
+
+def test_answers_of_other_weights_are_not_mixed_and_a_file_of_before_goes_on(tmp_path):
+    beside = tmp_path / "a.jsonl.about.json"
+    beside.write_text('{"model": "m"}')
+    with Answers(tmp_path / "a.jsonl", {"model": "m", "weights": "a"}):
+        assert json.loads(beside.read_text())["weights"] == "a"
+    with pytest.raises(UserError, match="weights is 'a' there and 'b' now: choose another file"):
+        Answers(tmp_path / "a.jsonl", {"model": "m", "weights": "b"})
+    assert NANO.about()["weights"]
