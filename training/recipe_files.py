@@ -34,11 +34,11 @@ def find(recipe: str | Path) -> Path:
     """The file that `recipe` names: a path, or the name of one of ours. Raises UserError where
     there is neither."""
     name, known = str(recipe).removesuffix(".yaml"), recipes()
-    if not Path(recipe).exists() and name in known:
-        return known[name]
-    if not Path(recipe).exists():
+    if Path(recipe).is_file():
+        return Path(recipe)
+    if name not in known:
         raise UserError(f"no recipe at {recipe}: {choose_from(Path(name).name, known)}, or a file")
-    return Path(recipe)
+    return known[name]
 
 
 def command(path: Path) -> str:
@@ -110,11 +110,12 @@ def read(cls: type[T], data: Any, where: str = TOP) -> T:
 def _value(hint: Any, value: Any, where: str) -> Any:
     """`value` read as the dataclass, or as the tuple or mapping of dataclasses, that `hint` names;
     anything else as it is, for the field's own check."""
-    for part in (hint, *get_args(hint)):
-        if dataclasses.is_dataclass(part) and isinstance(part, type):
-            if get_origin(hint) is tuple and isinstance(value, list):
-                return tuple(read(part, v, f"{where}[{i}]") for i, v in enumerate(value))
-            if get_origin(hint) is Mapping and isinstance(value, Mapping):
-                return {str(k): read(part, v, f"{where}.{k}") for k, v in value.items()}
-            return None if value is None else read(part, value, where)
-    return value
+    kinds = (k for k in (hint, *get_args(hint)) if isinstance(k, type))
+    kind = next((k for k in kinds if dataclasses.is_dataclass(k)), None)
+    if kind is None or value is None:
+        return value
+    if get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(read(kind, v, f"{where}[{i}]") for i, v in enumerate(value))
+    if get_origin(hint) is Mapping and isinstance(value, Mapping):
+        return {name: read(kind, v, f"{where}.{name}") for name, v in value.items()}
+    return value if get_origin(hint) in (tuple, Mapping) else read(kind, value, where)

@@ -23,7 +23,8 @@ def run(correct: str, answers: str = "", thinking: int = 50, epochs: int = 1) ->
         }
         for i, (right, answer) in enumerate(zip(correct, answers or correct, strict=True))
     ]
-    record = {"run_id": "r", "model": "nano", "task": "nano", "method": "plain"}
+    names = {"run_id": "r", "model": "nano", "task": "nano", "method": "plain"}
+    record = {**names, "method_params": {}}
     return Run(record, rows, None)
 
 

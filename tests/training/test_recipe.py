@@ -90,6 +90,7 @@ def test_a_missing_recipe_is_refused(tmp_path):
 
 def test_our_recipes_are_found_by_name_wherever_one_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("nano").mkdir()
     for name, path in recipe_files.recipes().items():
         assert recipe_files.find(name) == recipe_files.find(f"{name}.yaml") == path
     assert load("s1_1.5b") == load(RECIPE.with_name("s1_1.5b.yaml"))

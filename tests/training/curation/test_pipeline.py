@@ -192,6 +192,8 @@ def test_a_full_disk_is_one_message_and_leaves_no_half_stage(
         ({"difficulty": {"models": [{"model": "nano"}]}}, "give an engine and a model"),
         ({"difficulty": {"models": [{"modle": "nano"}]}}, "did you mean 'model'"),
         ({"difficulty": {"models": []}}, "difficulty: give exactly one of"),
+        ({"difficulty": {"models": "nano"}}, "difficulty.models='nano': give a list"),
+        ({"sources": ["math"]}, "sources=['math']: give a mapping"),
         ({"keep": {"aime": "x"}}, "keep="),
         ({"size": 0}, "size=0: give 1 or more"),
         ({"length": "words"}, "length='words': give `thinking_tokens` or `solution_words`"),
