@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -80,7 +81,6 @@ def _traces(args: argparse.Namespace) -> int:
     from s1_eval.training.curation import recipe, traces
     from s1_eval.training.curation.asking import Asking, Price
     from s1_eval.training.curation.pipeline import Pipeline
-    from s1_eval.training.files import READERS
 
     if args.limit is not None and args.limit < 1:
         raise UserError(f"--limit {args.limit}: give 1 or more")
@@ -88,13 +88,14 @@ def _traces(args: argparse.Namespace) -> int:
     params, model_args = key_values(args.params, "-S"), key_values(args.model_args, "-M")
     asking = Asking(args.model, args.method, params, args.temperature, args.seed, model_args)
     out, file = args.out, Path(args.questions)
-    if file.suffix in READERS:
-        asked = traces.questions(file)
-    else:
+    asked: Iterable[tuple[str, str]]
+    if file.suffix in ("", ".yaml", ".yml"):
         loaded = recipe.load(args.questions)
         pipeline = Pipeline(loaded, args.output or Path(loaded.output), _say)
         asked = ((q.id, q.question) for q in pipeline.decontaminated.kept)
         out = out or (loaded.traces and Path(loaded.traces))
+    else:
+        asked = traces.questions(file)
     if not out:
         raise UserError("--out: name the file for the traces, e.g. --out traces.jsonl")
     return traces.write(

@@ -188,6 +188,14 @@ def test_what_can_not_be_is_said_before_a_model_is_loaded(
     assert message in capsys.readouterr().err
 
 
+def test_a_file_of_another_kind_is_refused(tmp_path, capsys):
+    (tmp_path / "q.csv").write_text("question\nx\n")
+    assert traces(tmp_path / "q.csv", tmp_path / "t.jsonl") == 2
+    assert "q.csv: give a .json, .jsonl or .parquet file" in capsys.readouterr().err
+    assert traces(tmp_path / "nowhere", tmp_path / "t.jsonl") == 2
+    assert "no recipe at" in capsys.readouterr().err
+
+
 def test_a_file_without_questions_is_refused(tmp_path, capsys):
     path = tmp_path / "q.jsonl"
     path.write_text('{"text": "x"}\n')
