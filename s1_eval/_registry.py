@@ -4,7 +4,8 @@ machine, so it may import no model library, and takes no name that others may wa
 """
 
 from s1_eval import libraries
-from s1_eval.harness.inspect_models import S1API, S1HF, S1VLLM
+from s1_eval.engines.table import ENGINES
+from s1_eval.harness.inspect_models import provide
 from s1_eval.harness.inspect_scoring import NAME, grade
 from s1_eval.harness.inspect_solving import solver_of, unforced
 from s1_eval.methods import METHODS
@@ -19,9 +20,6 @@ from inspect_ai._util.registry import registry_info  # noqa: E402
 from inspect_ai.scorer._scorer import scorer_register  # noqa: E402
 
 __all__ = [
-    "S1API",
-    "S1HF",
-    "S1VLLM",
     "aime24",
     "aime25",
     "gpqa_diamond",
@@ -30,6 +28,9 @@ __all__ = [
     "nano",
     "unforced",
 ]
+
+for _engine in ENGINES:
+    provide(_engine)
 
 SOLVERS = {name: solver_of(method) for name, method in METHODS.items()}
 

@@ -120,7 +120,7 @@ def test_sampling_refuses_other_types(field: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_argument_of_an_engine_refuses_other_types_before_it_loads(engine: str) -> None:
-    made = pkgutil.resolve_name(ENGINES[engine])
+    made = pkgutil.resolve_name(ENGINES[engine].path)
     refused = 0
     for name, hint in get_type_hints(made.__init__).items():
         for value in wrong(hint) if name not in ("model", "return", "engine_args") else ():

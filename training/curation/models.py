@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.engines.models import resolve_model
-from s1_eval.engines.table import parse_model
+from s1_eval.engines.table import ENGINES, parse_model
 from s1_eval.training.curation.asking import ask_all, slug
 from s1_eval.training.curation.recipe import Model
 
@@ -31,6 +31,6 @@ def about(model: Model, seed: int) -> dict[str, Any]:
 
     engine, name = parse_model(model.model)
     folder = Path(resolve_model(name))
-    local = engine != "s1_api" and folder.is_dir()
+    local = not ENGINES[engine].served and folder.is_dir()
     weights = fingerprint(str(folder)) if local else None
     return {**model.asking(seed).about(), "weights": weights}
