@@ -4,7 +4,9 @@ one form of words, before anything is loaded."""
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import pkgutil
+from copy import deepcopy
 from math import inf, nan
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -164,6 +166,8 @@ def test_the_settings_of_parts_stand_beside_the_others() -> None:
     assert flat(made) == {"width": 3, "kind": "a", "texts": ("x",), "depth": 2}
     assert [*flat_fields(Outer)] == [*flat_hints(Outer)] == [*flat(made)]
     assert build(Outer, flat(made)) == made
+    assert (getattr(made, "width", 7), getattr(made, "height", 7)) == (3, 7)
+    assert pickle.loads(pickle.dumps(made)) == deepcopy(made) == made  # noqa: S301
 
 
 def test_a_part_is_checked_and_may_lack_a_setting() -> None:
