@@ -52,7 +52,7 @@ class Without:
 
 class Settings:
     """The base of a frozen dataclass whose fields are checked against their annotations, then
-    by the `check` that it defines. A list becomes a tuple.
+    by the `check` that it or any class above it defines. A list becomes a tuple.
 
     A field whose type is such a dataclass too is a part: users and records see its settings beside
     the others, under their own names. See `flat` and `build`.
@@ -70,10 +70,9 @@ class Settings:
         check_types(type(self), {name: own[name] for name in own if name not in held})
         for part in held.values():
             part.check(own[part.name])
-        self.check()
-
-    def check(self) -> None:
-        """What no annotation says. Raises UserError."""
+        for cls in reversed(type(self).__mro__):
+            if (check := cls.__dict__.get("check")) is not None:
+                check(self)
 
     if not TYPE_CHECKING:  # a type checker is to see what a class itself has
 

@@ -146,9 +146,18 @@ class Method:
     unforced: bool = False
 
     async def run(self, policy: Policy, question: Question, settings: Any) -> Outcome:
-        """The method's outcome, with the limit that its settings set."""
+        """The method's outcome, with the limit that its settings set.
+
+        Raises ValueError where the coroutine itself set another: Control would not know it.
+        """
         outcome = await self.coroutine(policy, question, settings)
-        return replace(outcome, budget=self.budget(settings).tokens)
+        tokens = self.budget(settings).tokens
+        if outcome.budget not in (None, tokens):
+            raise ValueError(
+                f"{self.name} set a budget of {outcome.budget}, and its Method says {tokens}: "
+                "give it as budget=lambda settings: Budget(…)"
+            )
+        return replace(outcome, budget=tokens)
 
     @property
     def answer_limit(self) -> str | None:
