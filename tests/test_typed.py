@@ -16,20 +16,18 @@ from s1_eval.engines import Sampling
 from s1_eval.engines.table import ENGINES, open_engine
 from s1_eval.errors import UserError
 from s1_eval.methods import METHODS, settings
+from s1_eval.methods.method import Axes
 from s1_eval.typed import Positive, Settings, Without, build, flat, flat_fields, flat_hints
 from s1_eval.verifiers.table import ENGINES as VERIFIERS
 from s1_eval.verifiers.table import open_verifier
 
-NEEDED: dict[str, dict[str, Any]] = {
-    "token_conditional": {"tokens": 64},
-    "step_conditional": {"steps": 4},
-    "class_conditional": {"length": "long"},
-    "rejection_sampling": {"max_thinking_tokens": 64},
-    **{
-        name: {"samples": 4}
-        for name in ("majority_vote", "best_of_n", "beam_search", "dvts", "rebase", "sets")
-    },
-}
+AXES = Axes(max_thinking_tokens=[64], steps=[4], samples=[4])
+
+
+def needed(name: str) -> dict[str, Any]:
+    """Settings without which a method can't be: those of a run that a sweep makes."""
+    return dict(METHODS[name].sweep(name, AXES)[0])
+
 
 WRONG: dict[type, tuple[Any, ...]] = {
     bool: ("true", 1, 0, "yes"),
@@ -90,7 +88,7 @@ def test_every_setting_of_a_method_refuses_other_types(name: str) -> None:
     assert {field for field, _ in cases} == flat_fields(METHODS[name].settings).keys()
     for field, value in cases:
         with pytest.raises(UserError, match=rf"^{field}=.*: give |thinking_format"):
-            settings(name, {**NEEDED.get(name, {}), field: value})
+            settings(name, {**needed(name), field: value})
 
 
 @pytest.mark.parametrize(
