@@ -3,33 +3,26 @@
 machine, so it may import no model library, and takes no name that others may want.
 """
 
+import pkgutil
+
 from s1_eval import libraries
-from s1_eval.harness.inspect_models import S1API, S1HF, S1VLLM
+from s1_eval.engines.table import ENGINES
+from s1_eval.evaluation.benchmark import BENCHMARKS
+from s1_eval.harness.inspect_models import provide
 from s1_eval.harness.inspect_scoring import NAME, grade
 from s1_eval.harness.inspect_solving import solver_of, unforced
 from s1_eval.methods import METHODS
-from s1_eval.tasks.aime24 import aime24
-from s1_eval.tasks.aime25 import aime25
-from s1_eval.tasks.gpqa_diamond import gpqa_diamond
-from s1_eval.tasks.math500 import math500
-from s1_eval.tasks.nano import nano
 
 libraries.check(__name__)
 from inspect_ai._util.registry import registry_info  # noqa: E402
 from inspect_ai.scorer._scorer import scorer_register  # noqa: E402
 
-__all__ = [
-    "S1API",
-    "S1HF",
-    "S1VLLM",
-    "aime24",
-    "aime25",
-    "gpqa_diamond",
-    "grade",
-    "math500",
-    "nano",
-    "unforced",
-]
+__all__ = ["grade", "unforced"]
+
+TASKS = {name: pkgutil.resolve_name(f"s1_eval.tasks.{name}:{name}") for name in BENCHMARKS}
+
+for _engine in ENGINES:
+    provide(_engine)
 
 SOLVERS = {name: solver_of(method) for name, method in METHODS.items()}
 

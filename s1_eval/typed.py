@@ -10,7 +10,17 @@ from dataclasses import Field, asdict, dataclass, fields
 from functools import cache
 from math import isfinite
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from annotated_types import Ge, Gt, Predicate
 
@@ -42,7 +52,7 @@ class Without:
 
 class Settings:
     """The base of a frozen dataclass whose fields are checked against their annotations, then
-    by the `check` that it defines. A list becomes a tuple.
+    by the `check` that it or any class above it defines. A list becomes a tuple.
 
     A field whose type is such a dataclass too is a part: users and records see its settings beside
     the others, under their own names. See `flat` and `build`.
@@ -60,10 +70,19 @@ class Settings:
                 object.__setattr__(self, name, tuple(value))
         for part in held.values():
             part.check(own[part.name])
-        self.check()
+        for cls in reversed(type(self).__mro__):
+            if (check := cls.__dict__.get("check")) is not None:
+                check(self)
 
-    def check(self) -> None:
-        """What no annotation says. Raises UserError."""
+    if not TYPE_CHECKING:  # a type checker is to see what a class itself has
+
+        def __getattr__(self, name: str) -> Any:
+            """A part's setting, by its own name: `getattr(settings, name, default)` must never
+            take the default for one that stands a level lower."""
+            for part in parts(type(self)):
+                if name in flat_fields(part.type):
+                    return getattr(getattr(self, part.name), name)
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ one form of words, before anything is loaded."""
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import pkgutil
+from copy import deepcopy
 from math import inf, nan
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -14,20 +16,18 @@ from s1_eval.engines import Sampling
 from s1_eval.engines.table import ENGINES, open_engine
 from s1_eval.errors import UserError
 from s1_eval.methods import METHODS, settings
+from s1_eval.methods.method import Axes
 from s1_eval.typed import Positive, Settings, Without, build, flat, flat_fields, flat_hints
 from s1_eval.verifiers.table import ENGINES as VERIFIERS
 from s1_eval.verifiers.table import open_verifier
 
-NEEDED: dict[str, dict[str, Any]] = {
-    "token_conditional": {"tokens": 64},
-    "step_conditional": {"steps": 4},
-    "class_conditional": {"length": "long"},
-    "rejection_sampling": {"max_thinking_tokens": 64},
-    **{
-        name: {"samples": 4}
-        for name in ("majority_vote", "best_of_n", "beam_search", "dvts", "rebase", "sets")
-    },
-}
+AXES = Axes(max_thinking_tokens=[64], steps=[4], samples=[4])
+
+
+def needed(name: str) -> dict[str, Any]:
+    """Settings without which a method can't be: those of a run that a sweep makes."""
+    return dict(METHODS[name].sweep(name, AXES)[0])
+
 
 WRONG: dict[type, tuple[Any, ...]] = {
     bool: ("true", 1, 0, "yes"),
@@ -88,7 +88,7 @@ def test_every_setting_of_a_method_refuses_other_types(name: str) -> None:
     assert {field for field, _ in cases} == flat_fields(METHODS[name].settings).keys()
     for field, value in cases:
         with pytest.raises(UserError, match=rf"^{field}=.*: give |thinking_format"):
-            settings(name, {**NEEDED.get(name, {}), field: value})
+            settings(name, {**needed(name), field: value})
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_sampling_refuses_other_types(field: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_argument_of_an_engine_refuses_other_types_before_it_loads(engine: str) -> None:
-    made = pkgutil.resolve_name(ENGINES[engine])
+    made = pkgutil.resolve_name(ENGINES[engine].path)
     refused = 0
     for name, hint in get_type_hints(made.__init__).items():
         for value in wrong(hint) if name not in ("model", "return", "engine_args") else ():
@@ -164,6 +164,8 @@ def test_the_settings_of_parts_stand_beside_the_others() -> None:
     assert flat(made) == {"width": 3, "kind": "a", "texts": ("x",), "depth": 2}
     assert [*flat_fields(Outer)] == [*flat_hints(Outer)] == [*flat(made)]
     assert build(Outer, flat(made)) == made
+    assert (getattr(made, "width", 7), getattr(made, "height", 7)) == (3, 7)
+    assert pickle.loads(pickle.dumps(made)) == deepcopy(made) == made  # noqa: S301
 
 
 def test_a_part_is_checked_and_may_lack_a_setting() -> None:

@@ -96,7 +96,7 @@ class Generation:
 class EngineInfo:
     """What a record must say about an engine so that a stranger can repeat the run.
 
-    engine: `transformers`, `vllm` or `completions`.
+    engine: what records call it, e.g. `transformers`, `vllm`, `completions`.
     model: the name or path, as the user gave it.
     context_length: prompt and generation together, in tokens.
     eos_ids: ids that end a sequence, from the generation config and the tokenizer.

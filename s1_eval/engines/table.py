@@ -1,22 +1,39 @@
-"""The table of engines: which name before the slash opens which engine. Shared by the command
-line, Inspect's providers and lm-eval's models, so that `s1_hf/nano` means one thing."""
+"""The table of engines: which name before the slash opens which engine. The command line, Inspect's
+providers and lm-eval's models are all made from it, so that `s1_hf/nano` means one thing. Adding
+one touches its own file, this table and its test."""
 
 from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from s1_eval.engines.protocol import Engine
 from s1_eval.errors import UserError
 from s1_eval.thinking import AS_IT_IS, Chat
 from s1_eval.typed import check_types
 
-ENGINES: Mapping[str, str] = {
-    "s1_hf": "s1_eval.engines.transformers:TransformersEngine",
-    "s1_vllm": "s1_eval.engines.vllm:VLLMEngine",
-    "s1_api": "s1_eval.engines.completions:CompletionsEngine",
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An engine in the table.
+
+    path: its class, as `module:Class`; the module is not imported before it is needed.
+    served: a server has the weights, so there is nothing to look at before it is asked.
+    scores: where log-likelihoods come from: its own `model` of transformers (`weights`), its
+        coroutine `score` (`prompts`, see `s1_eval.engines.vllm`), or nowhere.
+    """
+
+    path: str
+    served: bool = False
+    scores: Literal["weights", "prompts"] | None = None
+
+
+ENGINES: dict[str, Listed] = {
+    "s1_hf": Listed("s1_eval.engines.transformers:TransformersEngine", scores="weights"),
+    "s1_vllm": Listed("s1_eval.engines.vllm:VLLMEngine", scores="prompts"),
+    "s1_api": Listed("s1_eval.engines.completions:CompletionsEngine", served=True),
 }
 
 
@@ -42,7 +59,7 @@ def open_engine(engine: str, model: str, /, **args: Any) -> Engine:
     chat, own = Chat.take(args)
     if chat != AS_IT_IS:
         own["chat"] = chat
-    opened: Engine = construct(ENGINES[engine], model, **own)
+    opened: Engine = construct(ENGINES[engine].path, model, **own)
     return opened
 
 
@@ -54,7 +71,7 @@ def preview(engine: str, model: str, /, **args: Any) -> Engine | None:
     """
     if engine not in ENGINES:
         raise UserError(f"unknown engine {engine!r}: choose from {', '.join(ENGINES)}")
-    if engine == "s1_api":
+    if ENGINES[engine].served:
         return None
     from s1_eval.engines.preview import Preview
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
+import importlib.util
 import json
 import os
 import pkgutil
@@ -21,13 +22,16 @@ from s1_eval.errors import UserError
 
 DATA_VARIABLE = "S1_EVAL_DATA"
 
-BENCHMARKS: Mapping[str, str] = {
-    "aime24": "s1_eval.tasks.aime24:AIME24",
-    "aime25": "s1_eval.tasks.aime25:AIME25",
-    "gpqa_diamond": "s1_eval.tasks.gpqa_diamond:GPQA_DIAMOND",
-    "math500": "s1_eval.tasks.math500:MATH500",
-    "nano": "s1_eval.tasks.nano:NANO",
-}
+
+def listed() -> Mapping[str, str]:
+    """Every file of `tasks/`, without importing one: `aime24.py` holds the benchmark `AIME24`."""
+    folder = importlib.util.find_spec("s1_eval.tasks")
+    places = folder.submodule_search_locations if folder else ()
+    names = [module.name for module in pkgutil.iter_modules(places)]
+    return {name: f"s1_eval.tasks.{name}:{name.upper()}" for name in names}
+
+
+BENCHMARKS = listed()
 
 Row = Mapping[str, Any]
 

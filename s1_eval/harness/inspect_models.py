@@ -1,4 +1,4 @@
-"""Inspect's providers `s1_hf`, `s1_vllm` and `s1_api`: our engines as models that think.
+"""Inspect's providers: each engine of the table, as models that think.
 
 One call of `generate` answers one question, by the method that the call names in
 `extra_body["s1_eval"]` (see `MethodCall`), else unforced. That keeps Inspect's own accounting: one
@@ -266,19 +266,10 @@ class S1ModelAPI(ModelAPI):
         self._runs.clear()
 
 
-@modelapi(name="s1_hf")
-class S1HF(S1ModelAPI):
-    engine_name = "s1_hf"
-
-
-@modelapi(name="s1_vllm")
-class S1VLLM(S1ModelAPI):
-    engine_name = "s1_vllm"
-
-
-@modelapi(name="s1_api")
-class S1API(S1ModelAPI):
-    engine_name = "s1_api"
+def provide(engine: str) -> None:
+    """Register the engine of the table called `engine` as a provider of that name."""
+    members = {"engine_name": engine, "__module__": __name__}
+    modelapi(name=engine)(type(engine, (S1ModelAPI,), members))
 
 
 def _sampling(config: GenerateConfig) -> Sampling:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -22,14 +23,12 @@ from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import grader_data, open_grader
 from s1_eval.harness.inspect_models import MethodCall, framing_of
 from s1_eval.methods import METHODS
-from s1_eval.methods.class_conditional import ClassConditional
-from s1_eval.methods.plain import Plain
-from s1_eval.methods.token_conditional import TokenConditional
 from s1_eval.records.foreign_inspect import ANSWER_EXITS, thinking_exit
 from s1_eval.records.readers import KEY
 from s1_eval.records.run import RunRecord, run_record
 from s1_eval.records.sample import shared_of
 from s1_eval.thinking import Delimiters, ThinkingFormat
+from s1_eval.typed import build, flat
 
 libraries.check(__name__)
 from inspect_ai.model._generate_config import active_generate_config  # noqa: E402
@@ -41,8 +40,10 @@ BUDGET_OPTION = ("anthropic", "bedrock", "google", "litellm-proxy", "openrouter"
 """Providers that pass Inspect's `reasoning_tokens` on as a thinking budget; servers that speak
 OpenAI's protocol get vLLM's name for it."""
 
-EFFORT = {"short": "low", "default": "medium", "long": "high"}
-"""What `length` means to a service that has an effort."""
+EFFORT: Mapping[str, Any] = {"short": "low", "default": "medium", "long": "high"}
+"""What a length means to a service that has an effort; levels are levels there too."""
+
+_SAYS = {"effort": "reasoning effort", "tokens": "thinking budget"}
 
 NO_DELIMITERS = Delimiters(
     ThinkingFormat("reported by the provider", "", "", ()), (), (), frozenset(), (), ()
@@ -85,46 +86,42 @@ def provider(model: Model) -> str:
 
 def dials(model: Model, method: str, settings: Any) -> GenerateConfig:
     """The method as options of the provider. Raises UserError where it has none for it."""
-    name = provider(model)
-    if isinstance(settings, Plain):
-        return GenerateConfig(max_tokens=settings.max_tokens)
-    if isinstance(settings, ClassConditional | TokenConditional):
-        unforced = type(settings)(**_instruction(settings))
-        if settings != unforced:
-            raise UserError(
-                f"{method} on {model} takes {', '.join(_instruction(settings))} alone: the rest "
-                "steers a model token by token, which this provider can't"
-            )
-        if isinstance(settings, ClassConditional):
-            return GenerateConfig(reasoning_effort=EFFORT[settings.length])  # type: ignore[arg-type]
-        if name in BUDGET_OPTION:
-            return GenerateConfig(reasoning_tokens=settings.instructed)
-        return GenerateConfig(extra_body={"thinking_token_budget": settings.instructed})
-    raise UserError(
-        f"{method} goes on with a partial answer token by token, and {name} offers no way to do "
-        f"that for {model}. Either run the weights on an engine of ours (--model s1_vllm/…, "
-        "s1_hf/…, or s1_api/… -M base_url=URL of a completions server), or use the service's own "
-        "control: --solver class_conditional (reasoning effort) or token_conditional (thinking "
-        "budget)"
-    )
-
-
-def _instruction(settings: ClassConditional | TokenConditional) -> dict[str, Any]:
-    if isinstance(settings, ClassConditional):
-        return {"length": settings.length}
-    return {"tokens": settings.tokens}
+    name, own = provider(model), METHODS[method]
+    if own.unforced:
+        return GenerateConfig(max_tokens=flat(settings).get(own.answer_limit or ""))
+    if own.service is None or own.asks is None:
+        offered = [
+            f"{each.name} ({_SAYS[each.service]})" for each in METHODS.values() if each.service
+        ]
+        raise UserError(
+            f"{method} goes on with a partial answer token by token, and {name} offers no way to "
+            f"do that for {model}. Either run the weights on an engine of ours (--model s1_vllm/…, "
+            "s1_hf/…, or s1_api/… -M base_url=URL of a completions server), or use the service's "
+            f"own control: --solver {' or '.join(offered)}"
+        )
+    if settings != build(own.settings, {own.asks: flat(settings)[own.asks]}):
+        raise UserError(
+            f"{method} on {model} takes {own.asks} alone: the rest steers a model token by token, "
+            "which this provider can't"
+        )
+    amount = next(dial.of(settings) for dial in own.dials if dial.name == own.asks)
+    if own.service == "effort":
+        return GenerateConfig(reasoning_effort=EFFORT.get(amount, amount))
+    if name in BUDGET_OPTION:
+        return GenerateConfig(reasoning_tokens=amount)
+    return GenerateConfig(extra_body={"thinking_token_budget": amount})
 
 
 async def solve_by_dials(
     model: Model, messages: list[ChatMessage], call: MethodCall, settings: Any
 ) -> ModelOutput:
     """Ask once with the method's options; the record stands in the output's metadata."""
-    config = dials(model, call.method, settings)
+    config, method = dials(model, call.method, settings), METHODS[call.method]
     began = time.perf_counter()
     output = await model.generate(messages, config=config)
     usage = output.usage
     if usage is None or usage.reasoning_tokens is None:
-        if METHODS[call.method].unforced:
+        if method.unforced:
             return output  # nothing to record: how long it thought is not known
         raise UserError(
             f"{model} reports no reasoning tokens, so {call.method} can't be measured on it: "
@@ -134,7 +131,7 @@ async def solve_by_dials(
     thinking = usage.reasoning_tokens
     row = {
         **shared_of(record),
-        "budget": settings.instructed if isinstance(settings, TokenConditional) else None,
+        "budget": method.budget(settings).tokens,
         "sample_id": call.sample_id,
         "epoch": call.epoch,
         "target": call.target,
@@ -149,7 +146,7 @@ async def solve_by_dials(
         "exit_reason": thinking_exit(
             output.stop_reason,
             bool(output.completion.strip()),
-            held=isinstance(settings, TokenConditional),
+            held=method.service == "tokens",
         ),
         "answer_exit": ANSWER_EXITS.get(output.stop_reason),
         "num_ignores_used": 0,

@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 OFF = "S1_EVAL_NO_LM_EVAL_HOOK"
 
-MODELS = {
-    "s1_hf": "s1_eval.harness.lm_eval_models:HFModel",
-    "s1_vllm": "s1_eval.harness.lm_eval_models:VLLMModel",
-    "s1_api": "s1_eval.harness.lm_eval_models:APIModel",
-}
-
 
 def install() -> None:
     """Watch for lm-eval's imports, unless the user said not to. In a virtual environment `site`
@@ -38,9 +32,11 @@ def install() -> None:
 def add_models(_: ModuleType) -> None:
     from lm_eval.api.registry import model_registry
 
-    for name, target in MODELS.items():
+    from s1_eval.engines.table import ENGINES
+
+    for name in ENGINES:
         if name not in model_registry:
-            model_registry.register(name, target=target)
+            model_registry.register(name, target=f"s1_eval.harness.lm_eval_models:{name}")
 
 
 def add_tasks(module: Any) -> None:

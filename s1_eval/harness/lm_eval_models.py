@@ -1,4 +1,4 @@
-"""lm-eval's models `s1_hf`, `s1_vllm` and `s1_api`: our engines behind `--model`.
+"""lm-eval's models: each engine of the table behind `--model`, as `s1_hf` of this module and so on.
 
 `generate_until` answers each request by the method that `--gen_kwargs` names, all requests at once.
 Weights are loaded at the first request, after every request's parameters have been checked. This
@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, TypeVar
 
@@ -24,7 +24,7 @@ from s1_eval import libraries
 from s1_eval.engines import Engine
 from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.models import resolve_model
-from s1_eval.engines.table import open_engine
+from s1_eval.engines.table import ENGINES, open_engine
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import Sample, about_other
 from s1_eval.evaluation.run import (
@@ -172,9 +172,21 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
 
     @cached_property
     def _scorer(self) -> LM:
-        raise UserError(
-            f"{self.engine_name} generates and gives no log-likelihoods: run such tasks with "
-            "--model s1_hf or --model s1_vllm"
+        """lm-eval's own code on the engine's weights, or on how the engine scores prompts."""
+        how = ENGINES[self.engine_name].scores
+        if how is None:
+            able = " or ".join(f"--model {name}" for name, e in ENGINES.items() if e.scores)
+            raise UserError(
+                f"{self.engine_name} generates and gives no log-likelihoods: run such tasks with "
+                f"{able}"
+            )
+        if how == "prompts":
+            return PromptScorer(self.engine)
+        from lm_eval.models.huggingface import HFLM
+
+        engine: Any = self.engine
+        return HFLM(
+            pretrained=engine.model, tokenizer=engine.tokenizer, batch_size=self.batch_size or 1
         )
 
     def _rendered(self, request: Instance) -> Instance:
@@ -217,6 +229,8 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
 
     def _weights(self) -> str | None:
         """What tells these weights from others of the same name; None where a server has them."""
+        if ENGINES[self.engine_name].served:
+            return None
         source = resolve_model(self.pretrained)
         return fingerprint(source, self.engine_args.get("revision"))
 
@@ -262,36 +276,16 @@ def chat_arguments(
     return found
 
 
-class HFModel(S1Model):
-    """`s1_hf`. Log-likelihoods are lm-eval's own code on the engine's weights."""
-
-    engine_name = "s1_hf"
-
-    @cached_property
-    def _scorer(self) -> LM:
-        from lm_eval.models.huggingface import HFLM
-
-        engine: Any = self.engine
-        return HFLM(
-            pretrained=engine.model, tokenizer=engine.tokenizer, batch_size=self.batch_size or 1
-        )
+def __getattr__(name: str) -> type[S1Model]:
+    """The model of the engine called `name`. Raises AttributeError, as a module does."""
+    if name not in ENGINES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _model_of(name)
 
 
-class VLLMModel(S1Model):
-    """`s1_vllm`. Log-likelihoods come from the engine's own prompts, tokenized by lm-eval."""
-
-    engine_name = "s1_vllm"
-
-    @cached_property
-    def _scorer(self) -> LM:
-        return PromptScorer(self.engine)
-
-
-class APIModel(S1Model):
-    engine_name = "s1_api"
-
-    def _weights(self) -> str | None:
-        return None
+@cache
+def _model_of(engine: str) -> type[S1Model]:
+    return type(engine, (S1Model,), {"engine_name": engine, "__module__": __name__})
 
 
 class PromptScorer(TemplateLM):  # type: ignore[misc]

@@ -2,6 +2,11 @@
 ignored, `ignore_string` put in their place (s1, section 3.1). Which chains are asked for is each
 method's own affair.
 
+While a chain grows, `prompt + trace.ids()` is what the engine is asked to continue, id for id:
+nothing is encoded again. A stop is sampled and paid for but stands in no segment; `stripped`
+counts it. Thinking never exceeds the cap, forced ids included, and an ignore string has a sampled
+id behind it, so no chain ends in a "Wait" that nobody answered.
+
 Reference: `generate_until` of the vLLM wrapper in simplescaling/s1's fork of lm-eval, whose
 defects are not kept: the cap here is one total that forced ids count against.
 """
@@ -200,7 +205,12 @@ async def continue_thinking(
     """(trace, ended): one request more, up to the end of thinking or the cap. The end is ignored
     while ignores are left.
 
-    separator: a text to stop behind as well. max_tokens: of this request.
+    All that has happened is read off the trace, so a chain can be left after any request, kept,
+    forked, and gone on with. An exit reason is set at the end alone; until then the trace has that
+    of the limit which would cut it next.
+
+    separator: a text to stop behind as well; it stays in the thinking, unlike a stop of the end.
+    max_tokens: of this request.
     """
     info, delimiters = policy.engine.info, policy.delimiters_for(trace.prompt)
     ignore = encode_exactly(policy.engine.tokenizer, params.ignore_string, info.model)
@@ -210,7 +220,8 @@ async def continue_thinking(
     if params.temperature_thinking is not None:
         sampling = replace(policy.sampling, temperature=params.temperature_thinking)
         thinker = replace(policy, sampling=sampling)
-    # After an ignore the model may not end again immediately.
+    # After an ignore the model may not end again immediately: the engine keeps the stops from being
+    # sampled before `least` ids, which is how the minimum of thinking is kept, too.
     least = max(int(just_ignored(trace)), min(params.min_thinking_tokens, cap) - used)
     generation = await thinker.generate(
         (*trace.prompt, *trace.ids()),
@@ -259,6 +270,7 @@ def _is_separator(
     """Whether a stop is the separator's, not the end of thinking."""
     if stopped[0] in delimiters.stop_ids | policy.engine.info.eos_ids:
         return False
+    # Several strings may stand in the ids that were stopped at; the first in the text stopped them.
     text = policy.decode(stopped)
     found = {text.find(stop): stop for stop in (*delimiters.stop_strings, separator)}
     return found[min(at for at in found if at >= 0)] == separator
@@ -337,6 +349,7 @@ def _closing(policy: Policy, thinking: Trace, params: BudgetForcing) -> list[Seg
     end = Segment("delimiter", "forced", delimiters.end)
     if not ends_by_force(thinking.exit_reason, params.nudge_after_eos):
         return [end]
+    # A few ids: the newlines that the end begins with may be one token or several.
     tail: Sequence[int] = thinking.ids("thinking")[-4:]
     if not policy.decode(tail).endswith(delimiters.format.lead):
         end = Segment("delimiter", "forced", delimiters.newline + delimiters.end)

@@ -111,6 +111,7 @@ CLASS_CONDITIONAL = Method(
     sweep=sweep,
     budget=budget,
     asks="length",
+    service="effort",
     reference={"length": DEFAULT},
     forces=True,
 )

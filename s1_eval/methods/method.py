@@ -118,6 +118,8 @@ class Method:
     budget: how much a run of given settings may think.
     asks: the dial by which the prompt asks for an amount. A cap on top is then another method in
         tables, `+bf`.
+    service: the control of a hosted model that stands for what the prompt asks for: a reasoning
+        `effort`, or a number of `tokens` of thinking.
     reference: the settings of the run that asks for nothing, which others are held against.
     sampled: the method has no meaning at temperature 0.
     verifier: it needs one.
@@ -135,6 +137,7 @@ class Method:
     sweep: Sweep = once
     budget: Callable[[Any], Budget] = at_least
     asks: str | None = None
+    service: Literal["effort", "tokens"] | None = None
     reference: Mapping[str, Any] | None = None
     sampled: bool = False
     verifier: bool = False
@@ -143,9 +146,18 @@ class Method:
     unforced: bool = False
 
     async def run(self, policy: Policy, question: Question, settings: Any) -> Outcome:
-        """The method's outcome, with the limit that its settings set."""
+        """The method's outcome, with the limit that its settings set.
+
+        Raises ValueError where the coroutine itself set another: Control would not know it.
+        """
         outcome = await self.coroutine(policy, question, settings)
-        return replace(outcome, budget=self.budget(settings).tokens)
+        tokens = self.budget(settings).tokens
+        if outcome.budget not in (None, tokens):
+            raise ValueError(
+                f"{self.name} set a budget of {outcome.budget}, and its Method says {tokens}: "
+                "give it as budget=lambda settings: Budget(…)"
+            )
+        return replace(outcome, budget=tokens)
 
     @property
     def answer_limit(self) -> str | None:

@@ -67,7 +67,13 @@ class Beam:
 
 
 class Search:
-    """One question's chains under one search's settings."""
+    """One question's chains under one search's settings.
+
+    What a chain costs is counted once: a fork's `shared` is what its trunk has paid for, so the
+    sum over all traces, pruned ones included, is what was sampled. Slots, and with them random
+    numbers, are handed out in the order of forking, never of finishing; the first branch keeps
+    its own, so that a chain which is never pruned is the one that would have been sampled alone.
+    """
 
     def __init__(self, policy: Policy, question: Question, params: StepSearch) -> None:
         """Raises UserError without a verifier, or where sampling is greedy."""

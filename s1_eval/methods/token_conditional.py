@@ -73,5 +73,6 @@ TOKEN_CONDITIONAL = Method(
     sweep=sweep,
     budget=budget,
     asks="tokens",
+    service="tokens",
     forces=True,
 )

@@ -141,7 +141,7 @@ def make_row(
         extra["forced_end"] = True
     said = as_text(given.get("exit_reason"))
     if not said or (said == "natural" and (cut or parts.forced)):
-        given["exit_reason"] = _exit(parts, counts, given, stop, least, file.marks is S1)
+        given["exit_reason"] = _exit(parts, counts, given, stop, least, file.marks == S1)
     names = ("model", "task", "method", "sample_id")
     if missing := [name for name in names if not as_text(given.get(name))]:
         raise UserError(_missing(where, missing))

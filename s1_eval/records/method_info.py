@@ -59,7 +59,7 @@ def method_info(run: Run) -> MethodInfo:
         return _of_old(run)
     control = told["control"]
     return MethodInfo(
-        dials={**{dial["name"]: dial["value"] for dial in told["dials"]}},
+        dials={dial["name"]: dial["value"] for dial in told["dials"]},
         levels={d["name"]: tuple(d["levels"]) for d in told["dials"] if "levels" in d},
         at_least=control.get("at_least"),
         at_most=control.get("at_most"),

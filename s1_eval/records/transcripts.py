@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from s1_eval.errors import UserError
+from s1_eval.thinking import ThinkingFormat
+from s1_eval.thinking.formats import FORMATS, THINK_TAGS
 
 NUDGE = "Final Answer:"
 """What the s1 fork writes behind the end delimiter, and only where it forced the end."""
@@ -40,31 +42,49 @@ class Marks:
         return _ends_with(self.end, text)
 
 
-S1 = Marks.of("<|im_start|>think", "<|im_start|>answer")
 NO_MARKS = Marks(re.compile(r"(?!)"), re.compile(r"(?!)"), "")
 """Of a model that answers without thinking, if the user says so."""
 
-KNOWN = (
-    Marks.of("<think>", "</think>"),
-    S1,
-    Marks.of("[THINK]", "[/THINK]"),
-    Marks.of("<seed:think>", "</seed:think>"),
-    Marks.of("◁think▷", "◁/think▷"),
-    Marks.of("<|START_THINKING|>", "<|END_THINKING|>"),
-    Marks.of("<|begin_of_thought|>", "<|end_of_thought|>"),
-    Marks.of("<|inner_prefix|>", "<|inner_suffix|>"),
-    Marks.of("<|channel>thought", "<channel|>"),
-    Marks.of("<thinking>", "</thinking>"),
-    Marks.of("<thought>", "</thought>"),
-    Marks.of("<reasoning>", "</reasoning>"),
-    Marks(
-        re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>analysis<\|message\|>"),
-        re.compile(r"(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>"),
-        "<|channel|>final<|message|>",
+_LOOSE: Mapping[str, tuple[Marks, ...]] = {
+    "harmony": (
+        Marks(
+            re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>analysis<\|message\|>"),
+            re.compile(r"(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>"),
+            "<|channel|>final<|message|>",
+        ),
+        # Decoded without its special tokens.
+        Marks(re.compile(r"\Aanalysis(?=[A-Z\s])"), re.compile("assistantfinal"), "assistantfinal"),
     ),
-    # gpt-oss decoded without its special tokens.
-    Marks(re.compile(r"\Aanalysis(?=[A-Z\s])"), re.compile("assistantfinal"), "assistantfinal"),
-)
+}
+"""Formats that files spell in more than one way."""
+
+
+def marks_of(format: ThinkingFormat) -> tuple[Marks, ...]:
+    """How a format shows in decoded text: not at all where it is plain words, which any text may
+    have. The end is the stop, or the whole end where the stop begins other things too (s1)."""
+    if format.name in _LOOSE:
+        return _LOOSE[format.name]
+    start, stop = format.start.strip(), min(format.stops, default="").strip()
+    if not set(stop) & set("<>[]|◁▷"):
+        return ()
+    return (Marks.of(start, format.body.strip() if start.startswith(stop) else stop),)
+
+
+S1 = marks_of(FORMATS["s1"])[0]
+_OPEN_THOUGHTS = Marks.of("<|begin_of_thought|>", "<|end_of_thought|>")
+"""Of published traces; no model that we know is asked by it."""
+
+
+def known_marks(formats: Iterable[ThinkingFormat]) -> tuple[Marks, ...]:
+    """Those of all formats, each end once; think tags first, the commonest."""
+    found: dict[str, Marks] = {}
+    for format in formats:
+        for marks in marks_of(format):
+            found.setdefault(marks.shown, marks)
+    return (*(found.pop(m.shown) for m in marks_of(THINK_TAGS)), *found.values(), _OPEN_THOUGHTS)
+
+
+KNOWN = known_marks(FORMATS.values())
 
 
 @dataclass(frozen=True, slots=True)

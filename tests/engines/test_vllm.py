@@ -194,9 +194,9 @@ def test_log_probabilities_are_those_of_transformers(engine, reference, traces):
 def test_log_likelihood_tasks_agree_with_s1_hf(engine, reference):
     from lm_eval.api.instance import Instance
 
-    from s1_eval.harness.lm_eval_models import HFModel, VLLMModel
+    from s1_eval.harness.lm_eval_models import s1_hf, s1_vllm
 
-    models = [HFModel("nano"), VLLMModel("nano")]
+    models = [s1_hf("nano"), s1_vllm("nano")]
     models[0].engine, models[1].engine = reference, engine
     pairs = [("S=47\nA*8=", "76"), ("S=47\nA*8= ", "13"), ("", "S=47")]
     texts = ["S=47\nA*8=76", "", "S=47\nA*8=76\n" * 20]

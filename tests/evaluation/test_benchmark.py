@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from s1_eval.evaluation.benchmark import (
     Hub,
     Sample,
     benchmark,
+    listed,
     open_grader,
     read_rows,
 )
@@ -197,3 +200,25 @@ def test_a_benchmark_is_found_by_its_name_and_a_wrong_name_by_the_nearest() -> N
     assert [benchmark(name).name for name in BENCHMARKS] == list(BENCHMARKS)
     with pytest.raises(UserError, match="did you mean 'aime24'"):
         benchmark("aime2024")
+
+
+def test_a_benchmark_is_found_by_its_file(tmp_path, monkeypatch):
+    """One of somebody else's, in a folder beside ours."""
+    (tmp_path / "sums.py").write_text(
+        "from s1_eval.evaluation.benchmark import Benchmark, Sample\n"
+        "SUMS = Benchmark(\n"
+        "    'sums',\n"
+        "    sample=lambda row: Sample('q', 'What is 1 + 1?', row['answer']),\n"
+        "    grader='integer',\n"
+        "    generate=lambda: [{'answer': '2'}],\n"
+        ")\n"
+    )
+    places = importlib.util.find_spec("s1_eval.tasks").submodule_search_locations
+    monkeypatch.setattr(sys.modules["s1_eval.tasks"], "__path__", places)
+    places.append(str(tmp_path))
+    try:
+        monkeypatch.setattr("s1_eval.evaluation.benchmark.BENCHMARKS", listed())
+        [sample] = benchmark("sums").load().samples
+    finally:
+        places.remove(str(tmp_path))
+    assert (sample.prompt, sample.target) == ("What is 1 + 1?", "2")

@@ -290,7 +290,7 @@ def sets() -> Solver:
 theirs = registry_lookup("solver", "sets")
 assert registry_lookup("solver", "plain") is None
 assert registry_info(registry_lookup("solver", "s1_eval/sets")).name == "s1_eval/sets"
-_registry.nano()
+_registry.TASKS["nano"]()
 assert registry_info(registry_lookup("solver", "plain")).name == "plain"
 assert registry_lookup("solver", "sets") is theirs
 """

@@ -16,11 +16,11 @@ from inspect_ai.scorer import Score, accuracy, includes, match, scorer
 from inspect_ai.solver import generate
 from scripted import break_at_second_call
 
-from s1_eval._registry import nano
 from s1_eval.cli.main import main
 from s1_eval.errors import UserError
 from s1_eval.records import read_runs
 from s1_eval.solvers import budget_forcing, plain
+from s1_eval.tasks.nano import nano
 
 
 def theirs(scorers: Any, name: str = "sums", **options: Any) -> Task:

@@ -88,7 +88,7 @@ def run(model, solver, tmp_path, limit=3):
     return log
 
 
-@pytest.mark.parametrize(("length", "effort"), [("short", "low"), ("long", "high")])
+@pytest.mark.parametrize(("length", "effort"), [("short", "low"), ("long", "high"), ("low", "low")])
 def test_reasoning_effort_is_class_conditional_control(hosted, server, tmp_path, length, effort):
     log = run(hosted, class_conditional(length=length), tmp_path)
     assert log.status == "success", log.error

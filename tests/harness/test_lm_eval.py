@@ -26,9 +26,9 @@ Evaluate = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def lm() -> Any:
-    from s1_eval.harness.lm_eval_models import HFModel
+    from s1_eval.harness.lm_eval_models import s1_hf
 
-    model = HFModel("nano")
+    model = s1_hf("nano")
     yield model
     model.engine.close()
 
@@ -160,10 +160,10 @@ def test_repeats_are_epochs_with_seeds_of_their_own(evaluate: Evaluate, tmp_path
 
 
 def test_bad_parameters_are_refused_before_the_model_is_loaded(evaluate: Evaluate) -> None:
-    from s1_eval.harness.lm_eval_models import HFModel
+    from s1_eval.harness.lm_eval_models import s1_hf
 
     with pytest.raises(UserError, match="max_thinking_tokens=0"):
-        evaluate("max_tokens_thinking=0", model=HFModel("there/is_no_such_model"))
+        evaluate("max_tokens_thinking=0", model=s1_hf("there/is_no_such_model"))
 
 
 def test_the_response_cache_gives_the_records_back_and_serves_one_model(
@@ -171,14 +171,14 @@ def test_the_response_cache_gives_the_records_back_and_serves_one_model(
 ) -> None:
     from lm_eval.api.model import CacheHook, CachingLM
 
-    from s1_eval.harness.lm_eval_models import HFModel
+    from s1_eval.harness.lm_eval_models import s1_hf
 
     cache = str(tmp_path / "cache")
     fresh = evaluate(use_cache=cache)
     monkeypatch.setattr(lm, "generate_until", lambda *a: pytest.fail("not from the cache"))
     assert lines(evaluate(use_cache=cache)) == lines(fresh)
     with pytest.raises(UserError, match="the response cache belongs to"):
-        CachingLM(HFModel("nano", dtype="bfloat16"), cache + "_rank0.db")
+        CachingLM(s1_hf("nano", dtype="bfloat16"), cache + "_rank0.db")
     lm.set_cache_hook(CacheHook(None))
 
 

@@ -90,12 +90,12 @@ def by_lm_eval(
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
-    from s1_eval.harness.lm_eval_models import HFModel
+    from s1_eval.harness.lm_eval_models import s1_hf
 
     task = folder / "repeated.yaml"
     ours = Path(tasks_file).parent / "s1_nano.yaml"
     task.write_text(f"include: {ours}\ntask: s1_nano\nrepeats: {EPOCHS}\n")
-    model = HFModel(about, **chat)
+    model = s1_hf(about, **chat)
     results = simple_evaluate(
         model=model,
         tasks=[str(task)],

@@ -29,7 +29,7 @@ async def curt(policy: Policy, question: Question, params: Curt) -> Outcome:
     Nothing is forced.
     """
     trace = await free_run(policy, policy.prompt_ids(question), Plain(params.tokens))
-    return Outcome("7", (replace(trace),))
+    return Outcome("7", (trace,))
 
 
 CURT = Method(
@@ -50,6 +50,15 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_runs_and_records_its_budget(listed, solve):
     outcome = solve(ScriptedEngine("one two three"), "curt", tokens=3)
     assert (outcome.answer, outcome.budget) == ("7", 3)
+
+
+def test_a_budget_that_only_its_coroutine_knows_is_refused(solve, monkeypatch):
+    async def loud(policy: Policy, question: Question, params: Curt) -> Outcome:
+        return replace(await curt(policy, question, params), budget=5)
+
+    monkeypatch.setitem(METHODS, "loud", Method("loud", Curt, loud))
+    with pytest.raises(ValueError, match="loud set a budget of 5, and its Method says None"):
+        solve(ScriptedEngine("one two three"), "loud")
 
 
 def test_a_sweep_makes_its_runs_from_its_own_lists(listed):

@@ -52,10 +52,6 @@ def test_an_older_record_is_read_as_its_method_describes_itself(name, params):
     assert {**silent.levels, **told.levels} == silent.levels
 
 
-def test_every_method_is_among_them():
-    assert {name for name, _ in GIVEN} == set(METHODS)
-
-
 def test_the_description_fits_the_schema_and_is_no_part_of_the_id():
     for name, params in GIVEN:
         told, silent = described(name, params)

@@ -74,8 +74,9 @@ class Asking:
         too, where they are a local folder. Where the engine runs and how it is reached is not part
         of it."""
         engine, name = parse_model(self.model)
-        folder = Path(resolve_model(name)) if engine != "s1_api" else Path(name)
-        local = engine != "s1_api" and folder.is_dir()
+        served = ENGINES[engine].served
+        folder = Path(name if served else resolve_model(name))
+        local = not served and folder.is_dir()
         return {
             "model": self.model,
             "method": self.method,
