@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 from s1_eval.engines import Engine, Sampling
 from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.models import resolve_model
-from s1_eval.engines.table import open_engine, parse_model
+from s1_eval.engines.table import ENGINES, open_engine, parse_model
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import Sample, about_other
 from s1_eval.evaluation.run import Run, open_run
