@@ -6,7 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from s1_eval.records import Located, Run, collect, run_record, sample_row
+from s1_eval.records import (
+    ASKED,
+    Located,
+    Run,
+    collect,
+    held_fields,
+    run_record,
+    sample_row,
+    solved_fields,
+)
 from s1_eval.thinking import Delimiters, ExitReason, Outcome, Segment, Trace
 from s1_eval.thinking.formats import S1
 
@@ -14,30 +23,30 @@ DELIMITERS = Delimiters(S1, (1, 2), (1, 3), frozenset({1}), (), (4,))
 
 
 def record(method: str = "budget_forcing", **changes: Any) -> dict[str, Any]:
-    """A run record; `changes` are arguments of `run_record`."""
-    return run_record(
-        **{
-            "harness": "s1-eval",
-            "engine": "transformers",
-            "model": "nano",
-            "task": "toy",
-            "method": method,
-            "method_params": {},
-            "sampling": {"temperature": 0.0, "top_p": 1.0, "top_k": 0},
-            "seed": 0,
-            "dtype": "float32",
-            "weights_fingerprint": "0" * 64,
-            "context_length": 32768,
-            "seeding": "request",
-            "dataset": {"id": "toy", "revision": None, "fingerprint": "f"},
-            "grader": {"name": "integer"},
-            "secret": False,
-            "delimiters": DELIMITERS,
-            "versions": {"transformers": "5.19.0"},
-            "command": ["s1-eval", "sweep"],
-            **changes,
-        }
-    )
+    """A run record; `changes` are arguments of `held_fields` or what a benchmark says."""
+    given = {
+        "harness": "s1-eval",
+        "engine": "transformers",
+        "model": "nano",
+        "task": "toy",
+        "method": method,
+        "method_params": {},
+        "sampling": {"temperature": 0.0, "top_p": 1.0, "top_k": 0},
+        "seed": 0,
+        "dtype": "float32",
+        "weights_fingerprint": "0" * 64,
+        "context_length": 32768,
+        "seeding": "request",
+        "dataset": {"id": "toy", "revision": None, "fingerprint": "f"},
+        "grader": {"name": "integer"},
+        "secret": False,
+        "delimiters": DELIMITERS,
+        "versions": {"transformers": "5.19.0"},
+        "command": ["s1-eval", "sweep"],
+        **changes,
+    }
+    about = {name: given.pop(name) for name in ASKED}
+    return run_record(held_fields(**given), about)
 
 
 def outcome(
@@ -78,19 +87,15 @@ def row(
 ) -> dict[str, Any]:
     """A sample record of `run`; `of_outcome` are arguments of `outcome`."""
     answer = ("7" if correct else "8") if answered else ""
-    return sample_row(
-        run,
+    solved = solved_fields(
         outcome(thinking, answer=answer, **of_outcome),
         sample_id=sample_id,
         epoch=epoch,
-        target="7",
-        answer=answer,
-        correct=correct,
-        answered=answered,
         seconds=0.25,
         seed=0,
         with_traces=with_traces,
     )
+    return sample_row(run, solved, target="7", answer=answer, correct=correct, answered=answered)
 
 
 def run(

@@ -1,16 +1,13 @@
-"""The options that say what other people's logs leave out, and the readers they make."""
+"""The options that say what other people's logs leave out."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
-from s1_eval.errors import UserError
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from s1_eval.records import Reader, SampleRow
-    from s1_eval.records.foreign_rows import Grade
+    from s1_eval.records import Reader
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -56,58 +53,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def readers(
     args: argparse.Namespace, tell: Callable[[str], None], counted: bool = True
 ) -> tuple[Reader, ...]:
-    """What reads the paths of a command with these options. tell: told what should be known of the
-    files. counted: the command needs the numbers of tokens; without it a file need not tell them.
-    """
-    from s1_eval.records.foreign import Told, parse_columns, parse_delimiters, parse_where
-    from s1_eval.records.foreign import readers as known
+    """What reads the paths of a command with these options, see `s1_eval.evaluation.reading`."""
+    from s1_eval.evaluation.reading import readers
 
-    count = _counter(args.tokenizer) if args.tokenizer else None
-    return known(
-        Told(
-            columns=parse_columns(args.columns),
-            where=parse_where(args.where),
-            delimiters=None if args.delimiters is None else parse_delimiters(args.delimiters),
-            count=count if counted or count else lambda _: 0,
-            grade=_grader(args.regrade) if args.regrade else None,
-            grade_as=_grade_as,
-            skip_bad=args.skip_bad,
-            tell=tell,
-        )
+    return readers(
+        tell,
+        counted=counted,
+        tokenizer=args.tokenizer,
+        regrade=args.regrade,
+        columns=args.columns,
+        where=args.where,
+        delimiters=args.delimiters,
+        skip_bad=args.skip_bad,
     )
-
-
-def _counter(model: str) -> Callable[[str], int]:
-    from s1_eval.engines.checkpoints import load_tokenizer
-    from s1_eval.engines.models import resolve_model
-
-    try:
-        tokenizer = load_tokenizer(resolve_model(model) if model == "nano" else model)
-    except UserError as error:
-        raise UserError(f"--tokenizer {model}: {str(error)[:300]}") from error
-    return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
-
-
-def _grader(name: str) -> Grade:
-    from s1_eval.answers import grader
-    from s1_eval.answers.cut import grade_ended
-
-    chosen = grader(name)
-    checked: set[str] = set()
-
-    def grade(response: str, target: str, cut: bool) -> tuple[bool, bool, str]:
-        if target not in checked:
-            chosen.check_target(target)
-            checked.add(target)
-        verdict = grade_ended(chosen, response, target, cut=cut)
-        return verdict.correct, verdict.answered, verdict.answer
-
-    return grade
-
-
-def _grade_as(row: SampleRow, about: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The row, graded by the grader that our task left in an Inspect sample's metadata."""
-    from s1_eval.evaluation.benchmark import open_grader
-    from s1_eval.evaluation.run import graded
-
-    return graded(row, open_grader(about["grader"]), about["options"])

@@ -6,19 +6,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from s1_eval.cli.options import add_model, cap, comma_list, key_values
-from s1_eval.engines.protocol import Engine, Sampling
-from s1_eval.engines.table import open_engine, parse_model
-from s1_eval.errors import UserError
-from s1_eval.evaluation.plan import Axes, PlannedRun, plan
 from s1_eval.methods import METHODS
-from s1_eval.verifiers import Verifier
-from s1_eval.verifiers.table import check_verifier, open_verifier, parse_verifier
 
 
 def add_parser(commands: Any) -> None:
@@ -95,152 +87,41 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from s1_eval.cli.score import report
     from s1_eval.evaluation.benchmark import benchmark
-    from s1_eval.evaluation.run import FirstQuestion, check_first
+    from s1_eval.evaluation.plan import Axes, plan
+    from s1_eval.evaluation.progress import shown
+    from s1_eval.evaluation.sweep import EngineFailed, Sweep
 
-    engine_name, model = parse_model(args.model)
-    for name in ("limit", "epochs"):
-        if (value := getattr(args, name)) is not None and value < 1:
-            raise UserError(f"--{name} {value}: give 1 or more")
-    planned = plan(
-        args.methods,
-        Axes(
-            max_thinking_tokens=args.max_thinking_tokens,
-            num_ignores=args.num_ignores,
-            steps=args.steps,
-            samples=args.samples,
-            grid=args.grid,
-            params=key_values(args.params, "-S"),
-        ),
+    axes = Axes(
+        max_thinking_tokens=args.max_thinking_tokens,
+        num_ignores=args.num_ignores,
+        steps=args.steps,
+        samples=args.samples,
+        grid=args.grid,
+        params=key_values(args.params, "-S"),
     )
-    samplings = [
-        Sampling(_temperature(each, args.temperature), args.top_p, args.top_k, args.seed)
-        for each in planned
-    ]
-    searching = [each.method for each in planned if each.needs_verifier]
-    if searching:
-        if not args.verifier:
-            raise UserError(
-                f"{searching[0]} needs --verifier, a process reward model: e.g. --verifier nano-prm"
-            )
-        parse_verifier(args.verifier)
-    about = benchmark(args.task)
-    data = about.load(args.data)
-    samples = data.samples[: args.limit]
-    engine_args = key_values(args.model_args, "-M")
-    first = [
-        FirstQuestion(each.method, each.settings, sampling, samples[0].prompt)
-        for each, sampling in zip(planned, samplings, strict=True)
-    ]
-    check_first(engine_name, model, engine_args, first)
-    if searching:
-        check_verifier(args.verifier)
-    engine = open_engine(engine_name, model, **engine_args)
-    verifier: Verifier | None = None
+    sweep = Sweep(
+        model=args.model,
+        benchmark=benchmark(args.task),
+        planned=plan(args.methods, axes),
+        out=args.out,
+        command=["s1-eval", *sys.argv[1:]],
+        engine_args=key_values(args.model_args, "-M"),
+        data=args.data,
+        limit=args.limit,
+        epochs=args.epochs,
+        temperature=args.temperature,
+        top_p=args.top_p,
+        top_k=args.top_k,
+        seed=args.seed,
+        verifier=args.verifier,
+        verifier_args=key_values(args.verifier_args, "-V"),
+        cache=not args.no_cache,
+    )
+    sweep.check()
     try:
-        if searching:
-            verifier = open_verifier(args.verifier, **key_values(args.verifier_args, "-V"))
-        if not args.no_cache:
-            from s1_eval.engines.cache import CachedEngine
-
-            engine = CachedEngine(engine, args.out / "cache")
-        _record(engine, verifier, planned, samplings, about.about(data), samples, args)
-    except ExceptionGroup as failures:
-        error = failures.exceptions[0]
-        if not isinstance(error, RuntimeError):
-            raise error from None
-        print(  # noqa: T201
-            f"s1-eval: the engine failed: {error}\n"
-            f"What was finished is kept in {args.out}; the same command goes on from there.",
-            file=sys.stderr,
-        )
+        with sweep.opened() as (engine, verifier), shown() as progress:
+            folders = asyncio.run(sweep.record(engine, verifier, progress))
+    except EngineFailed as error:
+        print(f"s1-eval: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    finally:
-        engine.close()
-        if verifier:
-            verifier.close()
-    return report([args.out / each.slug for each in planned], args.out)
-
-
-def _temperature(planned: PlannedRun, given: float | None) -> float:
-    if given is not None:
-        return given
-    return 1.0 if planned.needs_sampling else 0.0
-
-
-def _record(
-    engine: Engine,
-    verifier: Verifier | None,
-    planned: Sequence[PlannedRun],
-    samplings: Sequence[Sampling],
-    about: dict[str, Any],
-    samples: Sequence[Any],
-    args: argparse.Namespace,
-) -> None:
-    """Every (run, question, epoch) that is not recorded yet, all in flight together."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    from s1_eval.evaluation.run import open_run, run_samples
-    from s1_eval.records import SampleRow
-    from s1_eval.records.store import RUN, RunWriter, recorded
-
-    asked = [(sample, epoch + 1) for sample in samples for epoch in range(args.epochs)]
-    console = Console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-    with ExitStack() as stack:
-        jobs = []
-        for each, sampling in zip(planned, samplings, strict=True):
-            folder = args.out / each.slug
-            there = recorded(folder) or recorded(args.out / each.old_slug)
-            before = (there.get("prompting") or {}) if there else {}
-            opened = open_run(
-                engine,
-                harness="s1-eval",
-                about=about,
-                method=each.method,
-                settings=each.settings,
-                sampling=sampling,
-                verifier=verifier,
-                command=["s1-eval", *sys.argv[1:]],
-                planned_samples=len(asked),
-                template_date=before.get("template_date"),
-            )
-            if there and not (folder / RUN).exists():
-                folder = args.out / each.old_slug
-            writer = stack.enter_context(RunWriter(folder, opened.record))
-            if writer.recovered:
-                console.print(f"{each.slug}: {writer.recovered}", markup=False)
-            todo = [(s, epoch) for s, epoch in asked if (s.id, epoch) not in writer.done]
-            jobs.append((opened, todo, writer))
-        stack.enter_context(progress)
-        bar = progress.add_task(
-            f"{len(planned)} runs, {len(samples)} questions",
-            total=len(asked) * len(jobs),
-            completed=sum(len(asked) - len(todo) for _, todo, _ in jobs),
-        )
-
-        async def everything() -> None:
-            async with asyncio.TaskGroup() as group:
-                for opened, todo, writer in jobs:
-
-                    def on_row(row: SampleRow, writer: RunWriter = writer) -> None:
-                        writer.append(row)
-                        progress.advance(bar)
-
-                    group.create_task(run_samples(opened, todo, on_row))
-
-        asyncio.run(everything())
+    return report(folders, args.out)

@@ -131,6 +131,10 @@ class CachedEngine:
 
     def close(self) -> None:
         self.engine.close()
+        self.forget()
+
+    def forget(self) -> None:
+        """Close the folder and leave the engine open."""
         self._chains.close()
 
     def _key(self, prompt: Sequence[int], stop: Stop, sampling: Sampling) -> bytes:

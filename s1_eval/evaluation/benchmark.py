@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from s1_eval.answers import Grader, Verdict, grader
+from s1_eval.answers.choices import ChoiceGrader
 from s1_eval.errors import UserError
+from s1_eval.thinking import Message
 
 DATA_VARIABLE = "S1_EVAL_DATA"
 
@@ -69,6 +71,7 @@ class Sample:
 
     prompt: the user message, whole. target: the right answer, as the grader reads it.
     options: the texts of a multiple-choice question's options in the order they are shown.
+    system: the question's own system message, None without one.
     metadata: what else the data says, kept in logs.
     """
 
@@ -77,6 +80,12 @@ class Sample:
     target: str
     options: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    system: str | None = None
+
+    @property
+    def before(self) -> tuple[Message, ...]:
+        """What is said before the question."""
+        return () if self.system is None else ({"role": "system", "content": self.system},)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +111,12 @@ class Data:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of everything that can change a score: ids, prompts, targets, options."""
-        rows = [[s.id, s.prompt, s.target, s.options] for s in self.samples]
+        """A hash of everything that can change a score: ids, prompts, targets, options, and system
+        messages where there are any."""
+        rows = [
+            [s.id, s.prompt, s.target, s.options, *([] if s.system is None else [s.system])]
+            for s in self.samples
+        ]
         canonical = json.dumps(rows, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -195,6 +208,16 @@ class Benchmark:
         return tuple(samples.values())
 
 
+def with_options(question: str, options: Sequence[str]) -> str:
+    """The prompt of a multiple-choice question: the question, a blank line, and a line for each
+    option, `A) …`. Raises ValueError on more options than letters."""
+    letters = ChoiceGrader().letters
+    if len(options) > len(letters):
+        raise ValueError(f"{len(options)} options: give {len(letters)} or fewer")
+    shown = (f"{letter}) {option}" for letter, option in zip(letters, options, strict=False))
+    return "\n".join((question.strip() + "\n", *shown))
+
+
 def benchmark(name: str) -> Benchmark:
     """The benchmark called `name`. Raises UserError with the nearest names otherwise."""
     if name not in BENCHMARKS:
@@ -203,12 +226,6 @@ def benchmark(name: str) -> Benchmark:
         raise UserError(f"unknown task {name!r}: {hint}choose from {', '.join(BENCHMARKS)}")
     found: Benchmark = pkgutil.resolve_name(BENCHMARKS[name])
     return found
-
-
-def about_other(task: str) -> dict[str, Any]:
-    """`Benchmark.about` for a task of somebody else's, which grades by its own means."""
-    dataset = dict.fromkeys(("id", "revision", "fingerprint"))
-    return {"task": task, "dataset": dataset, "grader": None, "secret": None}
 
 
 @dataclass(frozen=True, slots=True)

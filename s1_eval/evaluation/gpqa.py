@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from s1_eval.errors import UserError
-from s1_eval.evaluation.benchmark import Row, Sample
+from s1_eval.evaluation.benchmark import Row, Sample, with_options
 
 LETTERS = "ABCD"
 PASSWORD = b"deserted-untie-orchid"
@@ -40,10 +40,9 @@ def sample(row: Row) -> Sample:
     options = [str(row[name]).strip() for name in OPTIONS]
     order = shown_order(str(row["Record ID"]))
     shown = tuple(options[i] for i in order)
-    lines = (f"{letter}) {option}" for letter, option in zip(LETTERS, shown, strict=True))
     return Sample(
         id=str(row["Record ID"]),
-        prompt="\n".join((str(row["Question"]).strip() + "\n", *lines)),
+        prompt=with_options(str(row["Question"]), shown),
         target=LETTERS[order.index(0)],
         options=shown,
         metadata={"domain": row.get("High-level domain"), "subdomain": row.get("Subdomain")},

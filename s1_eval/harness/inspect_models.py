@@ -32,19 +32,11 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from s1_eval.engines import Engine, Sampling
 from s1_eval.engines.table import open_engine
 from s1_eval.errors import UserError
-from s1_eval.evaluation.benchmark import SameText, Sample
-from s1_eval.evaluation.run import (
-    Dials,
-    FirstQuestion,
-    Run,
-    bind_policy,
-    check_first,
-    open_run,
-    shared,
-    shared_verifier,
-    turned,
-)
-from s1_eval.methods import Policy, Question, settings
+from s1_eval.evaluation.benchmark import SameText
+from s1_eval.evaluation.binding import Dials, FirstQuestion, bind_policy, check_first, turned
+from s1_eval.evaluation.opened import shared, shared_verifier
+from s1_eval.evaluation.run import Run, open_run
+from s1_eval.methods import Policy, Question, method, settings
 from s1_eval.methods.chain import answer_text
 from s1_eval.methods.plain import PLAIN, Plain, free_run
 from s1_eval.records.readers import KEY
@@ -75,8 +67,10 @@ UNSUPPORTED = (
 class MethodCall:
     """What a solver of ours asks of a provider of ours: run this method on the conversation.
 
-    Plain data, so that Inspect can log it and use it in the keys of its response cache.
+    Plain data, so that Inspect can log it and use it in the keys of its response cache. What is
+    right, and which benchmark asks, is the scorer's to know.
 
+    grader: by which a method compares answers with each other, as data, see `open_grader`.
     question, own_system: the user and system message of the data itself, before any solver.
     model_args: the engine's, which Inspect's cache would not tell apart.
     """
@@ -85,8 +79,7 @@ class MethodCall:
     params: dict[str, Any]
     sample_id: str
     epoch: int
-    target: str
-    about: dict[str, Any]
+    grader: dict[str, Any] | None
     verifier: VerifierSpec | None = None
     question: str = ""
     own_system: str | None = None
@@ -176,7 +169,7 @@ class S1ModelAPI(ModelAPI):
     ) -> ModelOutput:
         """What any solver gets: think and answer, unforced."""
         before, asked = _conversation(input)
-        first = FirstQuestion(PLAIN.name, self.plain, sampling, asked, before, dials=dials)
+        first = FirstQuestion(PLAIN, self.plain, sampling, asked, before, dials=dials)
         engine = await self.engine(first)
         policy, raw = bind_policy(engine, self.plain.thinking_format, sampling)
         policy = turned(policy, dials)
@@ -187,18 +180,18 @@ class S1ModelAPI(ModelAPI):
     async def _solve(
         self, input: Sequence[ChatMessage], call: MethodCall, sampling: Sampling, dials: Dials
     ) -> ModelOutput:
-        """What a solver of ours gets: the method's answer, and its record in the metadata."""
+        """What a solver of ours gets: the method's answer, and in the metadata all of its record
+        that is known without the benchmark."""
         before, prompt = _conversation(input)
         chosen = settings(call.method, call.params)
-        first = FirstQuestion(call.method, chosen, sampling, prompt, before, dials=dials)
+        first = FirstQuestion(method(call.method), chosen, sampling, prompt, before, dials=dials)
         run = await self._run(call, first, framing_of(call, input))
-        sample = Sample(call.sample_id, prompt, call.target)
-        outcome, row = await run.solve(sample, call.epoch, before)
-        return self._output(run.policy, outcome, {KEY: {**row, "run": run.record}})
+        outcome, solved = await run.solve(call.sample_id, prompt, call.epoch, before)
+        return self._output(run.policy, outcome, {KEY: {**solved, "run": run.held}})
 
     async def _run(self, call: MethodCall, first: FirstQuestion, framing: dict[str, Any]) -> Run:
         """The run that the call belongs to; one object for all its questions."""
-        what = [call.method, call.params, call.about, call.verifier]
+        what = [call.method, call.params, call.grader, call.verifier]
         what += [repr(first.sampling), repr(first.dials), framing]
         key = json.dumps(what, sort_keys=True)
         if key in self._runs:
@@ -209,8 +202,8 @@ class S1ModelAPI(ModelAPI):
             self._runs[key] = open_run(
                 engine,
                 harness="inspect",
-                about=call.about,
-                method=call.method,
+                grader=call.grader,
+                method=first.method,
                 settings=first.settings,
                 sampling=first.sampling,
                 verifier=verifier,

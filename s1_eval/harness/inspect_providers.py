@@ -25,8 +25,7 @@ from s1_eval.harness.inspect_models import MethodCall, framing_of
 from s1_eval.methods import METHODS
 from s1_eval.records.foreign_inspect import ANSWER_EXITS, thinking_exit
 from s1_eval.records.readers import KEY
-from s1_eval.records.run import RunRecord, run_record
-from s1_eval.records.sample import shared_of
+from s1_eval.records.run import held_fields
 from s1_eval.thinking import Delimiters, ThinkingFormat
 from s1_eval.typed import build, flat
 
@@ -115,7 +114,8 @@ def dials(model: Model, method: str, settings: Any) -> GenerateConfig:
 async def solve_by_dials(
     model: Model, messages: list[ChatMessage], call: MethodCall, settings: Any
 ) -> ModelOutput:
-    """Ask once with the method's options; the record stands in the output's metadata."""
+    """Ask once with the method's options; the record stands in the output's metadata, as our own
+    providers leave it."""
     config, method = dials(model, call.method, settings), METHODS[call.method]
     began = time.perf_counter()
     output = await model.generate(messages, config=config)
@@ -127,17 +127,11 @@ async def solve_by_dials(
             f"{model} reports no reasoning tokens, so {call.method} can't be measured on it: "
             "choose a model or service that reports them in its usage"
         )
-    record = _run_record(model, call, settings, framing_of(call, messages))
     thinking = usage.reasoning_tokens
-    row = {
-        **shared_of(record),
+    solved = {
         "budget": method.budget(settings).tokens,
         "sample_id": call.sample_id,
         "epoch": call.epoch,
-        "target": call.target,
-        "answer": "",
-        "correct": False,
-        "answered": False,
         "thinking_tokens": thinking,
         "forced_tokens": 0,
         "answer_tokens": max(0, usage.output_tokens - thinking),
@@ -154,20 +148,18 @@ async def solve_by_dials(
         "seed": model.config.seed,
         "response": output.completion,
     }
-    output.metadata = {**(output.metadata or {}), KEY: {**row, "run": record}}
+    held = _held(model, call, settings, framing_of(call, messages))
+    output.metadata = {**(output.metadata or {}), KEY: {**solved, "run": held}}
     return output
 
 
-def _run_record(
-    model: Model, call: MethodCall, settings: Any, framing: dict[str, Any]
-) -> RunRecord:
+def _held(model: Model, call: MethodCall, settings: Any, framing: dict[str, Any]) -> dict[str, Any]:
     config = model.config.merge(active_generate_config())
     told = config.model_dump(mode="json", exclude_none=True)
-    return run_record(
+    return held_fields(
         harness="inspect",
         engine=provider(model),
         model=str(model),
-        task=call.about["task"],
         method=call.method,
         method_params=call.params,
         method_info=METHODS[call.method].describe(settings),
@@ -177,8 +169,7 @@ def _run_record(
         weights_fingerprint="unknown",
         context_length=None,
         seeding="none",
-        dataset=call.about["dataset"],
-        grader=grader_data(open_grader(call.about["grader"])),
+        grader=grader_data(open_grader(call.grader)),
         delimiters=NO_DELIMITERS,
         versions={"inspect_ai": version("inspect_ai")},
         command=sys.argv,
@@ -187,7 +178,6 @@ def _run_record(
             base_url=getattr(model.api, "base_url", None),
             **{k: v for k, v in model.model_args.items() if k not in ("api_key", "base_url")},
         ),
-        secret=call.about.get("secret"),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         hardware=None,
     )

@@ -24,10 +24,10 @@ from inspect_ai.solver import TaskState
 
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import open_grader
-from s1_eval.evaluation.run import graded
+from s1_eval.evaluation.grading import judged, whole_row
 from s1_eval.records.foreign_inspect import ANSWER_EXITS
 from s1_eval.records.readers import KEY
-from s1_eval.records.sample import as_row
+from s1_eval.records.sample import SampleRow, as_row
 
 ANSWERED = "answered"
 
@@ -81,24 +81,29 @@ def grade() -> Scorer:
         about = state.metadata.get(KEY)
         if about is None:
             raise UserError("s1_eval/grade scores the tasks of s1_eval: this sample has no grader")
-        grader, options = open_grader(about["grader"]), about["options"]
-        record = (state.output.metadata or {}).get(KEY)
-        if record and record["sample_id"] != str(state.sample_id):
+        solved = (state.output.metadata or {}).get(KEY)
+        if solved and solved["sample_id"] != str(state.sample_id):
             raise UserError(
-                f"the sample {state.sample_id} was given the answer to {record['sample_id']}: "
+                f"the sample {state.sample_id} was given the answer to {solved['sample_id']}: "
                 "leave out what answers from a cache"
             )
-        ungraded = record or {
+        theirs = {
             "response": state.output.completion,
-            "target": target.text,
             "answer_exit": ANSWER_EXITS.get(state.output.stop_reason),
         }
-        row = await asyncio.to_thread(graded, as_row(ungraded), grader, options)
+
+        def graded() -> SampleRow:
+            if solved:
+                return whole_row(solved, about, target.text, about["options"])
+            grader = open_grader(about["grader"])
+            return as_row(judged(as_row(theirs), target.text, grader, about["options"]))
+
+        row = await asyncio.to_thread(graded)
         return Score(
             value=CORRECT if row["correct"] else INCORRECT,
             answer=row["answer"],
             explanation=row["rule"],
-            metadata={ANSWERED: row["answered"], **({KEY: row} if record else {})},
+            metadata={ANSWERED: row["answered"], **({KEY: row} if solved else {})},
         )
 
     return score

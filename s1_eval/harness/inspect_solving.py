@@ -14,7 +14,6 @@ from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, multiple_choice, solver
 
 from s1_eval import libraries
-from s1_eval.evaluation.benchmark import about_other
 from s1_eval.harness import inspect_providers
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_models import MethodCall, S1ModelAPI
@@ -60,8 +59,7 @@ def solve_with(
             params=checked,
             sample_id=str(state.sample_id),
             epoch=state.epoch,
-            target=state.target.text,
-            about=state.metadata.get(KEY) or about_other("inspect_task"),
+            grader=(state.metadata.get(KEY) or {}).get("grader"),
             verifier=verifier,
             question=state.input_text,
             own_system=_system(state),

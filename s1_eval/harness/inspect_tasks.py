@@ -5,8 +5,9 @@ from __future__ import annotations
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset
 from inspect_ai.dataset import Sample as InspectSample
+from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
 
-from s1_eval.evaluation.benchmark import Benchmark
+from s1_eval.evaluation.benchmark import Benchmark, Sample
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_scoring import grade
 from s1_eval.harness.inspect_solving import serve_bare_names, unforced
@@ -14,8 +15,8 @@ from s1_eval.records.readers import KEY
 
 
 def inspect_task(benchmark: Benchmark, data: str | None = None) -> Task:
-    """The prompt alone is the user message; there is no system message. From here on solvers of
-    ours have their bare names too, see `serve_bare_names`.
+    """The prompt alone is the user message; there is a system message only where the data has one.
+    From here on solvers of ours have their bare names too, see `serve_bare_names`.
 
     data: see `Benchmark.load`.
     """
@@ -26,7 +27,7 @@ def inspect_task(benchmark: Benchmark, data: str | None = None) -> Task:
     samples = [
         InspectSample(
             id=sample.id,
-            input=sample.prompt,
+            input=_conversation(sample),
             target=sample.target,
             metadata={**sample.metadata, KEY: {**about, "options": list(sample.options)}},
         )
@@ -37,3 +38,9 @@ def inspect_task(benchmark: Benchmark, data: str | None = None) -> Task:
         solver=unforced(),
         scorer=grade(),
     )
+
+
+def _conversation(sample: Sample) -> str | list[ChatMessage]:
+    if sample.system is None:
+        return sample.prompt
+    return [ChatMessageSystem(content=sample.system), ChatMessageUser(content=sample.prompt)]

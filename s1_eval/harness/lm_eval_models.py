@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -26,17 +25,13 @@ from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import ENGINES, open_engine
 from s1_eval.errors import UserError
-from s1_eval.evaluation.benchmark import Sample, about_other
-from s1_eval.evaluation.run import (
-    FirstQuestion,
-    Prompts,
-    Run,
-    check_first,
-    open_run,
-    shared_verifier,
-)
+from s1_eval.evaluation.binding import FirstQuestion, Prompts, check_first
+from s1_eval.evaluation.loops import wait_for
+from s1_eval.evaluation.opened import shared_verifier
+from s1_eval.evaluation.run import Run, open_run
 from s1_eval.harness.gen_kwargs import GenKwargs, read_gen_kwargs
 from s1_eval.harness.lm_eval_tasks import Generated, asks, stale
+from s1_eval.methods import method
 from s1_eval.thinking import Message, read_arguments
 from s1_eval.verifiers.table import check_verifier
 
@@ -134,8 +129,8 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                 runs[each.run] = open_run(
                     self.engine,
                     harness="lm-eval",
-                    about=each.about,
-                    method=each.given.method,
+                    grader=each.grader,
+                    method=method(each.given.method),
                     settings=each.given.settings,
                     sampling=each.given.sampling,
                     verifier=shared_verifier(each.given.verifier),
@@ -145,8 +140,8 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         epochs: Counter[object] = Counter()
         jobs = []
         for request, each in zip(requests, asked, strict=True):
-            epochs[each.run, each.sample.id] += 1
-            run, epoch = runs[each.run], epochs[each.run, each.sample.id]
+            epochs[each.run, each.id] += 1
+            run, epoch = runs[each.run], epochs[each.run, each.id]
             jobs.append(self._answer(request, run, each, epoch))
         return _gather(jobs, disable_tqdm)
 
@@ -369,16 +364,17 @@ class PromptScorer(TemplateLM):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, read: the question, the conversation before it, its benchmark (see
-    `Benchmark.about`), how to answer, and what becomes of the prompt.
+    """A request, read: the question, the conversation before it, by which grader a method compares
+    answers, how to answer, and what becomes of the prompt.
 
     around: what stands in the prompt besides the question, few-shot examples for one.
     asks: see `s1_eval.harness.lm_eval_tasks.asks`; None for a task that is not ours.
     """
 
-    sample: Sample
+    id: str
+    prompt: str
     before: tuple[Message, ...]
-    about: Mapping[str, Any]
+    grader: Mapping[str, Any] | None
     given: GenKwargs
     prompts: Prompts
     task: str
@@ -394,18 +390,18 @@ class Asked:
     @property
     def run(self) -> tuple[str, ...]:
         """What requests of one run have in common."""
-        about = json.dumps(self.about)
-        return self.task, about, repr(self.given), str(self.system), self.prompts
+        grader = json.dumps(self.grader)
+        return self.task, grader, repr(self.given), str(self.system), self.prompts
 
     @property
     def first_question(self) -> FirstQuestion:
         """The run as this question shows it."""
         given = self.given
         return FirstQuestion(
-            given.method,
+            method(given.method),
             given.settings,
             given.sampling,
-            self.sample.prompt,
+            self.prompt,
             self.before,
             self.prompts,
         )
@@ -438,13 +434,11 @@ def _read(request: Instance) -> Asked:
         prompts = "auto" if ours and context == doc["prompt"] else "raw"
     around: tuple[str, ...] = (prompts, json.dumps([m for m in before if m["role"] != "system"]))
     if not ours:
-        sample = Sample(str(request.doc_id), prompt, target="")
-        about = about_other(task)
-        return Asked(sample, before, about, given, prompts, task, (*around, prompt), None)
-    sample = Sample(doc["id"], prompt, doc["target"], tuple(doc["options"]))
+        id, around = str(request.doc_id), (*around, prompt)
+        return Asked(id, prompt, before, None, given, prompts, task, around, None)
     around = (*around, *prompt.split(doc["prompt"]))
-    about = json.loads(doc["about"])
-    return Asked(sample, before, about, given, prompts, task, around, asks(doc))
+    grader = json.loads(doc["about"])["grader"]
+    return Asked(doc["id"], prompt, before, grader, given, prompts, task, around, asks(doc))
 
 
 def _ours(doc: Mapping[str, Any]) -> bool:
@@ -456,7 +450,7 @@ def _framings(asked: Sequence[Asked]) -> dict[tuple[str, ...], dict[str, Any]]:
     the rest, which may differ from question to question."""
     found: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}
     for each in asked:
-        found.setdefault(each.run, {}).setdefault(each.around, each.sample.id)
+        found.setdefault(each.run, {}).setdefault(each.around, each.id)
     systems = {each.run: each.system for each in asked}
     return {
         run: {
@@ -474,21 +468,20 @@ def _hash(value: Any) -> str:
 
 
 def _asked_row(asked: Asked) -> dict[str, Any]:
-    return {"sample_id": asked.sample.id, **({"asks": asked.asks} if asked.asks else {})}
+    return {"sample_id": asked.id, **({"asks": asked.asks} if asked.asks else {})}
 
 
 async def _generate(run: Run, asked: Asked, epoch: int) -> Generated:
-    _, row = await run.solve(asked.sample, epoch, asked.before)
+    _, row = await run.solve(asked.id, asked.prompt, epoch, asked.before)
     response = row["response"]
     cuts = [at for text in asked.given.until if text and (at := response.find(text)) >= 0]
     if cuts:
         row["response"], row["answer_exit"] = response[: min(cuts)], "stop"
-    return Generated(row["response"], {**row, **_asked_row(asked), "run": dict(run.record)})
+    return Generated(row["response"], {**row, **_asked_row(asked), "run": dict(run.held)})
 
 
 def _gather(jobs: Sequence[Coroutine[Any, Any, T]], quiet: bool) -> list[T]:
-    """All results in order, with a progress bar; also where an event loop is running already, as
-    in a notebook."""
+    """All results in order, with a progress bar."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -503,9 +496,4 @@ def _gather(jobs: Sequence[Coroutine[Any, Any, T]], quiet: bool) -> list[T]:
 
             return await asyncio.gather(*(counted(job) for job in jobs))
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(everything())
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(everything())).result()
+    return wait_for(everything())

@@ -11,7 +11,7 @@ from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import Benchmark, open_grader
-from s1_eval.evaluation.run import graded
+from s1_eval.evaluation.grading import judged, whole_row
 from s1_eval.records.readers import OTHER_EPOCHS
 from s1_eval.records.sample import as_row
 
@@ -36,10 +36,18 @@ class Generated(str):
 
 
 def load(benchmark: Benchmark, data: str | None = None) -> dict[str, Any]:
-    """The benchmark as lm-eval's `custom_dataset` returns one, in the split `test`."""
+    """The benchmark as lm-eval's `custom_dataset` returns one, in the split `test`.
+
+    Raises UserError where questions have system messages: lm-eval has one for all of them.
+    """
     import datasets
 
     loaded = benchmark.load(data)
+    if any(sample.system is not None for sample in loaded.samples):
+        raise UserError(
+            f"{benchmark.name} has questions with system messages of their own, which lm-eval "
+            "can't give: run it by Inspect or s1-eval sweep"
+        )
     about = json.dumps(benchmark.about(loaded))
     rows = [
         {
@@ -69,17 +77,20 @@ def process_results(doc: Mapping[str, Any], results: Sequence[Sequence[str]]) ->
     are graded too; they have no thinking to count.
     """
     (responses,) = results
-    grader = open_grader(json.loads(doc["about"])["grader"])
+    about, target, options = json.loads(doc["about"]), doc["target"], doc["options"]
+    grader = open_grader(about["grader"])
     rows = []
     for epoch, response in enumerate(responses, 1):
-        row = response.row if isinstance(response, Generated) else {}
-        _check_question(doc, row)
-        ungraded = {**row, "response": str(response), "target": doc["target"]}
-        ungraded.pop("asks", None)  # between the model and here alone: rows are alike everywhere
-        if row:
+        solved = dict(response.row) if isinstance(response, Generated) else {}
+        _check_question(doc, solved)
+        solved.pop("asks", None)  # between the model and here alone: rows are alike everywhere
+        if "run" in solved:
             # lm-eval's response cache does not know which repeat an answer was.
-            ungraded["epoch"] = epoch
-        rows.append(graded(as_row(ungraded), grader, doc["options"]))
+            solved |= {"response": str(response), "epoch": epoch}
+            rows.append(whole_row(as_row(solved), about, target, options))
+        else:
+            theirs = as_row({"response": str(response)})
+            rows.append(as_row(judged(theirs, target, grader, options)))
     answered = [row["correct"] for row in rows if row["answered"]]
     scores = {
         "exact_match": _mean([row["correct"] for row in rows]),

@@ -45,16 +45,20 @@ METHODS: dict[str, Method] = {
 }
 
 
-def method(name: str) -> Method:
-    """The method called `name`. Raises UserError with the nearest names otherwise."""
+def method(name: str | Method) -> Method:
+    """The method called `name`, or the one given. Raises UserError with the nearest names where
+    there is none."""
+    if isinstance(name, Method):
+        return name
     if name not in METHODS:
         raise UserError(f"unknown method {name!r}{_nearest(name, METHODS)}")
     return METHODS[name]
 
 
-def settings(name: str, params: Mapping[str, Any]) -> Any:
-    """The validated settings of method `name`. Raises UserError on an unknown parameter."""
-    cls = method(name).settings
+def settings(of: str | Method, params: Mapping[str, Any]) -> Any:
+    """The validated settings of a method. Raises UserError on an unknown parameter."""
+    found = method(of)
+    name, cls = found.name, found.settings
     known = flat_fields(cls)
     for key in params:
         if key not in known:

@@ -12,20 +12,30 @@ from s1_eval.records.readers import (
     refuse,
 )
 from s1_eval.records.run import (
+    ASKED,
     IDENTITY,
     Dataset,
     RunRecord,
     differences,
     flatten,
+    held_fields,
     recorded_grader,
     run_id,
     run_record,
 )
-from s1_eval.records.sample import SAMPLE_FIELDS, SHARED_FIELDS, OwnRow, SampleRow, sample_row
+from s1_eval.records.sample import (
+    SAMPLE_FIELDS,
+    SHARED_FIELDS,
+    OwnRow,
+    SampleRow,
+    sample_row,
+    solved_fields,
+)
 from s1_eval.records.schema import validate_run, validate_sample
 from s1_eval.records.store import RunWriter
 
 __all__ = [
+    "ASKED",
     "IDENTITY",
     "NOTHING_LEFT",
     "READERS",
@@ -43,6 +53,7 @@ __all__ = [
     "collect",
     "differences",
     "flatten",
+    "held_fields",
     "read_rows",
     "read_runs",
     "recorded_grader",
@@ -50,6 +61,7 @@ __all__ = [
     "run_id",
     "run_record",
     "sample_row",
+    "solved_fields",
     "validate_run",
     "validate_sample",
 ]

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from s1_eval.errors import UserError
 from s1_eval.records.foreign_inspect import ended_by, target_of, tokens_of, verdict
 from s1_eval.records.located import KEY, Located
-from s1_eval.records.run import RunRecord, as_record, run_id
+from s1_eval.records.run import RunRecord, as_record, run_id, run_record
 from s1_eval.records.sample import SampleRow, as_row, shared_of
 
 T = TypeVar("T")
@@ -21,6 +21,8 @@ T = TypeVar("T")
 Judge = Callable[[Any, SampleRow, str], Mapping[str, Any]]
 """`correct`, `answered`, `answer`, … of a sample that our scorer did not grade: from the sample,
 its ungraded record, and where it stands."""
+
+_NO_DATA = dict.fromkeys(("id", "revision", "fingerprint"))
 
 _HEAD = re.compile(rb'\s*\{\s*"(version|status)"\s*:')
 
@@ -151,14 +153,17 @@ def _record(log: Any, sample: Any) -> tuple[SampleRow, RunRecord, bool] | None:
         return None
     row, run = dict(found), dict(found["run"])
     del row["run"]
-    if KEY not in (sample.metadata or {}):  # somebody else's task: its solvers can't know its name
-        run["task"] = log.eval.task
-        run["dataset"] = {"id": log.eval.dataset.name, "revision": None, "fingerprint": None}
+    about = (sample.metadata or {}).get(KEY)
+    if about is None:  # somebody else's task, whose data is known by its name alone
+        dataset = {**_NO_DATA, "id": log.eval.dataset.name}
+        run |= {"task": log.eval.task, "dataset": dataset, "secret": None}
+    else:
+        run = run_record(run, about)
     if sample.scores:
         run["grader"] = {"name": ", ".join(scorer.name for scorer in log.eval.scorers or ())}
     run["run_id"] = run_id(run)
     record = as_record(run)
-    return as_row({**row, **shared_of(record)}), record, False
+    return as_row({"target": target_of(sample), **row, **shared_of(record)}), record, False
 
 
 def _unanswered(sample: Any) -> Mapping[str, Any]:

@@ -38,6 +38,7 @@ class RunRecord(Shared, total=False):
     dataset: Dataset
     grader: Mapping[str, Any]
     checker: str
+    method_info: Mapping[str, Any]
     prompting: Mapping[str, Any]
     delimiters: Mapping[str, Any]
     versions: Mapping[str, str]
@@ -49,7 +50,6 @@ class RunRecord(Shared, total=False):
     started: str
     hardware: Sequence[Mapping[str, Any]] | None
     left_out: int
-    method_info: Mapping[str, Any]
 
 
 IDENTITY = (
@@ -78,12 +78,15 @@ IDENTITY = (
 where one of them differs."""
 
 
-def run_record(
+ASKED = ("task", "dataset", "secret")
+"""What a run record takes from the benchmark; all else a run holds fixed whatever it is asked."""
+
+
+def held_fields(
     *,
     harness: str,
     engine: str,
     model: str,
-    task: str,
     method: str,
     method_params: Mapping[str, Any],
     sampling: Mapping[str, Any],
@@ -92,7 +95,6 @@ def run_record(
     weights_fingerprint: str,
     context_length: int | None,
     seeding: str,
-    dataset: Mapping[str, str | None],
     grader: Mapping[str, Any],
     delimiters: Delimiters,
     versions: Mapping[str, str],
@@ -102,12 +104,13 @@ def run_record(
     engine_settings: Mapping[str, Any] | None = None,
     verifier: Mapping[str, Any] | None = None,
     **extra: Any,
-) -> RunRecord:
-    """The run record as plain JSON data, its `run_id` included.
+) -> dict[str, Any]:
+    """What a run holds fixed, whichever benchmark asks, as plain JSON data: a run record but for
+    `ASKED` and its id.
 
-    dataset: `id`, `revision` and `fingerprint`; a local file has no revision.
     seeding: whether the engine honours a seed per request, see `EngineInfo.seeding`.
-    grader: its name and every one of its settings, so that it can be opened again.
+    grader: its name and every one of its settings, so that it can be opened again. It is the
+        benchmark's, and a method may compare answers by it.
     prompting: what makes prompts of questions and answers of what follows: system text, few-shot
         examples, chat template and its arguments, texts that cut the answer.
     engine_settings: the engine's arguments, but for those that can't change a result.
@@ -119,11 +122,10 @@ def run_record(
         `s1_eval.methods.Method.describe`; not part of the id. `raw_prompts`: true where no chat
         template was applied.
     """
-    record = {
+    held = {
         "harness": harness,
         "engine": engine,
         "model": model,
-        "task": task,
         "method": method,
         "method_params": dict(method_params),
         "sampling": dict(sampling),
@@ -133,7 +135,6 @@ def run_record(
         "context_length": context_length,
         "engine_settings": dict(engine_settings or {}),
         "seeding": seeding,
-        "dataset": {key: dataset.get(key) for key in ("id", "revision", "fingerprint")},
         "grader": dict(grader),
         "prompting": dict(prompting or {}),
         "delimiters": delimiters.to_dict(),
@@ -144,10 +145,26 @@ def run_record(
         },
         **({} if verifier is None else {"verifier": dict(verifier)}),
     }
-    plain = json.loads(json.dumps({**record, "command": list(command), **extra}))
+    plain: dict[str, Any] = json.loads(json.dumps({**held, "command": list(command), **extra}))
     if planned_samples is not None:
         plain["planned_samples"] = planned_samples
-    return as_record({"run_id": run_id(plain), **plain})
+    return plain
+
+
+def run_record(held: Mapping[str, Any], about: Mapping[str, Any]) -> RunRecord:
+    """The run record of what a run holds fixed, asked a benchmark; its `run_id` included.
+
+    held: see `held_fields`. Older logs have a whole record there, which is returned as it is.
+    about: `task`, `dataset` (`id`, `revision` and `fingerprint`; a local file has no revision) and
+        `secret`.
+    """
+    if "run_id" in held:
+        return as_record(held)
+    dataset = {key: about["dataset"].get(key) for key in ("id", "revision", "fingerprint")}
+    asked = {"task": about["task"], "dataset": dataset, "secret": about.get("secret")}
+    record = {**held, **asked}
+    ordered = {name: record[name] for name in IDENTITY if name in record} | record
+    return as_record({"run_id": run_id(record), **ordered})
 
 
 def as_record(fields: Mapping[str, Any]) -> RunRecord:

@@ -86,24 +86,19 @@ SAMPLE_FIELDS = (*SHARED_FIELDS, *Measured.__annotations__)
 """What every row has, in the order of the file."""
 
 
-def sample_row(
-    run: Shared,
+def solved_fields(
     outcome: Outcome,
     *,
     sample_id: str,
     epoch: int,
-    target: str,
-    answer: str,
-    correct: bool,
-    answered: bool,
     seconds: float | None,
     seed: int | None,
     with_traces: bool = False,
     decode: Decode | None = None,
 ) -> SampleRow:
-    """One row: what the run shares, what the outcome counted, what the harness knows.
+    """What a method's outcome says of a row, which is all but the run's own fields, the target and
+    the verdict.
 
-    run: the run record. answer: as the grader extracted it, empty if it found none.
     epoch: from 1. seconds: wall time of the method, None where it was not taken.
     with_traces: adds `traces`, every chain that was paid for; with `decode` they carry text.
 
@@ -113,14 +108,10 @@ def sample_row(
     field.
     """
     chosen = [outcome.traces[i] for i in outcome.chosen]
-    measured: Measured = {
+    fields: dict[str, Any] = {
         "budget": outcome.budget,
         "sample_id": sample_id,
         "epoch": epoch,
-        "target": target,
-        "answer": answer,
-        "correct": correct,
-        "answered": answered,
         "thinking_tokens": outcome.thinking_tokens,
         "forced_tokens": outcome.forced_tokens,
         "answer_tokens": outcome.answer_tokens,
@@ -130,20 +121,43 @@ def sample_row(
         "num_ignores_used": outcome.num_ignores_used,
         "seconds": seconds,
         "seed": seed,
-    }
-    fields = {
-        **shared_of(run),
-        **measured,
         "answer_exit": outcome.answer_exit,
         "forced_thinking_tokens": sum(len(t.ids("thinking", "forced")) for t in chosen),
         "reused_tokens": sum(t.reused for t in outcome.traces),
     }
-    if taken := fields.keys() & outcome.extra.keys():
+    if taken := {*SAMPLE_FIELDS, *fields} & outcome.extra.keys():
         raise ValueError(f"the method's own keys {sorted(taken)} are fields of the sample record")
     row = as_row({**fields, **outcome.extra})
     if with_traces:
         row["traces"] = [trace.to_dict(decode) for trace in outcome.traces]
     return row
+
+
+def sample_row(
+    run: Shared,
+    solved: SampleRow,
+    *,
+    target: str,
+    answer: str,
+    correct: bool,
+    answered: bool,
+    **more: Any,
+) -> SampleRow:
+    """One row, whole: what the run shares, what the method made of the question, the verdict.
+
+    run: the run record. solved: see `solved_fields`. answer: as the grader extracted it, empty if
+    it found none. more: what else the verdict says.
+    """
+    row = {
+        **solved,
+        **shared_of(run),
+        "target": target,
+        "answer": answer,
+        "correct": correct,
+        "answered": answered,
+        **more,
+    }
+    return as_row({name: row[name] for name in SAMPLE_FIELDS} | row)
 
 
 def shared_of(run: Shared) -> Shared:

@@ -168,7 +168,7 @@ def test_bad_input_is_one_message_and_exit_code_2(arguments, says, tmp_path, cap
     def loaded(*args, **kwargs):
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("s1_eval.cli.sweep.open_engine", loaded)
+    monkeypatch.setattr("s1_eval.evaluation.sweep.open_engine", loaded)
     base = ["sweep", "--model", "s1_hf/nano", "--task", "nano", "--methods", "budget_forcing"]
     assert main([*base, "--out", str(tmp_path), *arguments]) == 2
     error = capsys.readouterr().err

@@ -159,8 +159,8 @@ def test_what_is_no_language_model_is_refused_with_what_to_give(
 def test_format_and_template_are_refused_where_the_weights_are_missing_too(
     checkpoint: Callable[[Any], Path], tokenizer: Any
 ) -> None:
-    from s1_eval.evaluation.run import FirstQuestion, check_first
-    from s1_eval.methods import settings
+    from s1_eval.evaluation.binding import FirstQuestion, check_first
+    from s1_eval.methods import METHODS, settings
 
     folder = checkpoint(language_model(len(tokenizer)))
     (folder / "model.safetensors").unlink()
@@ -168,9 +168,9 @@ def test_format_and_template_are_refused_where_the_weights_are_missing_too(
         "{{ raise_exception('no system') if messages[0].role == 'system' }}"
         "{{ messages[-1].content }}"
     )
-    plain = FirstQuestion("plain", settings("plain", {}), Sampling(), "Q")
+    plain = FirstQuestion(METHODS["plain"], settings("plain", {}), Sampling(), "Q")
     forced = settings("budget_forcing", {"max_thinking_tokens": 9})
-    forced_first = FirstQuestion("budget_forcing", forced, Sampling(), "Q")
+    forced_first = FirstQuestion(METHODS["budget_forcing"], forced, Sampling(), "Q")
     for engine in ("s1_hf", "s1_vllm"):
         check_first(engine, str(folder), {}, [plain])
         with pytest.raises(UserError, match="forces thinking"):

@@ -6,11 +6,11 @@ import pytest
 
 from s1_eval.errors import UserError
 from s1_eval.evaluation.plan import Axes, PlannedRun, plan
-from s1_eval.methods import settings
+from s1_eval.methods import METHODS, settings
 
 
 def runs(methods: str, **axes):
-    return [(run.method, dict(run.params)) for run in plan(methods.split(","), Axes(**axes))]
+    return [(run.method.name, dict(run.params)) for run in plan(methods.split(","), Axes(**axes))]
 
 
 def test_caps_and_ignores_are_two_series_the_longest_first():
@@ -96,7 +96,9 @@ def test_a_parameter_that_no_method_has_is_refused():
 
 
 def test_methods_that_search_say_so():
-    needs = {run.method: run.needs_verifier for run in plan(["rebase", "sets"], Axes(samples=[2]))}
+    needs = {
+        run.method.name: run.needs_verifier for run in plan(["rebase", "sets"], Axes(samples=[2]))
+    }
     assert needs == {"rebase": True, "sets": False}
 
 
@@ -154,4 +156,4 @@ def test_what_is_asked_for_twice_is_one_run():
 )
 def test_folders_and_so_ids_of_recorded_runs_stay(name, params, slug):
     """The hash is one of the name and all settings, as records have them: `method_params`."""
-    assert PlannedRun(name, params, settings(name, params)).slug == slug
+    assert PlannedRun(METHODS[name], params, settings(name, params)).slug == slug

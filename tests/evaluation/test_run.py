@@ -13,8 +13,10 @@ from s1_eval.answers import Verdict
 from s1_eval.engines import Sampling
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import Benchmark, Sample
-from s1_eval.evaluation.run import Run, graded, open_run, run_samples
-from s1_eval.methods import settings
+from s1_eval.evaluation.grading import whole_row
+from s1_eval.evaluation.run import Run, open_run, run_samples
+from s1_eval.methods import METHODS, settings
+from s1_eval.records import run_record
 from s1_eval.records.schema import validate_run, validate_sample
 from s1_eval.thinking import Trace
 
@@ -22,6 +24,7 @@ SAMPLES = [Sample(str(i), f"Question {i}", "7") for i in range(4)]
 BENCH = Benchmark(
     "bench", lambda row: SAMPLES[row["i"]], "integer", generate=lambda: [{"i": i} for i in range(4)]
 )
+ABOUT = BENCH.about(BENCH.load())
 SCRIPT = "\nI think so.\n<|im_start|>answer\nFinal Answer: 7<|im_end|>"
 
 
@@ -31,8 +34,8 @@ def opened(
     return open_run(
         ScriptedEngine(script, cyclic=True),
         harness="s1-eval",
-        about=BENCH.about(BENCH.load()),
-        method=method,
+        grader=ABOUT["grader"],
+        method=METHODS[method],
         settings=settings(method, params),
         sampling=Sampling(temperature=1.0, seed=seed),
         command=["s1-eval", "sweep"],
@@ -41,9 +44,10 @@ def opened(
 
 async def test_a_graded_row_is_a_valid_record_whose_counts_are_its_traces() -> None:
     run = opened()
-    outcome, row = await run.solve(SAMPLES[0], epoch=1)
-    row = graded(row, run.grader)
-    validate_run(run.record)
+    outcome, solved = await run.solve("0", "Question 0", epoch=1)
+    assert not solved.keys() & {"target", "answer", "correct", "answered"}
+    row = whole_row({**solved, "run": run.held}, ABOUT, "7", ())
+    validate_run(row.pop("run"))
     validate_sample(row)
     assert (row["answer"], row["correct"], row["answered"]) == ("7", True, True)
     assert (row["sample_id"], row["task"], row["harness"]) == ("0", "bench", "s1-eval")
@@ -54,7 +58,7 @@ async def test_a_graded_row_is_a_valid_record_whose_counts_are_its_traces() -> N
 
 async def test_the_seed_depends_on_the_question_and_the_epoch_alone() -> None:
     async def seed(run: Run, sample: Sample, epoch: int) -> int:
-        _, row = await run.solve(sample, epoch)
+        _, row = await run.solve(sample.id, sample.prompt, epoch)
         return row["seed"]
 
     run, other = opened(seed=1), opened(seed=2)
@@ -92,13 +96,31 @@ async def test_all_questions_are_in_flight_together_and_graded_off_the_loop() ->
 
     object.__setattr__(run, "grader", Watched())
     rows: list[dict[str, Any]] = []
-    await run_samples(run, [(s, e) for s in SAMPLES for e in (1, 2)], rows.append)
+    await run_samples(
+        run, run_record(run.held, ABOUT), [(s, e) for s in SAMPLES for e in (1, 2)], rows.append
+    )
     assert sorted((r["sample_id"], r["epoch"]) for r in rows) == [
         (s.id, e) for s in SAMPLES for e in (1, 2)
     ]
     assert all(r["correct"] for r in rows)
     assert most == 8
     assert threading.current_thread() not in threads
+
+
+async def test_questions_are_taken_as_slots_get_free() -> None:
+    run, taken, rows = opened(), [], []
+
+    def todo() -> Any:
+        for sample in SAMPLES:
+            taken.append(sample.id)
+            yield sample, 1
+
+    def on_row(row: dict[str, Any]) -> None:
+        rows.append(row)
+        assert len(taken) <= len(rows) + 2
+
+    await run_samples(run, run_record(run.held, ABOUT), todo(), on_row, max_in_flight=2)
+    assert len(rows) == len(SAMPLES)
 
 
 async def test_the_first_error_ends_the_run_as_itself() -> None:
@@ -110,7 +132,9 @@ async def test_the_first_error_ends_the_run_as_itself() -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        await run_samples(run, [(s, 1) for s in SAMPLES], full, max_in_flight=1)
+        await run_samples(
+            run, run_record(run.held, ABOUT), [(s, 1) for s in SAMPLES], full, max_in_flight=1
+        )
     assert len(rows) == 1
     assert len(asyncio.all_tasks()) == 1
 

@@ -30,7 +30,7 @@ def run_inspect(tmp_path: Path) -> Callable[..., EvalLog]:
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedEngine]:
     """Have Inspect's providers open a scripted engine; returns what sets its script."""
     engines: dict[str, ScriptedEngine] = {}
-    monkeypatch.setattr("s1_eval.evaluation.run._opened", {})
+    monkeypatch.setattr("s1_eval.evaluation.opened._opened", {})
     monkeypatch.setattr("inspect_ai.model._model._models", {})
 
     def script(text: str, **options: Any) -> ScriptedEngine:

@@ -10,25 +10,21 @@ from scripted import ScriptedEngine
 
 from s1_eval.answers import grader
 from s1_eval.engines import Sampling
-from s1_eval.evaluation.benchmark import Sample
-from s1_eval.evaluation.run import Run, graded, open_run
+from s1_eval.evaluation.grading import judged
+from s1_eval.evaluation.run import Run, open_run
 from s1_eval.harness.gen_kwargs import read_gen_kwargs
 from s1_eval.harness.lm_eval_models import Asked, _generate
-from s1_eval.methods import settings
+from s1_eval.methods import METHODS, settings
 
-ABOUT = {
-    "task": "toy",
-    "dataset": {"id": "toy", "revision": None, "fingerprint": None},
-    "grader": {"name": "integer"},
-}
+GRADER = {"name": "integer"}
 
 
 def opened(script: str, method: str = "budget_forcing", temperature: float = 0.0, **params) -> Run:
     return open_run(
         ScriptedEngine(script, cyclic=True),
         harness="s1-eval",
-        about=ABOUT,
-        method=method,
+        grader=GRADER,
+        method=METHODS[method],
         settings=settings(method, params),
         sampling=Sampling(temperature=temperature, seed=7 if temperature else None),
         command=["test"],
@@ -36,8 +32,8 @@ def opened(script: str, method: str = "budget_forcing", temperature: float = 0.0
 
 
 def row_of(run: Run, target: str = "4") -> dict[str, Any]:
-    _, row = asyncio.run(run.solve(Sample("q", "What is 2 + 2?", target), 1))
-    return graded(row, grader("integer"))
+    _, solved = asyncio.run(run.solve("q", "What is 2 + 2?", 1))
+    return {**solved, **judged(solved, target, grader("integer"))}
 
 
 @pytest.mark.parametrize("method", ["budget_forcing", "plain", "self_refine"])
@@ -78,18 +74,17 @@ def test_a_stop_text_of_lm_eval_ends_an_answer_and_does_not_cut_it():
     run = opened("a<|im_start|>4\nQ: and then?", max_answer_tokens=8)
     for until, exit, correct in ((["\nQ:"], "stop", True), (["never"], "budget", False)):
         given = read_gen_kwargs({"until": until, "max_answer_tokens": 8})
-        sample = Sample("q", "x", "4")
-        asked = Asked(sample, (), ABOUT, given, prompts="chat", task="t", around=(), asks=None)
+        asked = Asked("q", "x", (), GRADER, given, prompts="chat", task="t", around=(), asks=None)
         response = asyncio.run(_generate(run, asked, 1))
-        row = graded(response.row, grader("integer"))
+        row = {**response.row, **judged(response.row, "4", grader("integer"))}
         assert (row["answer_exit"], row["correct"]) == (exit, correct)
         run = opened("a<|im_start|>4 Q: and then?", max_answer_tokens=8)
 
 
 def test_a_row_that_does_not_know_its_end_is_graded_as_ever():
-    row = {"response": "now divide the number 8 by 4", "target": "4"}
-    assert graded(row, grader("integer"))["correct"]
-    assert not graded({**row, "answer_exit": "budget"}, grader("integer"))["correct"]
+    answer = {"response": "now divide the number 8 by 4"}
+    assert judged(answer, "4", grader("integer"))["correct"]
+    assert not judged({**answer, "answer_exit": "budget"}, "4", grader("integer"))["correct"]
 
 
 def test_special_tokens_in_answers_and_leaks_are_counted():

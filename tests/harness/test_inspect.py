@@ -33,7 +33,7 @@ from s1_eval import _registry, solvers
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import Benchmark
 from s1_eval.evaluation.benchmark import Sample as OurSample
-from s1_eval.evaluation.run import shared
+from s1_eval.evaluation.opened import shared
 from s1_eval.harness.inspect_errors import InspectUserError
 from s1_eval.harness.inspect_models import MAX_CONNECTIONS
 from s1_eval.harness.inspect_tasks import inspect_task
@@ -190,6 +190,25 @@ def test_a_conversation_of_many_turns_reaches_the_model_whole(
         )
 
 
+def test_a_question_has_its_own_system_message(run_inspect: Run, scripted: Script) -> None:
+    engine = scripted(RIGHT)
+    own = [OurSample(str(i), "Say 7.", "7", system=said) for i, said in enumerate(("Hm.", None))]
+    spoken = dataclasses.replace(
+        BENCH, sample=lambda row: own[row["i"]], generate=lambda: [{"i": 0}, {"i": 1}]
+    )
+    log = run_inspect(inspect_task(spoken), solver=plain(), model="s1_hf/any")
+    prompts = {engine.tokenizer.decode(call.prompt)[:40] for call in engine.calls}
+    assert {text.startswith("<|im_start|>system\nHm.<|im_end|>") for text in prompts} == {
+        True,
+        False,
+    }
+    assert len({row["run"]["run_id"] for row in records(log)}) == 1
+    from s1_eval.harness.lm_eval_tasks import load
+
+    with pytest.raises(UserError, match="system messages of their own"):
+        load(spoken)
+
+
 def test_a_picture_is_refused_and_never_left_out(run_inspect: Run, scripted: Script) -> None:
     scripted(RIGHT)
     picture = ContentImage(image="data:image/png;base64,iVBORw0KGgo=")
@@ -250,7 +269,7 @@ def test_an_engine_is_opened_once_for_the_same_model_and_arguments(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     opened = []
-    monkeypatch.setattr("s1_eval.evaluation.run._opened", {})
+    monkeypatch.setattr("s1_eval.evaluation.opened._opened", {})
 
     def open_engine(*a: Any, **k: Any) -> ScriptedEngine:
         opened.append((a, k))

@@ -145,6 +145,33 @@ def test_our_log_without_scores_is_scored_as_if_it_had_been(tmp_path: Path, caps
     assert [each.name for each in again.eval.scorers] == ["s1_eval/grade"]
 
 
+def test_a_log_whose_solver_left_a_whole_record_is_scored_again_as_it_was(tmp_path: Path) -> None:
+    """As logs of earlier versions have it: the run's record, a target, and a verdict to come."""
+    from inspect_ai._eval.score import resolve_scorers
+
+    log = ran(nano(), tmp_path, limit=3)
+    [before] = read_runs([log.location])
+    for sample in log.samples:
+        row = sample.scores["s1_eval/grade"].metadata["s1_eval"]
+        ungraded = {"answer": "", "correct": False, "answered": False}
+        sample.output.metadata = {"s1_eval": {**row, **ungraded}}
+        assert sample.target == row["target"]
+    again = score(log, resolve_scorers(log), action="overwrite", display="none")
+    write_eval_log(again, str(tmp_path / "again.eval"))
+    [after] = read_runs([tmp_path / "again.eval"])
+    assert (after.record, after.rows) == (before.record, before.rows)
+    assert any(row["correct"] for row in after.rows)
+
+
+def test_what_travels_through_the_model_knows_no_target(tmp_path: Path) -> None:
+    log = ran(nano(), tmp_path, limit=1)
+    [sample] = log.samples
+    [event] = [each for each in sample.events if each.event == "model"]
+    asked = event.config.extra_body["s1_eval"]
+    answered = sample.output.metadata["s1_eval"]
+    assert not {*asked, *answered, *answered["run"]} & {"target", "correct", "about", "task"}
+
+
 def test_samples_with_errors_and_limits_are_unanswered_rows(tmp_path: Path, capsys: Any) -> None:
     from inspect_ai.log import EvalSampleLimit
     from inspect_ai.model import ModelUsage

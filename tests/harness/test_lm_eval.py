@@ -192,12 +192,12 @@ def test_every_answer_reaches_the_response_cache_as_it_is_done(
     kept: list[tuple[str, Any, str]] = []
     solve = Run.solve
 
-    async def breaks_at_the_second(run: Any, sample: Any, *args: Any) -> Any:
-        if sample.id == "1":
+    async def breaks_at_the_second(run: Any, id: str, *args: Any) -> Any:
+        if id == "1":
             while not kept:
                 await asyncio.sleep(0.01)
             raise RuntimeError("the engine broke")
-        return await solve(run, sample, *args)
+        return await solve(run, id, *args)
 
     monkeypatch.setattr(Run, "solve", breaks_at_the_second)
     monkeypatch.setattr(lm.cache_hook, "add_partial", lambda *what: kept.append(what))

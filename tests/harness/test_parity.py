@@ -18,8 +18,10 @@ from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import open_engine
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import benchmark
-from s1_eval.evaluation.run import open_run, run_samples, shared_verifier
+from s1_eval.evaluation.opened import shared_verifier
+from s1_eval.evaluation.run import open_run, run_samples
 from s1_eval.methods import METHODS, settings
+from s1_eval.records import run_record
 from s1_eval.tasks import __file__ as tasks_file
 from s1_eval.tasks.nano import nano
 
@@ -129,18 +131,19 @@ def by_sweep(
 ) -> Rows:
     nano_benchmark, engine = benchmark("nano"), open_engine("s1_hf", about, **chat)
     data = nano_benchmark.load()
+    about_nano = nano_benchmark.about(data)
     run = open_run(
         engine,
         harness="s1-eval",
-        about=nano_benchmark.about(data),
-        method=name,
+        grader=about_nano["grader"],
+        method=METHODS[name],
         settings=settings(name, params),
         sampling=Sampling(**sampled),
         verifier=shared_verifier(verifier(name).get("verifier")),
     )
     rows: list[dict[str, Any]] = []
     todo = [(s, epoch + 1) for s in data.samples[:QUESTIONS] for epoch in range(EPOCHS)]
-    asyncio.run(run_samples(run, todo, rows.append))
+    asyncio.run(run_samples(run, run_record(run.held, about_nano), todo, rows.append))
     engine.close()
     return keyed(rows)
 

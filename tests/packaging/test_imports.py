@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parent.parent.parent
 
 HEAVY = {
     *("torch", "vllm", "transformers", "datasets", "sympy", "matplotlib", "math_verify"),
@@ -14,9 +17,12 @@ HEAVY = {
 
 
 def loaded_by(module: str) -> set[str]:
-    program = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    return _printed(f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})")
+
+
+def _printed(program: str, *options: str) -> set[str]:
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, *options, "-c", program], capture_output=True, text=True, check=True
     )
     return set(done.stdout.split())
 
@@ -28,6 +34,7 @@ def loaded_by(module: str) -> set[str]:
         "s1_eval.methods",
         "s1_eval.engines.table",
         "s1_eval.evaluation.run",
+        "s1_eval.evaluation.api",
         "s1_eval.cli.main",
         "s1_eval.cli.train",
         "s1_eval.training.main",
@@ -35,6 +42,14 @@ def loaded_by(module: str) -> set[str]:
 )
 def test_importing_a_room_loads_no_heavy_library_and_no_harness(module: str) -> None:
     assert not loaded_by(module) & (HEAVY | {"inspect_ai"})
+
+
+def test_importing_the_package_loads_nothing_but_itself() -> None:
+    program = (
+        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); had = {{*sys.modules}}; "
+        "import s1_eval; dir(s1_eval); print(*{*sys.modules} - had)"
+    )
+    assert _printed(program, "-S") == {"s1_eval"}  # without the hook of this environment
 
 
 def test_what_inspect_loads_at_every_start_is_light() -> None:

@@ -253,14 +253,14 @@ def shown(marks):
 def test_an_answer_that_the_limit_cut_counts_only_if_it_is_stated_whole(
     tmp_path, monkeypatch, answer, most, answered, exit
 ):
-    from s1_eval.cli import foreign
+    from s1_eval.evaluation import reading
 
     path = texts(tmp_path / "x.jsonl", f"hm</think>{answer}", most=most)
     args = argparse.ArgumentParser()
     add_paths(args)
     columns = [*TEXTS, "most_tokens=most"]
     given = args.parse_args([str(path), "--regrade", "math", "--columns", *columns])
-    monkeypatch.setattr(foreign, "_counter", lambda model: words)
+    monkeypatch.setattr(reading, "_counter", lambda model: words)
     given.tokenizer = "words"
     [row] = Inputs(given).runs(given.paths)[0].rows
     assert (row["answered"], row["correct"], row.get("answer_exit")) == (answered, answered, exit)
@@ -419,7 +419,7 @@ def test_a_row_without_a_target_is_not_graded_as_wrong(tmp_path, gold):
 
 
 def test_a_target_that_cannot_be_read_is_named_with_its_row_or_left_out(tmp_path):
-    from s1_eval.cli.foreign import _grader
+    from s1_eval.evaluation.reading import _grader
 
     path = jsonl(
         tmp_path / "x.jsonl",

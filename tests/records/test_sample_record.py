@@ -5,7 +5,7 @@ import json
 import pytest
 import runs
 
-from s1_eval.records import SAMPLE_FIELDS, sample_row, validate_sample
+from s1_eval.records import SAMPLE_FIELDS, sample_row, solved_fields, validate_sample
 from s1_eval.thinking import Outcome, Segment, Trace
 
 
@@ -34,18 +34,9 @@ def test_discarded_traces_are_paid_for_but_not_thought_with():
         return Trace((5,), (Segment("thinking", "sampled", (9,) * length),), "natural", reused=1)
 
     outcome = Outcome("7", (chain(30), chain(4)), chosen=(1,), extra={"tries": 2})
-    row = sample_row(
-        runs.record(),
-        outcome,
-        sample_id="q",
-        epoch=1,
-        target="7",
-        answer="7",
-        correct=True,
-        answered=True,
-        seconds=None,
-        seed=None,
-    )
+    solved = solved_fields(outcome, sample_id="q", epoch=1, seconds=None, seed=None)
+    verdict = {"target": "7", "answer": "7", "correct": True, "answered": True}
+    row = sample_row(runs.record(), solved, **verdict)
     assert (row["thinking_tokens"], row["generated_tokens"], row["reused_tokens"]) == (4, 34, 2)
     assert row["tries"] == 2
     validate_sample(row)
@@ -54,18 +45,7 @@ def test_discarded_traces_are_paid_for_but_not_thought_with():
 def test_a_method_cannot_overwrite_a_field():
     outcome = Outcome("7", runs.outcome(3).traces, extra={"correct": True})
     with pytest.raises(ValueError, match="correct"):
-        sample_row(
-            runs.record(),
-            outcome,
-            sample_id="q",
-            epoch=1,
-            target="7",
-            answer="8",
-            correct=False,
-            answered=True,
-            seconds=1.0,
-            seed=0,
-        )
+        solved_fields(outcome, sample_id="q", epoch=1, seconds=1.0, seed=0)
 
 
 def test_traces_come_along_when_asked_for_and_read_back():

@@ -18,11 +18,10 @@ from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import ENGINES, open_engine, parse_model
 from s1_eval.errors import UserError
-from s1_eval.evaluation.benchmark import Sample, about_other
 from s1_eval.evaluation.run import Run, open_run
 from s1_eval.json_lines import AppendedLines, read_lines, write_atomically
 from s1_eval.methods import Question as Prompt
-from s1_eval.methods import settings
+from s1_eval.methods import method, settings
 from s1_eval.names import slug
 
 FAILURES_IN_A_ROW = 20
@@ -91,8 +90,8 @@ class Asking:
         return open_run(
             engine,
             harness="s1-eval",
-            about=about_other("traces"),
-            method=self.method,
+            grader=None,
+            method=method(self.method),
             settings=settings(self.method, self.params),
             sampling=Sampling(self.temperature, seed=self.seed),
         )
@@ -213,7 +212,7 @@ async def ask(
                 return
             cost = worst
             try:
-                outcome, row = await run.solve(Sample(id, prompt, ""), 1)
+                outcome, row = await run.solve(id, prompt, 1)
                 cost = price.of(length, outcome.generated_tokens)
             except RuntimeError as error:
                 failed, in_a_row, first = failed + 1, in_a_row + 1, first or str(error)
@@ -285,7 +284,7 @@ def prompt_length(run: Run, text: str) -> int:
 def longest(run: Run, prompt_tokens: int) -> int:
     """The most tokens that one answer can take."""
     room = max(run.policy.engine.info.context_length - prompt_tokens, 0)
-    if run.method == "plain":
+    if run.method.unforced:
         return min(room, run.settings.max_tokens or room)
     cap, answer = run.settings.max_thinking_tokens, run.settings.max_answer_tokens
     if not isinstance(cap, int) or answer is None:

@@ -15,12 +15,12 @@ from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import open_engine
 from s1_eval.evaluation.benchmark import Data, Sample, benchmark
 from s1_eval.evaluation.run import open_run, run_samples
-from s1_eval.methods import settings
+from s1_eval.methods import METHODS, settings
 from s1_eval.metrics import intervals
 from s1_eval.metrics.at_k import at_k
 from s1_eval.metrics.entries import Estimate
 from s1_eval.metrics.points import tally
-from s1_eval.records import Run, SampleRow
+from s1_eval.records import Run, SampleRow, run_record
 from s1_eval.records.readers import Located, collect
 from s1_eval.report.table import fixed, line, span
 from s1_eval.training.log import LOG, Log, read
@@ -57,15 +57,16 @@ def measure(model: str, n: int) -> dict[str, list[Run]]:
         opened = open_run(
             engine,
             harness="s1-eval",
-            about=about,
-            method=method,
+            grader=about["grader"],
+            method=METHODS[method],
             settings=settings(method, params),
             sampling=Sampling(temperature, seed=0),
         )
         rows: list[SampleRow] = []
         todo = [(sample, epoch + 1) for sample in asked for epoch in range(epochs)]
-        asyncio.run(run_samples(opened, todo, rows.append))
-        [found] = collect(Located(row, model, method, opened.record) for row in rows)
+        record = run_record(opened.held, about)
+        asyncio.run(run_samples(opened, record, todo, rows.append))
+        [found] = collect(Located(row, model, method, record) for row in rows)
         return found
 
     try:

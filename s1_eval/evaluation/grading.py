@@ -1,0 +1,58 @@
+"""From what a method made of a question to the whole row: the verdict, and what the benchmark
+says. Every harness grades here, so the same response gets the same verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from s1_eval.answers import Grader, Verdict
+from s1_eval.answers.cut import grade_ended
+from s1_eval.evaluation.benchmark import open_grader
+from s1_eval.records.run import run_record
+from s1_eval.records.sample import SampleRow, as_row, sample_row
+from s1_eval.thinking import CUT
+
+
+def judged(
+    solved: SampleRow, target: str, grader: Grader, options: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The verdict on `response`, as fields of the row, and where a method chose among samples
+    whether each of them is correct. An answer that its `answer_exit` says was cut counts as
+    `grade_ended` says. May take long: not for an event loop.
+
+    solved: see `Run.solve`; of a model that is not ours, `response` and `answer_exit` alone.
+    """
+
+    def verdict_on(text: str, exit: str | None) -> Verdict:
+        return grade_ended(grader, text, target, options, cut=exit in CUT)
+
+    verdict = verdict_on(solved["response"], solved.get("answer_exit"))
+    samples = solved.get("sample_answers", ())
+    exits = solved.get("sample_answer_exits") or [None] * len(samples)
+    each = list(zip(samples, exits, strict=True))
+    right = {sample: verdict_on(*sample).correct for sample in {*each}}
+    return {
+        "answer": verdict.answer,
+        "correct": verdict.correct,
+        "answered": verdict.answered,
+        "rule": verdict.rule,
+        **({"sample_correct": [right[sample] for sample in each]} if samples else {}),
+    }
+
+
+def whole_row(
+    solved: SampleRow, about: Mapping[str, Any], target: str, options: Sequence[str]
+) -> SampleRow:
+    """The row that a harness's scorer makes of what its model handed over, with the run record
+    under `run`.
+
+    solved: see `Run.solve`, with `Run.held` under `run`. about: see `Benchmark.about`.
+    """
+    held = solved["run"]
+    fields = as_row({name: value for name, value in solved.items() if name != "run"})
+    record = run_record(held, about)
+    verdict = judged(fields, target, open_grader(about["grader"]), options)
+    row = sample_row(record, fields, target=target, **verdict)
+    row["run"] = record
+    return row

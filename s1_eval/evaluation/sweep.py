@@ -1,0 +1,207 @@
+"""A sweep: many runs of one model on one task, each recorded in a folder of its own. Run again, it
+goes on where it stopped. The command line and the public API both are this, so they leave the
+same records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from s1_eval.engines.protocol import Engine, Sampling
+from s1_eval.engines.table import open_engine, parse_model
+from s1_eval.errors import UserError
+from s1_eval.evaluation.benchmark import Benchmark, Data, Sample
+from s1_eval.evaluation.binding import FirstQuestion, check_first
+from s1_eval.evaluation.plan import PlannedRun
+from s1_eval.evaluation.run import Run, open_run, run_samples
+from s1_eval.records.run import RunRecord, run_record
+from s1_eval.records.sample import SampleRow
+from s1_eval.records.store import RUN, RunWriter, recorded
+from s1_eval.verifiers import Verifier
+from s1_eval.verifiers.table import VerifierSpec, check_verifier, open_verifier, parse_verifier
+
+
+class EngineFailed(RuntimeError):
+    """The engine broke while questions were in flight; what was finished is recorded."""
+
+
+class Progress(Protocol):
+    """Told how far a sweep is."""
+
+    def begin(self, title: str, total: int, done: int) -> None: ...
+    def advance(self) -> None: ...
+    def say(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is asked of a model, whole.
+
+    model: `ENGINE/NAME`, or an engine that is open and stays so.
+    planned: the runs, see `plan`. out: the folder for their records.
+    engine_args, verifier_args: see `open_engine` and `open_verifier`.
+    data: see `Benchmark.load`. limit: only the first so many questions. epochs: how often each is
+        asked.
+    temperature: None is 0, and 1 for the methods that need different samples.
+    verifier: a process reward model for the methods that search by one.
+    cache: whether what one run has decoded serves the others, and the same sweep run again.
+    command: what the run records name as the command.
+    """
+
+    model: str | Engine
+    benchmark: Benchmark
+    planned: Sequence[PlannedRun]
+    out: Path
+    command: Sequence[str]
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+    data: str | None = None
+    limit: int | None = None
+    epochs: int = 1
+    temperature: float | None = None
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int | None = 0
+    verifier: VerifierSpec | None = None
+    verifier_args: Mapping[str, Any] = field(default_factory=dict)
+    cache: bool = True
+
+    @cached_property
+    def loaded(self) -> Data:
+        """All questions of the task."""
+        return self.benchmark.load(self.data)
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """The questions to ask."""
+        return self.loaded.samples[: self.limit]
+
+    @property
+    def asked(self) -> Iterator[tuple[Sample, int]]:
+        """Every question in every epoch."""
+        return ((s, epoch + 1) for s in self.samples for epoch in range(self.epochs))
+
+    def sampling(self, planned: PlannedRun) -> Sampling:
+        """How a run samples."""
+        temperature = self.temperature
+        if temperature is None:
+            temperature = 1.0 if planned.needs_sampling else 0.0
+        return Sampling(temperature, self.top_p, self.top_k, self.seed)
+
+    def check(self) -> None:
+        """Raises UserError on whatever can be seen to be wrong before any weight is loaded."""
+        if isinstance(self.model, str):
+            parse_model(self.model)
+        for name in ("limit", "epochs"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UserError(f"{name}={value}: give 1 or more")
+        samplings = [self.sampling(each) for each in self.planned]
+        if searching := next((each for each in self.planned if each.needs_verifier), None):
+            if not self.verifier:
+                raise UserError(
+                    f"{searching.method.name} needs a verifier, a process reward model: give "
+                    "--verifier nano-prm, or in Python verifier='nano-prm'"
+                )
+            parse_verifier(self.verifier)
+        first = self.samples[0]
+        if isinstance(self.model, str):
+            questions = [
+                FirstQuestion(each.method, each.settings, sampling, first.prompt, first.before)
+                for each, sampling in zip(self.planned, samplings, strict=True)
+            ]
+            check_first(*parse_model(self.model), self.engine_args, questions)
+        if searching:
+            check_verifier(self.verifier)
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Engine, Verifier | None]]:
+        """The engine and the verifier, until the block ends. Loads them; takes long."""
+        from s1_eval.engines.cache import CachedEngine
+
+        with ExitStack() as stack:
+            if isinstance(self.model, str):
+                engine = open_engine(*parse_model(self.model), **self.engine_args)
+                stack.callback(engine.close)
+            else:
+                engine = self.model
+            verifier: Verifier | None = None
+            if self.verifier and any(each.needs_verifier for each in self.planned):
+                verifier = open_verifier(self.verifier, **self.verifier_args)
+                stack.callback(verifier.close)
+            if self.cache:
+                engine = CachedEngine(engine, self.out / "cache")
+                stack.callback(engine.forget)
+            yield engine, verifier
+
+    async def record(
+        self, engine: Engine, verifier: Verifier | None, progress: Progress
+    ) -> list[Path]:
+        """Ask and record every (run, question, epoch) that is not recorded yet, all in flight
+        together. The folders of the runs.
+
+        Raises EngineFailed, and any other error as itself.
+        """
+        about = self.benchmark.about(self.loaded)
+        total = len(self.samples) * self.epochs
+        with ExitStack() as stack:
+            jobs: list[tuple[Run, RunRecord, RunWriter]] = []
+            for each in self.planned:
+                folder, there = self._folder(each)
+                begun = {} if there is None else there.get("prompting") or {}
+                run = open_run(
+                    engine,
+                    harness="s1-eval",
+                    grader=about["grader"],
+                    method=each.method,
+                    settings=each.settings,
+                    sampling=self.sampling(each),
+                    verifier=verifier,
+                    command=self.command,
+                    planned_samples=total,
+                    template_date=begun.get("template_date"),
+                )
+                record = run_record(run.held, about)
+                writer = stack.enter_context(RunWriter(folder, record))
+                if writer.recovered:
+                    progress.say(f"{folder.name}: {writer.recovered}")
+                jobs.append((run, record, writer))
+            progress.begin(
+                f"{len(jobs)} runs, {len(self.samples)} questions",
+                total * len(jobs),
+                sum((s.id, epoch) in w.done for _, _, w in jobs for s, epoch in self.asked),
+            )
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for job in jobs:
+                        group.create_task(self._finish(*job, progress))
+            except ExceptionGroup as failures:
+                error = failures.exceptions[0]
+                if not isinstance(error, RuntimeError):
+                    raise error from None
+                raise EngineFailed(
+                    f"the engine failed: {error}\nWhat was finished is kept in {self.out}; the "
+                    "same command goes on from there."
+                ) from error
+            return [writer.folder for _, _, writer in jobs]
+
+    def _folder(self, planned: PlannedRun) -> tuple[Path, RunRecord | None]:
+        """Where a run stands or is to stand, and its record if it was begun."""
+        folder, old = self.out / planned.slug, self.out / planned.old_slug
+        if not (folder / RUN).exists() and (there := recorded(old)):
+            return old, there
+        return folder, recorded(folder)
+
+    async def _finish(
+        self, run: Run, record: RunRecord, writer: RunWriter, progress: Progress
+    ) -> None:
+        def on_row(row: SampleRow) -> None:
+            writer.append(row)
+            progress.advance()
+
+        todo = ((s, epoch) for s, epoch in self.asked if (s.id, epoch) not in writer.done)
+        await run_samples(run, record, todo, on_row)
