@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from s1_eval.errors import UserError
+from s1_eval.libraries import needs
 from s1_eval.training.curation import command as curation
 from s1_eval.training.curation.reference import Evaluation
 
@@ -57,7 +58,8 @@ def main(
     args = parser().parse_args(argv)
     args.evaluation, args.results_of = evaluation, results_of
     try:
-        code: int | None = args.run(args)
+        with needs("train"):
+            code: int | None = args.run(args)
     except UserError as error:
         if _speaks():
             print(f"s1-train: {error}", file=sys.stderr)  # noqa: T201

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from s1_eval.answers import Grader, Verdict, grader
 from s1_eval.errors import UserError
+from s1_eval.libraries import needs
 
 DATA_VARIABLE = "S1_EVAL_DATA"
 
@@ -239,7 +240,8 @@ def grader_data(opened: Grader) -> dict[str, Any]:
 
 def hub_rows(hub: Hub, name: str) -> Iterable[Row]:
     """The rows of a hub data set at its pinned revision. Raises UserError where there are none."""
-    import datasets
+    with needs():
+        import datasets
 
     try:
         rows: Iterable[Row] = datasets.load_dataset(

@@ -119,8 +119,8 @@ def test_what_has_moved_is_named_with_the_versions_that_have_it(monkeypatch, mov
 
 def required() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["train"], *extras["vllm"]]
+    extras = project["optional-dependencies"].values()
+    lines = [*project["dependencies"], *(line for lines in extras for line in lines)]
     found = (re.fullmatch(r"([\w-]+)(?:\[.*\])?(.*)", line) for line in lines)
     return {match[1]: match[2] for match in found if match}
 
