@@ -1,6 +1,7 @@
-"""What this package borrows of its libraries beyond their documented interfaces, module by module,
-and the versions it is tested with. A library that moves one of these names is refused by name where
-the name would first be used, not noticed by its numbers.
+"""What this package needs of its libraries: which extra of ours installs one that is missing, and
+what is borrowed beyond documented interfaces, module by module, with the versions that are tested.
+A library that moves one of these names is refused by name where the name would first be used, not
+noticed by its numbers.
 
 What can't be said as a name is checked where it happens: `s1_eval.engines.selfcheck` runs a model.
 """
@@ -11,10 +12,27 @@ import importlib
 import importlib.metadata
 import pkgutil
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from s1_eval.errors import UserError
+
+EXTRAS: Mapping[str, str] = {
+    "accelerate": "train",
+    "datasets": "api",
+    "httpx": "api",
+    "inspect_ai": "inspect",
+    "lm_eval": "lm-eval",
+    "starlette": "serve",
+    "tenacity": "api",
+    "tokenizers": "api",
+    "torch": "hf",
+    "transformers": "api",
+    "trl": "train",
+    "uvicorn": "serve",
+    "vllm": "vllm",
+}
+"""The smallest extra of this package that installs a library, by the name that is imported."""
 
 BORROWED: Mapping[str, tuple[str, ...]] = {
     "s1_eval._registry": (
@@ -97,6 +115,25 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
     "s1_eval.verifiers.vllm": ("vllm.config:PoolerConfig",),
 }
 """By module of ours, as `module:name` of theirs."""
+
+
+@contextmanager
+def needs(extra: str | None = None) -> Iterator[None]:
+    """Around what imports a library of an extra: raises UserError, with what to install, where it
+    is missing.
+
+    extra: the one that installs all that is needed here; by default the smallest with the library.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in EXTRAS:
+            raise
+        raise UserError(
+            f"{library} is not installed, and this needs it: "
+            f"pip install 's1-eval[{extra or EXTRAS[library]}]'"
+        ) from error
 
 
 def check(module: str) -> None:

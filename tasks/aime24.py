@@ -10,11 +10,9 @@ is s1's own selection, in which figure code is left out where the problem can do
 
 from typing import Any
 
-from inspect_ai import Task, task
-
 from s1_eval.evaluation.benchmark import Benchmark, Hub, Row, Sample
 from s1_eval.harness import lm_eval_tasks
-from s1_eval.harness.inspect_tasks import inspect_task
+from s1_eval.harness.inspect_decorator import Task, inspect_task, task
 
 
 def sample(row: Row) -> Sample:

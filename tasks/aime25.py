@@ -11,11 +11,9 @@ that the question is the same wherever it was read.
 import hashlib
 from typing import Any
 
-from inspect_ai import Task, task
-
 from s1_eval.evaluation.benchmark import Benchmark, Hub, Row, Sample
 from s1_eval.harness import lm_eval_tasks
-from s1_eval.harness.inspect_tasks import inspect_task
+from s1_eval.harness.inspect_decorator import Task, inspect_task, task
 
 INSTRUCTION = "\nPlease reason step by step, and put your final answer within \\boxed{}."
 

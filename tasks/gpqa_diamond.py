@@ -10,12 +10,10 @@ record id alone, so it is the same everywhere.
 
 from typing import Any
 
-from inspect_ai import Task, task
-
 from s1_eval.evaluation import gpqa
 from s1_eval.evaluation.benchmark import Benchmark, Hub
 from s1_eval.harness import lm_eval_tasks
-from s1_eval.harness.inspect_tasks import inspect_task
+from s1_eval.harness.inspect_decorator import Task, inspect_task, task
 
 GPQA_DIAMOND = Benchmark(
     name="gpqa_diamond",

@@ -13,11 +13,9 @@ The text above is a whole prompt; its answer is 02.
 from collections.abc import Iterator
 from typing import Any
 
-from inspect_ai import Task, task
-
 from s1_eval.evaluation.benchmark import Benchmark, Row, Sample
 from s1_eval.harness import lm_eval_tasks
-from s1_eval.harness.inspect_tasks import inspect_task
+from s1_eval.harness.inspect_decorator import Task, inspect_task, task
 from s1_eval.training.nano.problems import held_out
 
 

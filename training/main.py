@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s1_eval.errors import UserError
+from s1_eval.libraries import needs
 from s1_eval.training import recipe_files
 from s1_eval.training.curation import command as curation
 
@@ -50,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; a user's mistake is its message alone and exit code 2."""
     args = parser().parse_args(argv)
     try:
-        code: int | None = args.run(args)
+        with needs("train"):
+            code: int | None = args.run(args)
     except UserError as error:
         if _speaks():
             print(f"s1-train: {error}", file=sys.stderr)  # noqa: T201

@@ -22,6 +22,7 @@ from s1_eval.cli import (
 from s1_eval.cli.inputs import say
 from s1_eval.cli.pipe import quietly
 from s1_eval.errors import UserError
+from s1_eval.libraries import needs
 from s1_eval.thinking.render import printable
 
 COMMANDS = (
@@ -51,7 +52,8 @@ def _main(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
     try:
         try:
-            code: int = args.run(args)
+            with needs():
+                code: int = args.run(args)
             sys.stdout.flush()  # what was skipped is said below the result
         finally:
             say(args)

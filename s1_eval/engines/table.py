@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from s1_eval.engines.protocol import Engine
 from s1_eval.errors import UserError
+from s1_eval.libraries import needs
 from s1_eval.thinking import AS_IT_IS, Chat
 from s1_eval.typed import check_types
 
@@ -48,6 +49,11 @@ def parse_model(spec: str) -> tuple[str, str]:
     return engine, model
 
 
+def extra_of(engine: str) -> str:
+    """The extra of this package that installs what an engine needs, e.g. `hf` for `s1_hf`."""
+    return engine.removeprefix("s1_")
+
+
 def open_engine(engine: str, model: str, /, **args: Any) -> Engine:
     """The engine called `engine`, with `model` loaded. `args` are the engine's own settings and
     those of its chat: `chat_template_kwargs`, `chat_template`, `system`; see `Chat.take`.
@@ -59,7 +65,8 @@ def open_engine(engine: str, model: str, /, **args: Any) -> Engine:
     chat, own = Chat.take(args)
     if chat != AS_IT_IS:
         own["chat"] = chat
-    opened: Engine = construct(ENGINES[engine].path, model, **own)
+    with needs(extra_of(engine)):
+        opened: Engine = construct(ENGINES[engine].path, model, **own)
     return opened
 
 
@@ -76,7 +83,8 @@ def preview(engine: str, model: str, /, **args: Any) -> Engine | None:
     from s1_eval.engines.preview import Preview
 
     chat, own = Chat.take(args)
-    return Preview(model, chat=chat, **own)
+    with needs(extra_of(engine)):
+        return Preview(model, chat=chat, **own)
 
 
 def construct(path: str, model: str, /, **settings: Any) -> Any:

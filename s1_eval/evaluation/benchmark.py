@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from s1_eval.answers import Grader, Verdict, grader
 from s1_eval.answers.choices import ChoiceGrader
 from s1_eval.errors import UserError
+from s1_eval.libraries import needs
 from s1_eval.thinking import Message
 
 DATA_VARIABLE = "S1_EVAL_DATA"
@@ -260,7 +261,8 @@ def grader_data(opened: Grader) -> dict[str, Any]:
 
 def hub_rows(hub: Hub, name: str) -> Iterable[Row]:
     """The rows of a hub data set at its pinned revision. Raises UserError where there are none."""
-    import datasets
+    with needs():
+        import datasets
 
     try:
         rows: Iterable[Row] = datasets.load_dataset(

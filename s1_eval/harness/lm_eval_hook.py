@@ -40,10 +40,12 @@ def add_models(_: ModuleType) -> None:
 
 
 def add_tasks(module: Any) -> None:
+    from importlib.util import find_spec
     from pathlib import Path
 
     theirs = Path(module.__file__).parent
-    ours = Path(__file__).parent.parent / "tasks"
+    found: Any = find_spec("s1_eval.tasks")
+    ours = Path(found.submodule_search_locations[0])
 
     class TaskIndex(module.TaskIndex):  # type: ignore[misc]
         """Ours after lm-eval's own tasks, before the user's, which may replace them."""

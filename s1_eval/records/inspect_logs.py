@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from s1_eval.errors import UserError
+from s1_eval.libraries import needs
 from s1_eval.records.foreign_inspect import ended_by, target_of, tokens_of, verdict
 from s1_eval.records.located import KEY, Located
 from s1_eval.records.run import RunRecord, as_record, run_id, run_record
@@ -115,7 +116,8 @@ def _refuse(log: Any, sample: Any, where: str) -> NoReturn:
 
 
 def _read(path: Path, header_only: bool) -> Any:
-    from inspect_ai.log import read_eval_log
+    with needs("inspect"):
+        from inspect_ai.log import read_eval_log
 
     try:
         return read_eval_log(str(path), header_only=header_only)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.engines.models import resolve_model
-from s1_eval.engines.table import construct
+from s1_eval.engines.table import construct, extra_of
 from s1_eval.errors import UserError
+from s1_eval.libraries import needs
 from s1_eval.verifiers.checkpoints import read_format
 from s1_eval.verifiers.formats import FORMATS
 from s1_eval.verifiers.protocol import Verifier
@@ -39,9 +40,10 @@ def open_verifier(spec: VerifierSpec, /, **args: Any) -> Verifier:
         raise UserError(
             f"--verifier {named}: {said[0]} is no setting, write [ENGINE/][FORMAT:]MODEL"
         )
-    opened: Verifier = construct(
-        ENGINES[engine], _source(model), format=format, name=model, **settings
-    )
+    with needs(extra_of(engine)):
+        opened: Verifier = construct(
+            ENGINES[engine], _source(model), format=format, name=model, **settings
+        )
     return opened
 
 
@@ -49,8 +51,9 @@ def check_verifier(spec: VerifierSpec | None) -> None:
     """Whether there is such a verifier, by its tokenizer and configuration alone: before any weight
     is loaded, the policy's too. Raises UserError as `open_verifier` does."""
     if spec is not None:
-        _, format, model = parse_verifier(spec)
-        read_format(_source(model), format, model)
+        engine, format, model = parse_verifier(spec)
+        with needs(extra_of(engine)):
+            read_format(_source(model), format, model)
 
 
 def _source(model: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from s1_eval import tasks
 from s1_eval.harness import lm_eval_hook
 
 ROOT = Path(__file__).parent.parent.parent
@@ -110,7 +111,7 @@ def test_our_tasks_follow_lm_evals_own_and_precede_the_users(tmp_path: Path) -> 
 
     manager = types.SimpleNamespace(TaskIndex=TaskIndex, __file__=str(tmp_path / "manager.py"))
     lm_eval_hook.add_tasks(manager)
-    ours = Path(lm_eval_hook.__file__).parent.parent / "tasks"
+    ours = Path(tasks.__path__[0])
     mine = tmp_path / "mine"
     assert manager.TaskIndex.build([tmp_path, mine], x=1) == [tmp_path, ours, mine]
     assert manager.TaskIndex.build([mine]) == [mine]

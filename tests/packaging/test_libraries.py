@@ -27,8 +27,8 @@ DOCUMENTED = {
 """Modules whose public names their libraries document."""
 
 
-def modules(folder: Path = ROOT / "s1_eval", name: str = "s1_eval") -> Iterator[tuple[str, str]]:
-    """Name and source of every module of the package, the linked folders included."""
+def modules(folder: Path, name: str) -> Iterator[tuple[str, str]]:
+    """Name and source of every module in a folder of the package."""
     for path in sorted(folder.iterdir()):
         if path.is_dir():
             yield from modules(path, f"{name}.{path.name}")
@@ -36,7 +36,9 @@ def modules(folder: Path = ROOT / "s1_eval", name: str = "s1_eval") -> Iterator[
             yield name if path.stem == "__init__" else f"{name}.{path.stem}", path.read_text()
 
 
-SOURCES = dict(modules())
+SOURCES = dict(modules(ROOT / "s1_eval", "s1_eval"))
+for _beside in ("solvers", "tasks", "training"):
+    SOURCES |= modules(ROOT / _beside, f"s1_eval.{_beside}")
 TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
 
 
@@ -117,8 +119,8 @@ def test_what_has_moved_is_named_with_the_versions_that_have_it(monkeypatch, mov
 
 def required() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["train"], *extras["vllm"]]
+    extras = project["optional-dependencies"].values()
+    lines = [*project["dependencies"], *(line for lines in extras for line in lines)]
     found = (re.fullmatch(r"([\w-]+)(?:\[.*\])?(.*)", line) for line in lines)
     return {match[1]: match[2] for match in found if match}
 
