@@ -82,7 +82,7 @@ def test_all_is_every_extra_of_a_user() -> None:
         "--help",
         "score RUNS",
         "score RUNS --json",
-        "compare RUNS/1 RUNS/3 --resamples 50",
+        "compare RUNS/1 RUNS/3",
         "leaderboard build RUNS --out OUT/site",
         "leaderboard check RUNS --baseline RUNS --resamples 50",
         "check -- 1/2 0.5",
