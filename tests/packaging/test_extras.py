@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from boards import write_runs
 
-from s1_eval.harness.lm_eval_hook import MODELS
+from s1_eval.engines.table import ENGINES
+from s1_eval.harness import lm_eval_models
 from s1_eval.libraries import EXTRAS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -133,10 +134,9 @@ def test_an_engine_needs_no_harness(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_an_lm_eval_with_plug_ins_finds_the_models_that_the_hook_adds() -> None:
+def test_an_lm_eval_with_plug_ins_finds_every_engine() -> None:
     declared = PROJECT["entry-points"]["lm_eval.models"]
-    assert declared == MODELS
-    installed = importlib.metadata.entry_points(group="lm_eval.models")
-    for point in installed:
-        if point.value.startswith("s1_eval"):
-            assert point.load().__name__ == point.value.partition(":")[2]
+    assert declared == {name: f"s1_eval.harness.lm_eval_models:{name}" for name in ENGINES}
+    for name, value in declared.items():
+        model = importlib.metadata.EntryPoint(name, value, "lm_eval.models").load()
+        assert issubclass(model, lm_eval_models.S1Model)

@@ -15,7 +15,7 @@ import pytest
 from scripted import S1_TEMPLATE, ToyTokenizer
 
 from s1_eval.cli.main import main
-from s1_eval.engines.table import ENGINES
+from s1_eval.engines.table import ENGINES, Listed
 from s1_eval.evaluation.benchmark import BENCHMARKS
 from s1_eval.methods import METHODS
 from s1_eval.records import Run, read_runs
@@ -89,7 +89,7 @@ def test_a_benchmark(follow: Follow, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_an_engine(follow: Follow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = follow("engine")
-    monkeypatch.setitem(ENGINES, "s1_noted", f"{made.__name__}:NotedEngine")
+    monkeypatch.setitem(ENGINES, "s1_noted", Listed(f"{made.__name__}:NotedEngine"))
     notes = tmp_path / "notes"
     told = ("--methods", "plain", "-M", f"notes={notes}")
     [noted] = sweep(tmp_path / "noted", *told, model="s1_noted/nano")
