@@ -117,12 +117,12 @@ def training(rng: random.Random, max_steps: int = len(LETTERS)) -> Problem:
     return problem
 
 
-def held_out(n: int = 500, seed: int = 0) -> list[Problem]:
-    """The first `n` held-out problems of `seed`, no question twice."""
+def held_out(n: int = 500, seed: int = 0, max_steps: int = len(LETTERS)) -> list[Problem]:
+    """The first `n` held-out problems of `seed` with up to `max_steps` steps, no question twice."""
     rng = random.Random(seed)  # noqa: S311
     found: dict[str, Problem] = {}
     while len(found) < n:
-        problem = draw(rng, HARD_STEPS)
+        problem = draw(rng, HARD_STEPS, max_steps)
         if problem.held_out:
             found.setdefault(problem.question, problem)
     return list(found.values())
