@@ -50,7 +50,7 @@ NEVER = -1
 
 @dataclass(frozen=True)
 class Bench:
-    """Sizes, and where things lie. questions: of a sweep. rows: of a batch."""
+    """Where things lie. smollm2, qwen: models' folders, side by side. math: rows of MATH-500."""
 
     out: Path
     work: Path
@@ -60,8 +60,9 @@ class Bench:
     tiny: bool
 
     @property
-    def questions(self) -> int:
-        return 4 if self.tiny else 200
+    def questions(self) -> Path:
+        """Held-out ones of as many steps as the recipes train on, as `--task nano` reads them."""
+        return self.work / "questions.jsonl"
 
     def note(self, stage: str, **found: Any) -> None:
         """One line of JSON in OUT/STAGE.jsonl, and on the screen."""
@@ -78,7 +79,9 @@ class Bench:
         with log.open("w") as file:
             file.write(" ".join(command) + "\n")
             file.flush()
-            done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT)
+            done = subprocess.run(
+                command, stdout=file, stderr=subprocess.STDOUT, cwd=self.smollm2.parent
+            )
         seconds = round(time.perf_counter() - began, 1)
         self.note(stage, step=name, seconds=seconds, returncode=done.returncode)
         if done.returncode:
@@ -142,70 +145,65 @@ def gap_of(
 def speed(bench: Bench) -> None:
     """Tokens per second of three contenders over the same prompts and lengths."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     if not bench.smollm2.is_dir():
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
     sizes = (2,) if bench.tiny else (16, 64, 256)
-    plans = [
-        (rows, kind, dtype)
-        for dtype in ("bfloat16", "float32")
-        for rows in sizes
-        for kind in ("equal", "mixed")
-    ]
-    tokenizer = AutoTokenizer.from_pretrained(bench.smollm2)
-    loaded: dict[str, tuple[Any, Any]] = {}
-    for rows, kind, dtype in plans:
-        if dtype not in loaded:
-            for engine, _ in loaded.values():
-                engine.close()
-            loaded.clear()
-            engine = engine_of(str(bench.smollm2), dtype, device)
-            model = AutoModelForCausalLM.from_pretrained(bench.smollm2, dtype=dtype).to(device)
-            model.generation_config.eos_token_id = None
-            loaded[dtype] = (engine, model.eval())
-        engine, model = loaded[dtype]
-        prompts = prompts_of(tokenizer, rows)
-        lengths = lengths_of(rows, kind, 8 if bench.tiny else 128)
-        contenders: dict[str, Callable[[], list[list[int]]]] = {
-            "s1_hf": lambda: generated(engine, prompts, lengths),
-            "generate": lambda: static(model, prompts, lengths, tokenizer.pad_token_id),
-            "continuous": lambda: continuous(model, prompts, lengths),
-        }
-        found: dict[str, list[list[int]]] = {}
-        rates: dict[str, float] = {}
-        for name, contender in contenders.items():
-            try:
-                if not bench.tiny and name != "continuous":
-                    generated_of = contender if rows == sizes[0] and kind == "equal" else None
-                    if generated_of:
-                        generated_of()  # warm
-                began = time.perf_counter()
-                found[name] = contender()
-                seconds = time.perf_counter() - began
-            except Exception as error:
-                bench.note("speed", contender=name, rows=rows, failed=f"{error!r:.500}")
-                continue
-            rates[name] = sum(lengths) / seconds
-        same = {
-            name: sum(a == b for a, b in zip(ids, found["generate"], strict=True)) / rows
-            for name, ids in found.items()
-            if "generate" in found and name != "generate"
-        }
-        ours = rates.get("s1_hf", 0.0)
-        bench.note(
-            "speed",
-            rows=rows,
-            lengths=kind,
-            dtype=dtype,
-            tokens=sum(lengths),
-            tokens_per_second={name: round(rate) for name, rate in rates.items()},
-            ratio={n: round(ours / rate, 2) for n, rate in rates.items() if n != "s1_hf"},
-            same_rows_as_generate=same,
-        )
-    for engine, _ in loaded.values():
+    for dtype in ("bfloat16", "float32"):
+        engine = engine_of(str(bench.smollm2), dtype, device)
+        loaded = AutoModelForCausalLM.from_pretrained(bench.smollm2, dtype=dtype)
+        model = loaded.to(device).eval()
+        model.generation_config.eos_token_id = None
+        measured(bench, engine, model, sizes[0], "equal", seed=99)  # warm
+        for rows in sizes:
+            for kind in ("equal", "mixed"):
+                found = measured(bench, engine, model, rows, kind, seed=rows)
+                bench.note("speed", dtype=dtype, rows=rows, lengths=kind, **found)
         engine.close()
+        del model, loaded, engine
+        if device == "cuda":
+            torch.cuda.empty_cache()
+
+
+def measured(
+    bench: Bench, engine: Any, model: Any, rows: int, kind: str, seed: int
+) -> dict[str, Any]:
+    """Tokens per second by contender, ratios, and the share of rows with `generate`'s ids."""
+    prompts = prompts_of(engine.tokenizer, rows, seed)
+    lengths = lengths_of(rows, kind, 8 if bench.tiny else 128)
+    pad = engine.tokenizer.pad_token_id
+    found: dict[str, list[list[int]]] = {}
+    rates: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    contenders: dict[str, Callable[[], tuple[list[list[int]], float]]] = {
+        "s1_hf": lambda: timed(lambda: generated(engine, prompts, lengths)),
+        "generate": lambda: timed(lambda: static(model, prompts, lengths, pad)),
+        "continuous": lambda: continuous(model, prompts, lengths),
+    }
+    for name, contender in contenders.items():
+        try:
+            found[name], seconds = contender()
+            rates[name] = sum(lengths) / seconds
+        except Exception as error:
+            failed[name] = f"{error!r:.500}"
+    ours, theirs = rates["s1_hf"], found.get("generate", [])
+    return {
+        "tokens": sum(lengths),
+        "tokens_per_second": {name: round(rate) for name, rate in rates.items()},
+        "ratio": {name: round(ours / rate, 2) for name, rate in rates.items() if name != "s1_hf"},
+        "same_rows_as_generate": {
+            name: sum(a == b for a, b in zip(ids, theirs, strict=False)) / rows
+            for name, ids in found.items()
+        },
+        **({"failed": failed} if failed else {}),
+    }
+
+
+def timed(contender: Callable[[], list[list[int]]]) -> tuple[list[list[int]], float]:
+    began = time.perf_counter()
+    return contender(), time.perf_counter() - began
 
 
 def engine_of(model: str, dtype: str, device: str) -> Any:
@@ -214,7 +212,7 @@ def engine_of(model: str, dtype: str, device: str) -> Any:
     return open_engine("s1_hf", model, dtype=dtype, device=device, max_batch_size=256)
 
 
-def prompts_of(tokenizer: Any, rows: int) -> list[list[int]]:
+def prompts_of(tokenizer: Any, rows: int, seed: int = 0) -> list[list[int]]:
     """Prompts of several lengths: held-out questions in the model's chat template."""
     from s1_eval.training.nano.problems import held_out
 
@@ -224,7 +222,7 @@ def prompts_of(tokenizer: Any, rows: int) -> list[list[int]]:
             tokenize=False,
             add_generation_prompt=True,
         )
-        for problem in held_out(rows)
+        for problem in held_out(rows, seed)
     ]
     return [list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
 
@@ -281,25 +279,36 @@ def static(
 
 def continuous(
     model: Any, prompts: Sequence[Sequence[int]], lengths: Sequence[int]
-) -> list[list[int]]:
-    """Greedy ids by transformers' continuous batching, its start included."""
-    from transformers import GenerationConfig
+) -> tuple[list[list[int]], float]:
+    """Greedy ids by transformers' continuous batching, and seconds without its start."""
+    from transformers import ContinuousBatchingConfig, GenerationConfig
 
     config = GenerationConfig(do_sample=False, max_new_tokens=max(lengths), eos_token_id=NEVER)
+    model.set_attn_implementation("paged|sdpa")
+    room = ContinuousBatchingConfig(max_memory_percent=0.5)
+    with model.continuous_batching_context_manager(
+        generation_config=config, continuous_batching_config=room
+    ) as manager:
+        found, seconds = timed(lambda: _requested(manager, prompts, lengths))
+    return found, seconds
+
+
+def _requested(
+    manager: Any, prompts: Sequence[Sequence[int]], lengths: Sequence[int]
+) -> list[list[int]]:
     found: dict[str, list[int]] = {}
-    with model.continuous_batching_context_manager(generation_config=config) as manager:
-        for i, (prompt, n) in enumerate(zip(prompts, lengths, strict=True)):
-            manager.add_request(
-                input_ids=list(prompt), request_id=str(i), max_new_tokens=n, eos_token_id=NEVER
-            )
-        while len(found) < len(prompts):
-            result = manager.get_result(timeout=1)
-            if result is not None and result.is_finished():
-                if result.error:
-                    raise RuntimeError(result.error)
-                found[result.request_id] = list(result.generated_tokens)
-            elif result is None and not manager.is_running():
-                raise RuntimeError("continuous batching ended before its requests")
+    for i, (prompt, n) in enumerate(zip(prompts, lengths, strict=True)):
+        manager.add_request(
+            input_ids=list(prompt), request_id=str(i), max_new_tokens=n, eos_token_id=NEVER
+        )
+    while len(found) < len(prompts):
+        result = manager.get_result(timeout=1)
+        if result is not None and result.is_finished():
+            if result.error:
+                raise RuntimeError(result.error)
+            found[result.request_id] = list(result.generated_tokens)
+        elif result is None and not manager.is_running():
+            raise RuntimeError("continuous batching ended before its requests")
     return [found[str(i)] for i in range(len(prompts))]
 
 
@@ -356,7 +365,7 @@ def train(
     from s1_eval.training.recipe_files import based, find
 
     name = Path(based(find(recipe))["output"]).name + suffix
-    said: dict[str, Any] = {"based_on": f"{recipe}.yaml", "model": {"pretrained": str(base)}}
+    said: dict[str, Any] = {"based_on": f"{recipe}.yaml", "model": {"pretrained": base.name}}
     for part, values in (changes or {}).items():
         said[part] = values
     if bench.tiny:
@@ -376,27 +385,20 @@ def train(
 
 def sweep(bench: Bench, stage: str, model: Path, name: str, format: str | None = None) -> None:
     """Caps and ignores on held-out questions; `format` is told where it can't be detected."""
-    questions = bench.work / "questions.jsonl"
-    temporary = bench.work / f"questions.{name}"
-    bench_questions(temporary, bench.questions)
-    temporary.replace(questions)
+    from transformers import AutoTokenizer
+
+    from s1_eval.thinking import detect
+
     out = bench.out / f"sweep-{name}"
     command = [*SWEEP, "sweep", "--model", f"s1_hf/{model}", "--task", "nano"]
-    command += ["--data", str(questions), "--methods", "budget_forcing"]
+    command += ["--data", str(bench.questions), "--methods", "budget_forcing"]
     command += ["--max-thinking-tokens", "8,16" if bench.tiny else CAPS]
     command += ["--num-ignores", "0,1" if bench.tiny else IGNORES]
     command += ["-S", f"max_answer_tokens={8 if bench.tiny else 16}"]
-    command += ["-M", "context_length=1024", "-M", "max_batch_size=512", "--out", str(out)]
-    if bench.tiny:
-        command[command.index("-M") + 1] = "context_length=160"
+    command += ["-M", "context_length=640", "-M", "max_batch_size=512", "--out", str(out)]
     command += ["-S", f"thinking_format={format}"] if format else []
-    doctor = [*SWEEP, "doctor", "--model", f"s1_hf/{model}", "--json"]
-    found = subprocess.run(doctor, capture_output=True, text=True)
-    try:
-        said = json.loads(found.stdout)
-        bench.note(stage, model=name, detected=said.get("thinking", said))
-    except ValueError:
-        bench.note(stage, model=name, detected=found.stderr[-300:])
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    bench.note(stage, model=name, detected=detect("auto", tokenizer, str(model)).to_dict())
     bench.call(stage, f"{name}.sweep", command)
     shutil.rmtree(out / "cache", ignore_errors=True)
     scored = subprocess.run(
@@ -420,14 +422,10 @@ def sweep(bench: Bench, stage: str, model: Path, name: str, format: str | None =
         )
 
 
-def bench_questions(path: Path, number: int) -> None:
-    """Held-out questions of as many steps as the recipes train on, as `--task nano` reads them."""
+def write_questions(path: Path, number: int) -> None:
     from s1_eval.training.nano.problems import held_out
 
-    rows = [
-        {"id": problem.id, "question": problem.question, "answer": problem.target}
-        for problem in held_out(number, max_steps=MAX_STEPS)
-    ]
+    rows = [problem.row for problem in held_out(number, max_steps=MAX_STEPS)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
@@ -538,7 +536,10 @@ def main() -> None:
         raise SystemExit(f"--stages {','.join(sorted(strange))}: choose from {','.join(STAGES)}")
     for folder in (args.out, args.work):
         folder.mkdir(parents=True, exist_ok=True)
-    bench = Bench(args.out, args.work, args.smollm2, args.qwen, args.math, args.tiny)
+    places = (args.out, args.work, args.smollm2, args.qwen, args.math)
+    bench = Bench(*(place.resolve() for place in places), args.tiny)
+    if not bench.questions.exists():
+        write_questions(bench.questions, 4 if args.tiny else 200)
     if len(stages) == 1:
         globals()[stages[0]](bench)
         return

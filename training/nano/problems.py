@@ -67,6 +67,11 @@ class Problem:
         return f"nano-{self.digest[:10]}"
 
     @property
+    def row(self) -> dict[str, str]:
+        """As the benchmark `nano` reads it."""
+        return {"id": self.id, "question": self.question, "answer": self.target}
+
+    @property
     def held_out(self) -> bool:
         return int(self.digest[-8:], 16) % HELD_OUT_SHARE == 0
 
