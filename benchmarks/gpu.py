@@ -395,7 +395,9 @@ def sweep(bench: Bench, stage: str, model: Path, name: str, format: str | None =
     command += ["--max-thinking-tokens", "8,16" if bench.tiny else CAPS]
     command += ["--num-ignores", "0,1" if bench.tiny else IGNORES]
     command += ["-S", f"max_answer_tokens={8 if bench.tiny else 16}"]
-    command += ["-M", "context_length=640", "-M", "max_batch_size=512", "--out", str(out)]
+    command += ["-M", "context_length=640", "-M", "dtype=float32"]
+    # Several run on the one GPU at once, beside trainings.
+    command += ["-M", "max_batch_size=256", "-M", "kv_cache_tokens=150000", "--out", str(out)]
     command += ["-S", f"thinking_format={format}"] if format else []
     tokenizer = AutoTokenizer.from_pretrained(model)
     bench.note(stage, model=name, detected=detect("auto", tokenizer, str(model)).to_dict())
@@ -448,7 +450,14 @@ def real(bench: Bench) -> None:
         command += ["--data", str(bench.math), "--methods", "plain,majority_vote,self_refine"]
         command += ["--samples", "1,2" if bench.tiny else "1,4", "--temperature", "0.7"]
         command += ["-S", f"max_tokens={longest}", "-S", f"max_answer_tokens={longest}"]
-        command += ["-M", "max_batch_size=256", "--limit", "2" if bench.tiny else "40"]
+        command += [
+            "-M",
+            "max_batch_size=256",
+            "-M",
+            "kv_cache_tokens=150000",
+            "--limit",
+            "2" if bench.tiny else "40",
+        ]
         bench.call("real", model.name, [*command, "--out", str(bench.out / f"real-{model.name}")])
         shutil.rmtree(bench.out / f"real-{model.name}" / "cache", ignore_errors=True)
 
