@@ -64,7 +64,7 @@ class Bench:
         """Held-out ones of as many steps as the recipes train on, as `--task nano` reads them."""
         return self.work / "questions.jsonl"
 
-    def note(self, stage: str, **found: Any) -> None:
+    def note(self, stage: str, /, **found: Any) -> None:
         """One line of JSON in OUT/STAGE.jsonl, and on the screen."""
         line = json.dumps(found)
         print(line, flush=True)
