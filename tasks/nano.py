@@ -21,7 +21,7 @@ from s1_eval.training.nano.problems import held_out
 
 def rows() -> Iterator[Row]:
     for problem in held_out():
-        yield {"id": problem.id, "question": problem.question, "answer": problem.target}
+        yield problem.row
 
 
 def sample(row: Row) -> Sample:

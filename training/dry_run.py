@@ -76,7 +76,9 @@ def _rows(recipe: Recipe, tokenizer: Any, unknown: list[str]) -> tuple[list[Row]
         return rows_of(
             source.render(found, tokenizer, recipe.model.name), recipe.training, tokenizer
         )
-    return rows_of(source, recipe.training, tokenizer) if tokenizer is not None else ([], 0)
+    if tokenizer is None:
+        return [], 0
+    return rows_of(recipe.examples(tokenizer), recipe.training, tokenizer)
 
 
 def _facts(recipe: Recipe, rows: Sequence[Row], cut: int, count: int) -> Table:

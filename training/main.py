@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,14 @@ def parser() -> argparse.ArgumentParser:
     prm.add_argument("recipe", help="a recipe's name, nano_prm, or a YAML file")
     prm.add_argument("--output", type=Path, help="checkpoint folder, in place of the recipe's")
     prm.set_defaults(run=_prm)
+    problems = commands.add_parser(
+        "problems", help="write held-out questions for `s1-eval sweep --task nano --data FILE`"
+    )
+    problems.add_argument("file", type=Path, help="the .jsonl file to write")
+    problems.add_argument("--problems", type=int, default=500, help="how many")
+    problems.add_argument("--max-steps", type=int, help="of a question, as the recipe says")
+    problems.add_argument("--seed", type=int, default=0)
+    problems.set_defaults(run=_problems)
     card = commands.add_parser("card", help="write a model's card")
     card.add_argument("model", help="nano, or a folder that `sft` made")
     card.add_argument(
@@ -95,6 +104,21 @@ def _prm(args: argparse.Namespace) -> None:
 
     loaded = prm.load(args.recipe)
     prm.run(loaded, args.output or Path(loaded.output))
+
+
+def _problems(args: argparse.Namespace) -> None:
+    from s1_eval.training.nano.problems import STEPS, held_out
+
+    steps = STEPS.stop - 1 if args.max_steps is None else args.max_steps
+    if args.problems < 1:
+        raise UserError(f"--problems={args.problems}: give 1 or more")
+    if steps not in STEPS:
+        raise UserError(f"--max-steps={steps}: give {STEPS.start} to {STEPS.stop - 1}")
+    rows = [problem.row for problem in held_out(args.problems, args.seed, steps)]
+    try:
+        args.file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    except OSError as error:
+        raise UserError(f"can't write {args.file} ({error.strerror}): name another") from None
 
 
 def _card(args: argparse.Namespace) -> None:

@@ -176,6 +176,8 @@ class Recipe:
         """The source's examples, in the words of this model's format."""
         if isinstance(self.source, Reasoning):
             return self.source.render(self.source.rows(), tokenizer, self.model.name)
+        if isinstance(self.source, Nano):
+            self.source.refuse(tokenizer, self.model.name)
         return self.source
 
 

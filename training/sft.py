@@ -54,6 +54,7 @@ def run(recipe: Recipe, output: Path, resume: bool = False) -> None:
         _join()
         model = build_model(recipe.model, tokenizer, recipe.training.seed)
         _refuse_full(model, recipe, partial)
+        parameters = sum(p.numel() for p in model.parameters())  # before adapters, shards
         model.set_attn_implementation(recipe.training.attention)
         trainer = build_trainer(
             recipe.training, model, tokenizer, rows, partial / "trainer", count, recipe.model.lora
@@ -64,7 +65,7 @@ def run(recipe: Recipe, output: Path, resume: bool = False) -> None:
         log: Log = {
             "recipe": described(recipe),
             "versions": {name: version(name) for name in LIBRARIES},
-            "parameters": sum(p.numel() for p in model.parameters()),
+            "parameters": parameters,
             "data": {
                 "examples": len(rows),
                 "cut": cut,

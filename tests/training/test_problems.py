@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from s1_eval.evaluation.benchmark import benchmark
+from s1_eval.training.main import main
 from s1_eval.training.nano.problems import Problem, held_out, judge, training
 
 PROBLEM = Problem(47, ((("*", 8),), (("+", 5),), (("*", 7), ("*", 6))))
@@ -40,11 +42,11 @@ def test_values_stay_between_0_and_99_below_zero_too():
 
 
 def test_training_never_draws_a_held_out_problem():
-    benchmark = {problem.question for problem in held_out()}
+    asked = {problem.question for problem in held_out()}
     rng = random.Random(0)
     drawn = [training(rng, max_steps=3) for _ in range(5000)]
     assert not any(problem.held_out for problem in drawn)
-    assert benchmark.isdisjoint(problem.question for problem in drawn)
+    assert asked.isdisjoint(problem.question for problem in drawn)
 
 
 def test_held_out_problems_differ_and_all_carry_the_mark():
@@ -60,6 +62,16 @@ def test_the_benchmark_is_the_same_on_every_machine_and_python():
 
 def test_fewer_problems_are_the_first_of_more():
     assert held_out(7) == held_out()[:7]
+
+
+def test_the_command_writes_what_the_benchmark_reads(tmp_path, capsys):
+    file = tmp_path / "questions.jsonl"
+    assert main(["problems", str(file), "--problems", "30", "--max-steps", "3"]) == 0
+    samples = benchmark("nano").load(str(file)).samples
+    assert [sample.target for sample in samples] == [p.target for p in held_out(30, max_steps=3)]
+    assert {sample.prompt.count("\n") - 1 for sample in samples} == {2, 3}
+    assert main(["problems", str(file), "--max-steps", "13"]) == 2
+    assert "--max-steps=13: give 2 to 12" in capsys.readouterr().err
 
 
 def test_each_line_is_judged_against_the_truth():

@@ -26,7 +26,13 @@ def written(tmp_path: Path, **changes: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["nano.yaml", "nano_ends.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("nano.yaml", "nano_ends.yaml", "qwen2.5_0.5b.yaml"),
+        *("smollm2_135m.yaml", "smollm2_135m_cut.yaml", "smollm2_135m_lora.yaml"),
+    ],
+)
 def test_a_shipped_recipe_loads(name):
     assert load(RECIPE.parent / name) == load(RECIPE.parent / name)
 
@@ -54,6 +60,8 @@ def test_a_shipped_recipe_loads(name):
         ({"source": {"nano": {"examples": 1, "waits": [0, 0, 1]}}}, "waits=(0, 0, 1): give"),
         ({"source": {"nano": {"examples": 1, "waits": [1.5]}}}, "source.nano.waits=[1.5]: give a"),
         ({"source": {"nano": {"examples": 1, "waits": 3}}}, "source.nano.waits=3: give a list"),
+        ({"source": {"nano": {"examples": 1, "waits": [1], "max_steps": 1}}}, "max_steps=1: give"),
+        ({"source": {"nano": {"examples": 1, "waits": [1], "cut_share": 2}}}, "cut_share=2: give"),
         ({"source": {"nano": 3}}, "source.nano has to be a mapping, not 3"),
         ({"model": {}}, "model: give exactly one of shape, pretrained"),
         ({"model": {"shape": {"hidden_sise": 8}}}, "model.shape has no key 'hidden_sise'"),

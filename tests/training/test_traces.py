@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 
 import pytest
 
+from s1_eval.errors import UserError
 from s1_eval.methods.class_conditional import PROMPTS
 from s1_eval.training.examples import IGNORED, Example, Span, tokenize
 from s1_eval.training.nano.problems import Problem, judge
+from s1_eval.training.nano.source import Nano
 from s1_eval.training.nano.tokenizer import PIECES, build
 from s1_eval.training.nano.traces import example, think
 
@@ -131,6 +134,45 @@ def test_a_cut_is_not_learned_and_a_natural_end_is(examples, tokenizer):
         assert tokens[last - 1][0] == "\n"
         assert tokens[-1] == ("<|im_end|>", True)
     assert 0.1 < cuts / len(examples) < 0.2
+
+
+def test_no_trace_is_cut_and_nothing_instructed_where_the_source_says_so(tokenizer):
+    source = Nano(examples=300, waits=WAITS, max_steps=5, instructed=False, cut_share=0.0)
+    for e in source:
+        assert "\n\n" not in e.question
+        assert len(problem(e).steps) <= 5
+        tokens = learned(e, tokenizer)
+        last = max(i for i, (t, _) in enumerate(tokens) if t == "<|im_start|>")
+        assert tokens[last][1]
+
+
+def test_every_trace_is_cut_where_the_source_says_so(tokenizer):
+    thoughts = set()
+    for e in Nano(examples=300, waits=WAITS, max_steps=5, instructed=False, cut_share=1.0):
+        tokens = learned(e, tokenizer)
+        last = max(i for i, (t, _) in enumerate(tokens) if t == "<|im_start|>")
+        assert not any(loss for _, loss in tokens[last : last + 4])
+        assert text(e).endswith(f"Final Answer: {problem(e).target}<|im_end|>")
+        thoughts.add(len(tokens[:last]))
+    assert len(thoughts) > 50
+
+
+def test_a_source_whose_traces_would_be_wrong_in_a_tokenizer_is_refused(tokenizer):
+    source = Nano(examples=1, waits=WAITS)
+    source.refuse(tokenizer, "nano")
+    tokenizer = Words({"<|im_start|>": 0})
+    with pytest.raises(UserError, match=r"give source\.nano\.instructed: false"):
+        source.refuse(tokenizer, "other")
+    replace(source, instructed=False).refuse(tokenizer, "other")
+    with pytest.raises(UserError, match=r"no token <\|im_start\|>"):
+        replace(source, instructed=False).refuse(Words({"a": 0}), "other")
+
+
+class Words(dict[str, int]):
+    """A tokenizer as far as its vocabulary goes."""
+
+    def get_vocab(self) -> dict[str, int]:
+        return self
 
 
 def test_instructions_are_the_methods_own_words(examples):

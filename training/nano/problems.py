@@ -67,6 +67,11 @@ class Problem:
         return f"nano-{self.digest[:10]}"
 
     @property
+    def row(self) -> dict[str, str]:
+        """As the benchmark `nano` reads it."""
+        return {"id": self.id, "question": self.question, "answer": self.target}
+
+    @property
     def held_out(self) -> bool:
         return int(self.digest[-8:], 16) % HELD_OUT_SHARE == 0
 
@@ -117,12 +122,12 @@ def training(rng: random.Random, max_steps: int = len(LETTERS)) -> Problem:
     return problem
 
 
-def held_out(n: int = 500, seed: int = 0) -> list[Problem]:
-    """The first `n` held-out problems of `seed`, no question twice."""
+def held_out(n: int = 500, seed: int = 0, max_steps: int = len(LETTERS)) -> list[Problem]:
+    """The first `n` held-out problems of `seed` with up to `max_steps` steps, no question twice."""
     rng = random.Random(seed)  # noqa: S311
     found: dict[str, Problem] = {}
     while len(found) < n:
-        problem = draw(rng, HARD_STEPS)
+        problem = draw(rng, HARD_STEPS, max_steps)
         if problem.held_out:
             found.setdefault(problem.question, problem)
     return list(found.values())

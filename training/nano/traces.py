@@ -65,13 +65,16 @@ def example(
     waits: Sequence[int],
     max_steps: int = len(LETTERS),
     max_waits: int = 6,
+    instructed: bool = True,
+    cut_share: float = CUT_SHARE,
 ) -> Example:
     """One training example; limits on steps and checks make it an easier one.
 
-    waits: weights of 0, 1, 2, … checks where nothing is instructed.
+    waits: weights of 0, 1, 2, … checks where nothing is instructed. instructed: whether some
+    questions say how long to think, in nano's tokens. cut_share: of thinking that is cut.
     """
     problem = problems.training(rng, max_steps)
-    kind = _choose(rng, INSTRUCTIONS)
+    kind = _choose(rng, INSTRUCTIONS) if instructed else None
     weights = (INSTRUCTED_WAITS[kind] if kind else waits)[: max_waits + 1]
     checks = rng.choices(range(len(weights)), weights)[0]
     brief = rng.random() < BRIEF_SHARE[kind]
@@ -87,7 +90,7 @@ def example(
     elif kind == "long":
         suffix = PROMPTS["long"]
     question = f"{problem.question}\n\n{suffix}" if suffix else problem.question
-    cut = rng.random() < CUT_SHARE
+    cut = rng.random() < cut_share
     completion = _cut(rng, problem, lines) if cut else _ended(problem, lines)
     return Example(question, tuple(_merged(completion)))
 
@@ -233,7 +236,7 @@ def _cut(rng: random.Random, problem: Problem, lines: list[Line]) -> list[Span]:
         Span(f"{IM_START}think", learn=False),
         Span("\n"),
         *(Span(piece, learn) for piece, learn, _ in pieces[:kept]),
-        Span(f"{newline}{IM_START}answer\nFinal Answer:", learn=False),
+        Span(f"{newline}{IM_START}answer\nFinal Answer:", learn=False, apart=True),
         Span(f" {problem.target}", learn=sound),
         Span(IM_END),
     ]
@@ -244,10 +247,10 @@ def _choose(rng: random.Random, weights: dict[str | None, int]) -> str | None:
 
 
 def _merged(spans: Sequence[Span]) -> Iterator[Span]:
-    """Neighbours with the same `learn` as one."""
+    """Neighbours with the same `learn` as one, but for those that are apart."""
     held: Span | None = None
     for span in spans:
-        if held and held.learn == span.learn:
+        if held and held.learn == span.learn and not (held.apart or span.apart):
             held = Span(held.text + span.text, span.learn)
         else:
             if held:

@@ -1,0 +1,560 @@
+"""What a GPU shows of this project, on models that it did not make, in a few minutes.
+
+    python benchmarks/gpu.py convert MODEL.gguf FOLDER
+    python benchmarks/gpu.py run --out OUT --work WORK [--smollm2 FOLDER] [--qwen FOLDER]
+        [--math FILE] [--stages exact,sft,speed,real,more] [--seconds 480] [--tiny]
+
+Stages, each a process of its own that is ended at the time that is left, with what it found on disk
+in OUT after every step (STAGE.jsonl, STAGE.log, and the records and pictures of its sweeps):
+
+exact  greedy ids of `s1_hf` on the GPU against those on the CPU, float32
+sft    `s1-train sft smollm2_135m`, with the sweep on held-out questions before and after
+speed  `s1_hf` against transformers' `generate` (one static batch, padded on the left) and its
+       continuous batching: tokens per second, and whether the ids are the same
+real   plain, a vote and self-refinement on the easy MATH-500 questions of --math
+more   the recipes with LoRA, on cut thinking, on ten times the tokens, and for Qwen2.5
+
+`convert` writes a GGUF file as transformers saves it, in bfloat16. A stage whose model or file is
+not there is left out. --tiny runs everything at a size that only shows that it runs. Weights stay
+in WORK.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STAGES = ("exact", "sft", "speed", "real", "more")
+SWEEP = [sys.executable, "-m", "s1_eval.cli.main"]
+TRAIN = [sys.executable, "-m", "s1_eval.cli.train"]
+MAX_STEPS = 6
+"""Of a question; as the recipes say."""
+CAPS = "16,32,48,64,96,128,256"
+IGNORES = "0,1,2,3,4"
+NEVER = -1
+"""An end of sequence that no model samples."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where things lie. smollm2, qwen: models' folders, side by side. math: rows of MATH-500."""
+
+    out: Path
+    work: Path
+    smollm2: Path
+    qwen: Path
+    math: Path
+    tiny: bool
+
+    @property
+    def questions(self) -> Path:
+        """Held-out ones of as many steps as the recipes train on, as `--task nano` reads them."""
+        return self.work / "questions.jsonl"
+
+    def note(self, stage: str, /, **found: Any) -> None:
+        """One line of JSON in OUT/STAGE.jsonl, and on the screen."""
+        line = json.dumps(found)
+        print(line, flush=True)
+        with (self.out / f"{stage}.jsonl").open("a") as file:
+            file.write(line + "\n")
+
+    def call(self, stage: str, name: str, command: Sequence[str]) -> float:
+        """Seconds that `command` took; its output is in OUT/STAGE.NAME.log. Raises RuntimeError
+        where it fails."""
+        log = self.out / f"{stage}.{name}.log"
+        began = time.perf_counter()
+        with log.open("w") as file:
+            file.write(" ".join(command) + "\n")
+            file.flush()
+            done = subprocess.run(
+                command, stdout=file, stderr=subprocess.STDOUT, cwd=self.smollm2.parent
+            )
+        seconds = round(time.perf_counter() - began, 1)
+        self.note(stage, step=name, seconds=seconds, returncode=done.returncode)
+        if done.returncode:
+            raise RuntimeError(f"{name} failed:\n{log.read_text()[-2000:]}")
+        return seconds
+
+
+def exact(bench: Bench) -> None:
+    """Greedy ids on the GPU against the CPU's, and where they part how near the two ids were."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokens = 8 if bench.tiny else 128
+    for model in ("nano", str(bench.smollm2)):
+        if model != "nano" and not bench.smollm2.is_dir():
+            continue
+        found, gap = {}, None
+        for where in dict.fromkeys(("cpu", device)):
+            engine = engine_of(model, "float32", where)
+            prompts = prompts_of(engine.tokenizer, 16)
+            ends = engine.info.eos_ids
+            began = time.perf_counter()
+            found[where] = generated(engine, prompts, [tokens] * 16, ends)
+            seconds = time.perf_counter() - began
+            if where == device:
+                gap = gap_of(engine, prompts, found["cpu"], found[device])
+            engine.close()
+            bench.note("exact", model=Path(model).name, device=where, seconds=round(seconds, 2))
+        bench.note(
+            "exact",
+            model=Path(model).name,
+            rows=16,
+            tokens=sum(map(len, found["cpu"])),
+            same_rows=sum(a == b for a, b in zip(found["cpu"], found[device], strict=True)),
+            **(gap or {}),
+        )
+
+
+def gap_of(
+    engine: Any,
+    prompts: Sequence[Sequence[int]],
+    one: Sequence[Sequence[int]],
+    other: Sequence[Sequence[int]],
+) -> dict[str, Any]:
+    """The first token at which any row differs, and how far apart the two logits are there."""
+    import torch
+
+    places = []
+    for prompt, a, b in zip(prompts, one, other, strict=True):
+        at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
+        if at is not None:
+            ids = torch.tensor([[*prompt, *a[:at]]], device=engine.model.device)
+            with torch.inference_mode():
+                logits = engine.model(ids).logits[0, -1]
+            places.append((at, abs(float(logits[a[at]] - logits[b[at]]))))
+    if not places:
+        return {}
+    return {"first_difference": min(places)[0], "widest_logit_gap": max(gap for _, gap in places)}
+
+
+def speed(bench: Bench) -> None:
+    """Tokens per second of three contenders over the same prompts and lengths."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if not bench.smollm2.is_dir():
+        return
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    sizes = (2,) if bench.tiny else (16, 64, 256)
+    for dtype in ("bfloat16", "float32"):
+        engine = engine_of(str(bench.smollm2), dtype, device)
+        loaded = AutoModelForCausalLM.from_pretrained(bench.smollm2, dtype=dtype)
+        model = loaded.to(device).eval()
+        model.generation_config.eos_token_id = None
+        measured(bench, engine, model, sizes[0], "equal", seed=99)  # warm
+        for rows in sizes:
+            for kind in ("equal", "mixed"):
+                found = measured(bench, engine, model, rows, kind, seed=rows)
+                bench.note("speed", dtype=dtype, rows=rows, lengths=kind, **found)
+        engine.close()
+        del model, loaded, engine
+        if device == "cuda":
+            torch.cuda.empty_cache()
+
+
+def measured(
+    bench: Bench, engine: Any, model: Any, rows: int, kind: str, seed: int
+) -> dict[str, Any]:
+    """Tokens per second by contender, ratios, and the share of rows with `generate`'s ids."""
+    prompts = prompts_of(engine.tokenizer, rows, seed)
+    lengths = lengths_of(rows, kind, 8 if bench.tiny else 128)
+    pad = engine.tokenizer.pad_token_id
+    found: dict[str, list[list[int]]] = {}
+    rates: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    contenders: dict[str, Callable[[], tuple[list[list[int]], float]]] = {
+        "s1_hf": lambda: timed(lambda: generated(engine, prompts, lengths)),
+        "generate": lambda: timed(lambda: static(model, prompts, lengths, pad)),
+        "continuous": lambda: continuous(model, prompts, lengths),
+    }
+    for name, contender in contenders.items():
+        try:
+            found[name], seconds = contender()
+            rates[name] = sum(lengths) / seconds
+        except Exception as error:
+            failed[name] = f"{error!r:.500}"
+    ours, theirs = rates["s1_hf"], found.get("generate", [])
+    return {
+        "tokens": sum(lengths),
+        "tokens_per_second": {name: round(rate) for name, rate in rates.items()},
+        "ratio": {name: round(ours / rate, 2) for name, rate in rates.items() if name != "s1_hf"},
+        "same_rows_as_generate": {
+            name: sum(a == b for a, b in zip(ids, theirs, strict=False)) / rows
+            for name, ids in found.items()
+        },
+        **({"failed": failed} if failed else {}),
+    }
+
+
+def timed(contender: Callable[[], list[list[int]]]) -> tuple[list[list[int]], float]:
+    began = time.perf_counter()
+    return contender(), time.perf_counter() - began
+
+
+def engine_of(model: str, dtype: str, device: str) -> Any:
+    from s1_eval.engines.table import open_engine
+
+    return open_engine("s1_hf", model, dtype=dtype, device=device, max_batch_size=256)
+
+
+def prompts_of(tokenizer: Any, rows: int, seed: int = 0) -> list[list[int]]:
+    """Prompts of several lengths: held-out questions in the model's chat template."""
+    from s1_eval.training.nano.problems import held_out
+
+    texts = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": problem.question}],
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        for problem in held_out(rows, seed)
+    ]
+    return [list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+
+
+def lengths_of(rows: int, kind: str, mean: int) -> list[int]:
+    """New tokens of each row: `mean` for all, or drawn from an eighth of it to twice as many."""
+    if kind == "equal":
+        return [mean] * rows
+    rng = random.Random(0)  # noqa: S311
+    return [rng.randint(mean // 8, 2 * mean) for _ in range(rows)]
+
+
+def generated(
+    engine: Any,
+    prompts: Sequence[Sequence[int]],
+    lengths: Sequence[int],
+    ends: frozenset[int] = frozenset(),
+) -> list[list[int]]:
+    """Greedy ids by our engine, all in flight together."""
+    from s1_eval.engines.protocol import Sampling, Stop
+
+    async def all_at_once() -> list[Any]:
+        asked = (
+            engine.generate(prompt, max_tokens=n, stop=Stop(ends), sampling=Sampling())
+            for prompt, n in zip(prompts, lengths, strict=True)
+        )
+        return await asyncio.gather(*asked)
+
+    return [list(each.ids) for each in asyncio.run(all_at_once())]
+
+
+def static(
+    model: Any, prompts: Sequence[Sequence[int]], lengths: Sequence[int], pad: int
+) -> list[list[int]]:
+    """Greedy ids by `generate`: one batch, padded on the left, up to its longest row."""
+    import torch
+    from transformers import GenerationConfig
+
+    model.set_attn_implementation("sdpa")
+    widest = max(map(len, prompts))
+    ids = torch.tensor([[pad] * (widest - len(p)) + list(p) for p in prompts])
+    mask = torch.tensor([[0] * (widest - len(p)) + [1] * len(p) for p in prompts])
+    with torch.inference_mode():
+        out = model.generate(
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            generation_config=GenerationConfig(
+                do_sample=False, max_new_tokens=max(lengths), eos_token_id=NEVER, pad_token_id=pad
+            ),
+        )
+    rows = out[:, widest:].tolist()
+    return [row[:n] for row, n in zip(rows, lengths, strict=True)]
+
+
+def continuous(
+    model: Any, prompts: Sequence[Sequence[int]], lengths: Sequence[int]
+) -> tuple[list[list[int]], float]:
+    """Greedy ids by transformers' continuous batching, and seconds without its start."""
+    from transformers import ContinuousBatchingConfig, GenerationConfig
+
+    config = GenerationConfig(do_sample=False, max_new_tokens=max(lengths), eos_token_id=NEVER)
+    model.set_attn_implementation("paged|sdpa")
+    room = ContinuousBatchingConfig(max_memory_percent=0.5)
+    with model.continuous_batching_context_manager(
+        generation_config=config, continuous_batching_config=room
+    ) as manager:
+        found, seconds = timed(lambda: _requested(manager, prompts, lengths))
+    return found, seconds
+
+
+def _requested(
+    manager: Any, prompts: Sequence[Sequence[int]], lengths: Sequence[int]
+) -> list[list[int]]:
+    found: dict[str, list[int]] = {}
+    for i, (prompt, n) in enumerate(zip(prompts, lengths, strict=True)):
+        manager.add_request(
+            input_ids=list(prompt), request_id=str(i), max_new_tokens=n, eos_token_id=NEVER
+        )
+    while len(found) < len(prompts):
+        result = manager.get_result(timeout=1)
+        if result is not None and result.is_finished():
+            if result.error:
+                raise RuntimeError(result.error)
+            found[result.request_id] = list(result.generated_tokens)
+        elif result is None and not manager.is_running():
+            raise RuntimeError("continuous batching ended before its requests")
+    return [found[str(i)] for i in range(len(prompts))]
+
+
+def sft(bench: Bench) -> None:
+    """SmolLM2 by its recipe, and what it can before and after."""
+    if not bench.smollm2.is_dir():
+        return
+    with ThreadPoolExecutor(2) as pool:
+        before = pool.submit(sweep, bench, "sft", bench.smollm2, "smollm2-before", "s1")
+        trained = train(bench, "sft", "smollm2_135m", bench.smollm2)
+        before.result()
+    sweep(bench, "sft", trained, trained.name)
+    card(bench, "sft", trained, trained.name)
+
+
+def more(bench: Bench) -> None:
+    """The other recipes, together on the one GPU."""
+    longer = {"source": {"nano": {"examples": 42450}}, "training": {"tokens_per_batch": 16384}}
+    wanted: list[tuple[str, Path, str, Mapping[str, Any]]] = [
+        ("smollm2_135m", bench.smollm2, "-10x", longer),
+        ("smollm2_135m_cut", bench.smollm2, "", {}),
+        ("smollm2_135m_lora", bench.smollm2, "", {}),
+        ("qwen2.5_0.5b", bench.qwen, "", {}),
+    ]
+
+    def one(recipe: str, base: Path, suffix: str, changes: Mapping[str, Any]) -> None:
+        trained = train(bench, "more", recipe, base, suffix, changes)
+        sweep(bench, "more", trained, trained.name)
+        card(bench, "more", trained, trained.name)
+
+    here = [each for each in wanted if each[1].is_dir()]
+    with ThreadPoolExecutor(5) as pool:
+        jobs = [pool.submit(one, *each) for each in here]
+        if bench.qwen.is_dir():
+            jobs.append(pool.submit(sweep, bench, "more", bench.qwen, "qwen-before", "s1"))
+        for job in jobs:
+            try:
+                job.result()
+            except RuntimeError as error:
+                bench.note("more", failed=str(error))
+
+
+def train(
+    bench: Bench,
+    stage: str,
+    recipe: str,
+    base: Path,
+    suffix: str = "",
+    changes: Mapping[str, Any] | None = None,
+) -> Path:
+    """The checkpoint of one of our recipes that starts from `base`."""
+    import yaml
+
+    from s1_eval.training.recipe_files import based, find
+
+    name = Path(based(find(recipe))["output"]).name + suffix
+    said: dict[str, Any] = {"based_on": f"{recipe}.yaml", "model": {"pretrained": base.name}}
+    for part, values in (changes or {}).items():
+        said[part] = values
+    if bench.tiny:
+        said["source"] = {"nano": {"examples": 24}}
+        said["training"] = {"max_steps": 2, "tokens_per_batch": 1024, "save_steps": None}
+    path = bench.work / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(said))
+    output = bench.work / name
+    bench.call(stage, f"{name}.train", [*TRAIN, "sft", str(path), "--output", str(output)])
+    log = json.loads((output / "training.json").read_text())
+    shutil.copy(output / "training.json", bench.out / f"{name}.training.json")
+    kept = ("seconds", "steps", "tokens", "parameters", "device")
+    losses = [row["loss"] for row in log["losses"]]
+    bench.note(stage, recipe=recipe, **{k: log[k] for k in kept}, losses=losses)
+    return output
+
+
+def sweep(bench: Bench, stage: str, model: Path, name: str, format: str | None = None) -> None:
+    """Caps and ignores on held-out questions; `format` is told where it can't be detected."""
+    from transformers import AutoTokenizer
+
+    from s1_eval.thinking import detect
+
+    out = bench.out / f"sweep-{name}"
+    command = [*SWEEP, "sweep", "--model", f"s1_hf/{model}", "--task", "nano"]
+    command += ["--data", str(bench.questions), "--methods", "budget_forcing"]
+    command += ["--max-thinking-tokens", "8,16" if bench.tiny else CAPS]
+    command += ["--num-ignores", "0,1" if bench.tiny else IGNORES]
+    command += ["-S", f"max_answer_tokens={8 if bench.tiny else 16}"]
+    command += ["-M", "context_length=640", "-M", "dtype=float32"]
+    # Several run on the one GPU at once, beside trainings.
+    command += ["-M", "max_batch_size=256", "-M", "kv_cache_tokens=150000", "--out", str(out)]
+    command += ["-S", f"thinking_format={format}"] if format else []
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    bench.note(stage, model=name, detected=detect("auto", tokenizer, str(model)).to_dict())
+    bench.call(stage, f"{name}.sweep", command)
+    shutil.rmtree(out / "cache", ignore_errors=True)
+    scored = subprocess.run(
+        [*SWEEP, "score", "--json", str(out)], capture_output=True, text=True, check=True
+    )
+    (bench.out / f"{name}.score.json").write_text(scored.stdout)
+    for entry in json.loads(scored.stdout):
+        bench.note(
+            stage,
+            model=name,
+            varied=entry["varied"],
+            control=entry["control"]["value"],
+            scaling=entry["scaling"]["value"],
+            points={
+                point["label"]: [
+                    round(point["accuracy"][key], 1) for key in ("value", "low", "high")
+                ]
+                + [round(point["thinking_tokens"]["value"], 1)]
+                for point in entry["points"]
+            },
+        )
+
+
+def write_questions(path: Path, number: int) -> None:
+    from s1_eval.training.nano.problems import held_out
+
+    rows = [problem.row for problem in held_out(number, max_steps=MAX_STEPS)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def card(bench: Bench, stage: str, model: Path, name: str) -> None:
+    command = [*TRAIN, "card", str(model), "--results", str(bench.out / f"sweep-{name}")]
+    bench.call(stage, f"{name}.card", command)
+    for file in ("README.md", "loss.png"):
+        shutil.copy(model / file, bench.out / f"{name}.{file}")
+
+
+def real(bench: Bench) -> None:
+    """Both models as they are, on easy questions of MATH-500, at the same time."""
+    here = [model for model in (bench.smollm2, bench.qwen) if model.is_dir()]
+    if not bench.math.is_file() or not here:
+        return
+
+    def one(model: Path) -> None:
+        longest = 16 if bench.tiny else 384
+        command = [*SWEEP, "sweep", "--model", f"s1_hf/{model}", "--task", "math500"]
+        command += ["--data", str(bench.math), "--methods", "plain,majority_vote,self_refine"]
+        command += ["--samples", "1,2" if bench.tiny else "1,4", "--temperature", "0.7"]
+        command += ["-S", f"max_tokens={longest}", "-S", f"max_answer_tokens={longest}"]
+        command += [
+            "-M",
+            "max_batch_size=256",
+            "-M",
+            "kv_cache_tokens=150000",
+            "--limit",
+            "2" if bench.tiny else "40",
+        ]
+        bench.call("real", model.name, [*command, "--out", str(bench.out / f"real-{model.name}")])
+        shutil.rmtree(bench.out / f"real-{model.name}" / "cache", ignore_errors=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        for job in [pool.submit(one, model) for model in here]:
+            try:
+                job.result()
+            except RuntimeError as error:
+                bench.note("real", failed=str(error))
+    paths = [str(p) for m in here if (p := bench.out / f"real-{m.name}").is_dir()]
+    scored = subprocess.run([*SWEEP, "score", *paths], capture_output=True, text=True)
+    (bench.out / "real.txt").write_text(scored.stdout + scored.stderr)
+    print(scored.stdout, flush=True)
+
+
+def convert(gguf: Path, folder: Path) -> None:
+    """The model as transformers saves it, its weights unpacked to bfloat16."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    model = AutoModelForCausalLM.from_pretrained(**where, dtype="bfloat16")
+    model.hf_quantizer = None
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    model.save_pretrained(unfinished)
+    AutoTokenizer.from_pretrained(**where).save_pretrained(unfinished)
+    unfinished.rename(folder)
+
+
+def run_all(bench: Bench, stages: Sequence[str], seconds: float, argv: Sequence[str]) -> None:
+    """Each stage as a process of its own, ended where the time is up."""
+    until = time.monotonic() + seconds
+    for stage in stages:
+        left = until - time.monotonic()
+        if left < 10:
+            bench.note("run", stage=stage, skipped=f"{left:.0f} s left")
+            continue
+        command = [sys.executable, __file__, *argv, "--stages", stage]
+        began = time.monotonic()
+        with (bench.out / f"{stage}.log").open("w") as log:
+            child = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+            try:
+                code: int | str = child.wait(timeout=left)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, 9)
+                code = f"ended after {left:.0f} s"
+        took = round(time.monotonic() - began, 1)
+        bench.note("run", stage=stage, seconds=took, returncode=code)
+
+
+def machine() -> Iterator[str]:
+    import torch
+    import transformers
+
+    yield f"Python {platform.python_version()}, torch {torch.__version__}"
+    yield f"transformers {transformers.__version__}, {os.cpu_count()} CPUs"
+    yield torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    converting = commands.add_parser("convert")
+    converting.add_argument("gguf", type=Path)
+    converting.add_argument("folder", type=Path)
+    running = commands.add_parser("run")
+    running.add_argument("--out", type=Path, required=True)
+    running.add_argument("--work", type=Path, required=True)
+    running.add_argument("--smollm2", type=Path, default=Path("SmolLM2-135M-Instruct"))
+    running.add_argument("--qwen", type=Path, default=Path("Qwen2.5-Coder-0.5B-Instruct"))
+    running.add_argument("--math", type=Path, default=Path("math500.jsonl"))
+    running.add_argument("--stages", default=",".join(STAGES))
+    running.add_argument("--seconds", type=float, default=480.0)
+    running.add_argument("--tiny", action="store_true")
+    args = parser.parse_args()
+    if args.command == "convert":
+        convert(args.gguf, args.folder)
+        return
+    stages = args.stages.split(",")
+    if strange := set(stages) - set(STAGES):
+        raise SystemExit(f"--stages {','.join(sorted(strange))}: choose from {','.join(STAGES)}")
+    for folder in (args.out, args.work):
+        folder.mkdir(parents=True, exist_ok=True)
+    places = (args.out, args.work, args.smollm2, args.qwen, args.math)
+    bench = Bench(*(place.resolve() for place in places), args.tiny)
+    if not bench.questions.exists():
+        write_questions(bench.questions, 4 if args.tiny else 200)
+    if len(stages) == 1:
+        globals()[stages[0]](bench)
+        return
+    bench.note("run", machine=list(machine()))
+    run_all(bench, stages, args.seconds, sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()
