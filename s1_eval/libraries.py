@@ -59,15 +59,6 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
         "transformers.cache_utils:DynamicLayer.update",
         "transformers.cache_utils:DynamicSlidingWindowLayer",
     ),
-    "s1_eval.engines.forcing": (
-        "vllm.v1.sample.logits_processor.builtin:process_dict_updates",
-        "vllm.v1.sample.logits_processor.interface:BatchUpdate",
-        "vllm.v1.sample.logits_processor.interface:LogitsProcessor.apply",
-        "vllm.v1.sample.logits_processor.interface:LogitsProcessor.update_state",
-        "vllm.v1.worker.gpu.sample.logits_processor.interface:LogitsContext",
-        "vllm.v1.worker.gpu.sample.logits_processor.interface:LogitsProcRequestState",
-        "vllm.v1.worker.gpu.sample.logits_processor.interface:LogitsProcessor.apply",
-    ),
     "s1_eval.engines.vllm": (
         "vllm.envs:VLLM_USE_V2_MODEL_RUNNER",
         "vllm.sampling_params:RequestOutputKind.FINAL_ONLY",

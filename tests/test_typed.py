@@ -100,7 +100,6 @@ def test_every_setting_of_a_method_refuses_other_types(name: str) -> None:
         ("rebase", {"samples": 4, "softmax_temperature": nan}, "give a number above 0"),
         ("budget_forcing", {"max_thinking_tokens": "all"}, "`auto`, or leave it out"),
         ("budget_forcing", {"until_thinking": "."}, "until_thinking='.': give a list of texts"),
-        ("budget_forcing", {"forcing": "hard"}, "give `continue` or `engine`"),
         ("budget_forcing", {"temperature_thinking": -1}, "give a number, 0 \\(greedy\\) or more"),
         ("budget_forcing", {"num_ignores": -1}, "give a whole number of 0 or more"),
         ("class_conditional", {"length": "huge"}, "give `short`, `default`"),

@@ -3,8 +3,6 @@
 from s1_eval.engines.protocol import (
     Engine,
     EngineInfo,
-    ForcedGeneration,
-    ForcingEngine,
     Generation,
     Sampling,
     Stop,
@@ -15,8 +13,6 @@ from s1_eval.engines.protocol import (
 __all__ = [
     "Engine",
     "EngineInfo",
-    "ForcedGeneration",
-    "ForcingEngine",
     "Generation",
     "Sampling",
     "Stop",

@@ -19,7 +19,7 @@ import sqlite3
 import struct
 import threading
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -30,12 +30,10 @@ from s1_eval.engines.continuation import banned_early, check_room, first_stop
 from s1_eval.engines.protocol import (
     Engine,
     EngineInfo,
-    ForcedGeneration,
     Generation,
     Sampling,
     Stop,
     Tokenizer,
-    forcing_engine,
 )
 from s1_eval.errors import UserError
 
@@ -115,19 +113,6 @@ class CachedEngine:
         generation = found or Generation(ids)
         length = len(generation.ids) + len(generation.stop_ids)
         return replace(generation, reused=min(len(known), length))
-
-    async def generate_forced(
-        self,
-        prompt: Sequence[int],
-        *,
-        max_tokens: int,
-        budget: Mapping[str, int | str],
-        sampling: Sampling,
-    ) -> ForcedGeneration:
-        """See `ForcingEngine.generate_forced`. Such a chain is not remembered."""
-        return await forcing_engine(self.engine).generate_forced(
-            prompt, max_tokens=max_tokens, budget=budget, sampling=sampling
-        )
 
     def close(self) -> None:
         self.engine.close()

@@ -10,12 +10,11 @@ import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol
 
 from annotated_types import Ge, Gt, Le
 
-from s1_eval.errors import UserError
-from s1_eval.thinking import AS_IT_IS, Chat, ThinkingFormat
+from s1_eval.thinking import AS_IT_IS, Chat
 from s1_eval.typed import Says, Settings, Temperature
 
 
@@ -105,7 +104,6 @@ class EngineInfo:
         depend on the batch) or `none`.
     settings: its arguments by name, but for those that can't change a result; see `settings_of`.
     chat: how conversations become prompts, as the user set it for this engine.
-    forces: the format of the thinking that the engine can end by itself, None where it can't.
     """
 
     engine: str
@@ -118,7 +116,6 @@ class EngineInfo:
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     chat: Chat = AS_IT_IS
-    forces: ThinkingFormat | None = None
 
 
 def settings_of(**arguments: Any) -> dict[str, Any]:
@@ -156,45 +153,6 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free the engine. Calls in flight fail with RuntimeError."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ForcedGeneration:
-    """What one request came to that was forced inside the engine. forced: which of `ids` were.
-    ended: by the end of sequence, which is not among the ids, and not by length."""
-
-    ids: tuple[int, ...]
-    forced: tuple[bool, ...]
-    ended: bool
-
-
-@runtime_checkable
-class ForcingEngine(Protocol):
-    """An engine that can force a budget inside a single request."""
-
-    async def generate_forced(
-        self,
-        prompt: Sequence[int],
-        *,
-        max_tokens: int,
-        budget: Mapping[str, int | str],
-        sampling: Sampling,
-    ) -> ForcedGeneration:
-        """Thinking and answer in one request. budget: see `s1_eval.engines.forcing.Settings`.
-
-        Raises as `Engine.generate` does, and UserError where it was not loaded for it.
-        """
-        ...
-
-
-def forcing_engine(engine: Engine) -> ForcingEngine:
-    """`engine`, if it can force a budget by itself. Raises UserError otherwise."""
-    if isinstance(engine, ForcingEngine):
-        return engine
-    raise UserError(
-        f"forcing=engine: the {engine.info.engine} engine can't force a budget inside a request; "
-        "use s1_vllm, or leave it out (clients of vLLM's own server can have it by vllm_xargs)"
-    )
 
 
 def split_at_stop(ids: Sequence[int], stop: Stop, tokenizer: Tokenizer) -> Generation | None:

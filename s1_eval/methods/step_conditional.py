@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
 from s1_eval.methods.chain import DIALS, UNFORCED, BudgetForcing, answer_text, force
 from s1_eval.methods.method import Axes, Budget, Dial, Method
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Outcome
-from s1_eval.typed import Positive, Settings, Without
+from s1_eval.typed import Positive, Settings
 
 STEPS_INSTRUCTION = "Think for up to {} steps."
 """What follows the question, after a blank line; training data says the same."""
@@ -34,10 +34,7 @@ class StepConditional(Settings):
 
     steps: Positive
     step_marker: str = "<|im_start|>"
-    chain: Annotated[
-        BudgetForcing,
-        Without({"forcing": "the engine knows no headers of steps, leave it out"}),
-    ] = UNFORCED
+    chain: BudgetForcing = UNFORCED
 
 
 async def step_conditional(policy: Policy, question: Question, params: StepConditional) -> Outcome:

@@ -47,7 +47,6 @@ class StepSearch(Settings):
             {
                 "min_thinking_tokens": f"{_AT_EVERY_STEP}, so it can't suppress the end of "
                 "thinking; leave it out, or give num_ignores",
-                "forcing": f"{_AT_EVERY_STEP}; leave it out",
             }
         ),
     ] = UNFORCED

@@ -19,7 +19,7 @@ from s1_eval.records.inspect_logs import read_inspect as read_inspect
 from s1_eval.records.located import KEY as KEY
 from s1_eval.records.located import Located as Located
 from s1_eval.records.located import Reader as Reader
-from s1_eval.records.run import RunRecord, as_record
+from s1_eval.records.run import RunRecord, as_record, settings_in
 from s1_eval.records.sample import SHARED_FIELDS, OwnRow, Shared, as_row, shared_of
 from s1_eval.records.schema import fits, validate_run, validate_sample
 from s1_eval.records.store import RUN, SAMPLES
@@ -89,7 +89,7 @@ class Run:
     @property
     def params(self) -> Mapping[str, Any]:
         """The method's settings."""
-        return self.record["method_params"]
+        return settings_in(self.record)
 
 
 def read_runs(

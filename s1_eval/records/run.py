@@ -178,6 +178,15 @@ def recorded_grader(record: RunRecord) -> Mapping[str, Any] | str | None:
     return record.get("grader") or record.get("checker")
 
 
+_RETIRED = (("forcing", "continue"),)
+"""Settings that older records have and methods no longer, at the value that they all have today."""
+
+
+def settings_in(record: RunRecord) -> dict[str, Any]:
+    """The method's settings, as records of today have them."""
+    return {n: v for n, v in record["method_params"].items() if (n, v) not in _RETIRED}
+
+
 def run_id(record: Mapping[str, object]) -> str:
     """12 hexadecimal digits: a hash of the fields in `IDENTITY`, so the same command in the same
     environment gives the same id on any machine."""
@@ -197,7 +206,7 @@ def flatten(record: RunRecord) -> dict[str, Any]:
     """The identity fields of a run record, with dotted names and no nested objects."""
     flat: dict[str, Any] = {}
     for key in IDENTITY:
-        value = record.get(key)
+        value = settings_in(record) if key == "method_params" else record.get(key)
         if isinstance(value, Mapping):
             flat.update({f"{key}.{name}": inner for name, inner in value.items()})
         else:

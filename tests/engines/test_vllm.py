@@ -11,7 +11,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import replace
 
 import httpx
 import pytest
@@ -79,31 +78,8 @@ def ask(engine, prompt, *, max_tokens=60, stop=Stop(), sampling=Sampling()):
     return asyncio.run(engine.generate(prompt, max_tokens=max_tokens, stop=stop, sampling=sampling))
 
 
-def test_forcing_inside_one_request_writes_the_same_traces(traces):
-    # The first test: vLLM has one distributed state for all engines of a process, and closing
-    # this one ends it.
-    from s1_eval.engines.vllm import VLLMEngine
-
-    def told(trace: Trace) -> Trace:
-        """Without what a single request can't tell: the ends that it never sampled."""
-        reason = "natural" if trace.exit_reason == "eos" else trace.exit_reason
-        return replace(trace, stripped=0, exit_reason=reason)
-
-    inside = VLLMEngine("nano", dtype="float32", max_model_len=CONTEXT, forcing="engine")
-    found = solve(inside, replace(FORCED, forcing="engine"))
-    inside.close()
-    assert [told(trace) for trace in found] == [told(trace) for trace in traces]
-    assert {trace.exit_reason for trace in found} == {"natural", "budget"}
-    assert {trace.num_ignores_used for trace in found} == {1, 2}
-
-
 def test_greedy_traces_equal_those_of_transformers(engine, traces):
     assert solve(engine, FORCED) == traces
-
-
-def test_forcing_inside_a_request_needs_its_processor(engine):
-    with pytest.raises(UserError, match="-M forcing=engine"):
-        solve(engine, replace(FORCED, forcing="engine"), QUESTIONS[:1])
 
 
 @pytest.mark.parametrize("minimum", [0, 12])
@@ -324,7 +300,7 @@ def test_closing_and_dying_fail_calls_with_a_clear_error(tmp_path):
 
 
 class Server:
-    """vLLM's own server on loopback, with forcing; it can be killed and started again."""
+    """vLLM's own server on loopback; it can be killed and started again."""
 
     def __init__(self) -> None:
         with socket.socket() as free:
@@ -341,7 +317,6 @@ class Server:
             "--port": str(self.port),
             "--dtype": "float32",
             "--max-model-len": str(CONTEXT),
-            "--logits-processors": "s1_eval.engines.forcing:ForcingV1",
         }
         self.process = subprocess.Popen(  # noqa: S603
             [
@@ -386,42 +361,6 @@ def test_a_server_gives_the_traces_of_transformers(server, traces):
     with pytest.raises(UserError, match="ask for at most"):
         ask(engine, (1, 2), max_tokens=CONTEXT)
     engine.close()
-
-
-def test_any_client_of_the_server_can_have_its_budget_forced(server, traces, reference):
-    policy = Policy.bind(reference)
-    forcing = {"max_thinking_tokens": FORCED.max_thinking_tokens, "num_ignores": 2}
-
-    async def one(client, question):
-        body = {
-            "model": "nano",
-            "prompt": list(policy.prompt_ids(question)),
-            "temperature": 0,
-            "max_tokens": 400,
-            "return_token_ids": True,
-            "vllm_xargs": forcing,
-        }
-        answer = await client.post(f"{server.url}/completions", json=body)
-        return answer.raise_for_status().json()["choices"][0]["token_ids"]
-
-    async def all_at_once():
-        async with httpx.AsyncClient(timeout=600) as client:
-            return await asyncio.gather(*(one(client, question) for question in QUESTIONS))
-
-    eos = reference.info.eos_ids
-    for ids, trace in zip(asyncio.run(all_at_once()), traces, strict=True):
-        length = len(trace.ids())
-        assert tuple(ids[:length]) == trace.ids()
-        assert trace.answer_cut or (ids[length] in eos and len(ids) == length + 1)
-
-
-def test_bad_forcing_is_the_clients_error_not_the_servers_end(server):
-    body = {"model": "nano", "prompt": [1, 2], "max_tokens": 3, "vllm_xargs": {"num_ignores": -1}}
-    answer = httpx.post(f"{server.url}/completions", json=body, timeout=60)
-    assert answer.status_code == 400
-    assert "num_ignores=-1" in answer.text
-    body["vllm_xargs"] = {}
-    assert httpx.post(f"{server.url}/completions", json=body, timeout=60).status_code == 200
 
 
 def test_a_server_that_is_killed_and_restarted_costs_no_sample(server, traces):

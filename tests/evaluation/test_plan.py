@@ -121,22 +121,22 @@ def test_what_is_asked_for_twice_is_one_run():
     ("name", "params", "slug"),
     [
         ("plain", {}, "plain-3159e8914e"),
-        ("budget_forcing", {}, "budget_forcing-b36ef08ddf"),
-        ("token_conditional", {"tokens": 64}, "token_conditional_tokens=64-59310f0333"),
-        ("step_conditional", {"steps": 4}, "step_conditional_steps=4-9bb17af1c0"),
-        ("class_conditional", {"length": "short"}, "class_conditional_length=short-a29aaa6dcf"),
+        ("budget_forcing", {}, "budget_forcing-7db76ebe63"),
+        ("token_conditional", {"tokens": 64}, "token_conditional_tokens=64-c58418169a"),
+        ("step_conditional", {"steps": 4}, "step_conditional_steps=4-3fc9f0e041"),
+        ("class_conditional", {"length": "short"}, "class_conditional_length=short-85f6f3a155"),
         (
             "rejection_sampling",
             {"max_thinking_tokens": 64},
             "rejection_sampling_max_thinking_tokens=64-3ca11eb5d2",
         ),
-        ("majority_vote", {"samples": 4}, "majority_vote_samples=4-eed173c952"),
-        ("best_of_n", {"samples": 4}, "best_of_n_samples=4-eaf1a87cde"),
-        ("beam_search", {"samples": 4}, "beam_search_samples=4-d130ff6e54"),
-        ("dvts", {"samples": 4}, "dvts_samples=4-827ebbafe5"),
-        ("rebase", {"samples": 4}, "rebase_samples=4-851db4bacc"),
-        ("self_refine", {}, "self_refine-517114d403"),
-        ("sets", {"samples": 4}, "sets_samples=4-fd3e130730"),
+        ("majority_vote", {"samples": 4}, "majority_vote_samples=4-e84bdf572b"),
+        ("best_of_n", {"samples": 4}, "best_of_n_samples=4-2877b99fb0"),
+        ("beam_search", {"samples": 4}, "beam_search_samples=4-924c438c90"),
+        ("dvts", {"samples": 4}, "dvts_samples=4-b90a913f73"),
+        ("rebase", {"samples": 4}, "rebase_samples=4-876388e2a5"),
+        ("self_refine", {}, "self_refine-09d99d1db3"),
+        ("sets", {"samples": 4}, "sets_samples=4-b94c377ae0"),
         (
             "beam_search",
             {
@@ -150,7 +150,7 @@ def test_what_is_asked_for_twice_is_one_run():
                 "max_steps": 5,
             },
             "beam_search_max_thinking_tokens=32_num_ignores=2_samples=8_beam_width=2_reduce=m-"
-            "b4ee3975f0",
+            "f72626d452",
         ),
     ],
 )

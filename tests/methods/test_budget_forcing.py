@@ -273,9 +273,6 @@ def test_auto_is_the_room_that_the_context_leaves(solve):
         ({"thinking_format": "xml"}, "think_tags"),
         ({"max_thinking": 3}, "did you mean 'max_thinking_tokens'"),
         ({"temperature_thinking": -1.0}, "0 (greedy) or more"),
-        ({"forcing": "vllm"}, "`continue` or `engine`"),
-        ({"forcing": "engine", "ignore_string": ""}, "needs an ignore_string"),
-        ({"forcing": "engine", "until_thinking": ("x",)}, "until_thinking can't be had"),
     ],
 )
 def test_bad_settings_are_refused_with_what_to_type(params, says):
@@ -294,10 +291,3 @@ def test_a_thinking_temperature_of_its_own_leaves_the_answer_alone(solve):
     engine = ScriptedEngine("a<|im_start|>4<|im_end|>")
     solve(engine, "budget_forcing", temperature_thinking=0.7)
     assert [c.sampling.temperature for c in engine.calls] == [0.7, 0.0]
-
-
-def test_an_engine_that_cannot_force_by_itself_is_refused(solve):
-    engine = ScriptedEngine("a")
-    with pytest.raises(UserError, match="use s1_vllm"):
-        solve(engine, "budget_forcing", forcing="engine")
-    assert engine.calls == []

@@ -387,7 +387,6 @@ def test_beams_that_the_verifier_likes_go_on(solve):
         ("beam_search", {"samples": 2, "beam_width": 0}, "1 or more"),
         ("beam_search", {"samples": 2, "max_steps": 0}, "1 or more"),
         ("beam_search", {"samples": 2, "min_thinking_tokens": 3}, "num_ignores"),
-        ("beam_search", {"samples": 2, "forcing": "engine"}, "stops at every step"),
         ("dvts", {"samples": 6}, "a multiple of it"),
         ("rebase", {"samples": 2, "softmax_temperature": 0}, "above 0"),
         ("self_refine", {"rounds": -1}, "0 or more"),

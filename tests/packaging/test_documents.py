@@ -37,7 +37,6 @@ ONLY_PARSED = {
     r"s1-eval score deepscaler": "needs that model's tokenizer",
     r"s1_math500|s1_eval/math500|--task math500": "MATH-500 is on the hub",
     r"aime24": "AIME is on the hub",
-    r"forcing=engine": "forcing inside a request needs vLLM",
     r"s1_api|--server": "needs a server",
     r"s1_vllm/POLICY": "shows two settings of a search of two large models",
     r"python benchmarks/": "measures for minutes to hours",

@@ -61,6 +61,14 @@ def test_whatever_determines_a_run_changes_its_id(change):
     assert old != new
 
 
+def test_a_setting_that_is_gone_parts_no_runs():
+    params = runs.record()["method_params"]
+    older = runs.record(method_params={**params, "forcing": "continue"})
+    assert differences(older, runs.record()) == {}
+    inside = runs.record(method_params={**params, "forcing": "engine"})
+    assert differences(inside, runs.record()) == {"method_params.forcing": ("engine", None)}
+
+
 def test_tuples_become_lists_so_that_a_record_equals_itself_read_back():
     record = runs.record(method_params={"until_thinking": ("a", "b")})
     assert record["method_params"] == {"until_thinking": ["a", "b"]}
