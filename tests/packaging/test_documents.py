@@ -39,6 +39,7 @@ ONLY_PARSED = {
     r"aime24": "AIME is on the hub",
     r"s1_api|--server": "needs a server",
     r"s1_vllm/POLICY": "shows two settings of a search of two large models",
+    r"s1-SmolLM2": "needs a trained model",
     r"python benchmarks/": "measures for minutes to hours",
     r"…": "leaves something to the reader",
 }
