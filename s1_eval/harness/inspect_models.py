@@ -71,7 +71,8 @@ class MethodCall:
     right, and which benchmark asks, is the scorer's to know.
 
     grader: by which a method compares answers with each other, as data, see `open_grader`.
-    question, own_system: the user and system message of the data itself, before any solver.
+    question: the data's own, before any solver. own_turns: what the data itself has said before it,
+        (role, text) each.
     model_args: the engine's, which Inspect's cache would not tell apart.
     """
 
@@ -82,7 +83,7 @@ class MethodCall:
     grader: dict[str, Any] | None
     verifier: VerifierSpec | None = None
     question: str = ""
-    own_system: str | None = None
+    own_turns: list[tuple[str, str]] = field(default_factory=list)
     model_args: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -278,11 +279,15 @@ def _sampling(config: GenerateConfig) -> Sampling:
 def framing_of(call: MethodCall, input: Sequence[ChatMessage]) -> dict[str, Any]:
     """What solvers before ours have put around the question: part of the run's identity. What the
     data itself says, which may differ from question to question, is the data's."""
-    system = next((message.text for message in input if message.role == "system"), None)
+    own = {tuple(turn) for turn in call.own_turns}
+    put = [said for m in input[:-1] if (said := (m.role, m.text)) not in own]
+    systems = [text for role, text in put if role == "system"]
+    turns = [{"role": role, "content": text} for role, text in put if role != "system"]
     prompt = input[-1].text if input else ""
     around = prompt.split(call.question) if call.question else []
     return {
-        **({"system": system} if system != call.own_system else {}),
+        **({"system": "\n\n".join(systems)} if systems else {}),
+        **({"turns": turns} if turns else {}),
         **({"around": around} if any(around) else {}),
     }
 

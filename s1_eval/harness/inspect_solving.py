@@ -62,7 +62,7 @@ def solve_with(
             grader=(state.metadata.get(KEY) or {}).get("grader"),
             verifier=verifier,
             question=state.input_text,
-            own_system=_system(state),
+            own_turns=_turns(state),
             model_args=_told(model),
         )
         if isinstance(model.api, S1ModelAPI):
@@ -153,10 +153,10 @@ def _copy(made: Callable[..., Solver]) -> Callable[..., Solver]:
     return by_bare_name
 
 
-def _system(state: TaskState) -> str | None:
-    """The system message that the data itself has."""
-    messages = [] if isinstance(state.input, str) else state.input
-    return next((message.text for message in messages if message.role == "system"), None)
+def _turns(state: TaskState) -> list[tuple[str, str]]:
+    """What the data itself has before its question."""
+    messages = [] if isinstance(state.input, str) else state.input[:-1]
+    return [(message.role, message.text) for message in messages]
 
 
 def _told(model: Model) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from inspect_ai.model import (
     get_model,
 )
 from inspect_ai.scorer import choice, match
-from inspect_ai.solver import chain_of_thought, generate
+from inspect_ai.solver import Generate, Solver, TaskState, chain_of_thought, generate, solver
 from scripted import ScriptedEngine, break_at_second_call
 
 from s1_eval import _registry, solvers
@@ -207,6 +207,33 @@ def test_a_question_has_its_own_system_message(run_inspect: Run, scripted: Scrip
 
     with pytest.raises(UserError, match="system messages of their own"):
         load(spoken)
+
+
+@solver
+def shown_before() -> Solver:
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        turns = [ChatMessageUser(content="Say 6."), ChatMessageAssistant(content="6")]
+        state.messages = [*state.messages[:-1], *turns, state.messages[-1]]
+        return state
+
+    return solve
+
+
+def test_turns_that_a_solver_shows_before_the_question_are_part_of_the_run(
+    run_inspect: Run, scripted: Script
+) -> None:
+    scripted(RIGHT)
+    task = inspect_task(BENCH)
+    runs = [
+        records(run_inspect(task, solver=chain, model="s1_hf/any"))[0]["run"]
+        for chain in (plain(), [shown_before(), plain()])
+    ]
+    assert runs[0]["run_id"] != runs[1]["run_id"]
+    assert "turns" not in runs[0]["prompting"]
+    assert runs[1]["prompting"]["turns"] == [
+        {"role": "user", "content": "Say 6."},
+        {"role": "assistant", "content": "6"},
+    ]
 
 
 def test_a_picture_is_refused_and_never_left_out(run_inspect: Run, scripted: Script) -> None:
