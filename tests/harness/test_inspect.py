@@ -26,7 +26,8 @@ from inspect_ai.model import (
     get_model,
 )
 from inspect_ai.scorer import choice, match
-from inspect_ai.solver import Generate, Solver, TaskState, chain_of_thought, generate, solver
+from inspect_ai.solver import Generate, Solver, TaskState, chain_of_thought, generate
+from inspect_ai.solver import solver as inspect_solver
 from scripted import ScriptedEngine, break_at_second_call
 
 from s1_eval import _registry, solvers
@@ -209,7 +210,7 @@ def test_a_question_has_its_own_system_message(run_inspect: Run, scripted: Scrip
         load(spoken)
 
 
-@solver
+@inspect_solver
 def shown_before() -> Solver:
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         turns = [ChatMessageUser(content="Say 6."), ChatMessageAssistant(content="6")]
@@ -329,7 +330,7 @@ from inspect_ai.solver import Solver, generate, solver
 from inspect_ai._util.registry import registry_info, registry_lookup
 from s1_eval import _registry
 
-@solver
+@inspect_solver
 def sets() -> Solver:
     return generate()
 
