@@ -12,20 +12,21 @@ import re
 import threading
 import time
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import s1_eval
 from s1_eval.engines.checkpoints import eos_ids, load_tokenizer
-from s1_eval.engines.continuation import Request, check_room, continue_exactly
+from s1_eval.engines.continuation import Request, check_kept, check_room, continue_exactly
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.prefixes import beginnings
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
-from s1_eval.errors import UserError
+from s1_eval.engines.replies import NoReply, Reply, excerpt, fetch, open_client
+from s1_eval.errors import SampleFailed, UserError
 from s1_eval.json_lines import JsonObject
 from s1_eval.thinking import AS_IT_IS, Chat
 
 if TYPE_CHECKING:
-    import httpx
     import tenacity
 
 T = TypeVar("T")
@@ -37,13 +38,26 @@ _COOLING = 10.0
 _LONGEST_WAIT = 60.0
 """Seconds between two tries at most: a server that loads a large model is away for minutes."""
 
+_LARGEST_CARDS = 1 << 24
+"""Bytes of what a server says about itself that are read."""
+
+_REPLY, _PROMPT_ID, _SAMPLED_ID = 1 << 20, 16, 512
+"""Bytes of an answer that are read: in any case, per id of the prompt, which may come back, and
+per sampled one. That is its id, its text (128 spaces are one token of some models) and, in one
+dialect, log-probabilities."""
+
+_WIDEST = 2
+"""Ids up to that many times the tokenizer's last one may be a padded output layer's."""
+
 
 class CompletionsEngine:
     """A model behind one or several servers.
 
     A question's continuations go to the replica that holds its prefix. A request that a replica
-    drops, refuses with 429 or 5xx, or answers with something unreadable is tried again, on the
-    others first; only when `retries` further tries have failed does it fail, with RuntimeError.
+    drops, puts off with 429 or 5xx, or answers with anything but what was asked for is tried
+    again, on the others first. When `retries` further tries have failed, or `total_timeout` is
+    over, or a server refuses the request, it fails with SampleFailed; where no server listens any
+    more, with RuntimeError.
     """
 
     def __init__(
@@ -55,6 +69,7 @@ class CompletionsEngine:
         api_key: str | None = None,
         max_connections: int = 128,
         timeout: float = 3600.0,
+        total_timeout: float = 7200.0,
         retries: int = 10,
         backoff: float = 1.0,
         context_length: int | None = None,
@@ -68,7 +83,9 @@ class CompletionsEngine:
         base_url: one address or several, up to and including `/v1`; a text parts them by `;`.
         tokenizer: folder or Hub name; None is what the server says it loaded, else `model`.
         max_connections: requests in flight at once, per engine.
-        timeout: seconds that one answer may take.
+        timeout: seconds until the last byte of one answer.
+        total_timeout: seconds that all tries of one request may take, the waits between them
+            included, but not those for one of `max_connections`.
         retries: further tries of one request.
         backoff: seconds before the first repetition that has no other replica to go to; each
             further one waits up to twice as long.
@@ -93,52 +110,65 @@ class CompletionsEngine:
                 f"max_connections={max_connections}, retries={retries}, timeout={timeout}, "
                 f"backoff={backoff}: give numbers of at least 1, 0, more than 0, and 0"
             )
+        if total_timeout < timeout:
+            raise UserError(
+                f"total_timeout={total_timeout:g} is less than timeout={timeout:g}: one answer may "
+                "take no longer than all tries, raise the first or lower the second"
+            )
         if seeding not in ("request", "engine"):
             raise UserError(f"seeding={seeding!r}: give request or engine")
         self._model = model
+        self._timeout = timeout
+        self._total_timeout = total_timeout
         self._retries = retries
         self._backoff = backoff
         self._roots = _Roots()
         self._cooling: dict[str, float] = {}
-        options: JsonObject = {
-            "headers": {"Authorization": f"Bearer {api_key}"} if api_key else {},
-            "timeout": httpx.Timeout(timeout, connect=10.0, pool=None),
-        }
-        with httpx.Client(**options) as client:
-            cards = _cards(client, model, self._urls)
+        self._heard = 0.0
+        # httpx searches its queue at every event; what waits here costs nothing.
+        self._slots = asyncio.Semaphore(max_connections)
+        self._client = open_client(api_key, limits=httpx.Limits(max_connections=max_connections))
+        self._thread = _LoopThread("s1-completions")
+        with ExitStack() as unless_all_is_well:
+            unless_all_is_well.callback(self.close)
+            cards = _cards(self._ask, model, self._urls)
             root = str(next(iter(cards.values())).get("root") or model)
             source = resolve_model(tokenizer) if tokenizer else _tokenizer_source(root, model)
             loaded = load_tokenizer(source)
             self._tokenizer: Tokenizer = loaded
             self._vocabulary = frozenset(loaded.get_vocab().values())
-            dialects = {_dialect(client, url, model, min(self._vocabulary)) for url in cards}
-            server = _version(client, next(iter(cards)))
-        if len(dialects) > 1:
-            raise UserError(f"the servers at {', '.join(cards)} differ: start them all alike")
-        self._dialect = dialects.pop()
-        lengths: set[Any] = {context_length or card.get("max_model_len") for card in cards.values()}
-        if not all(isinstance(length, int) and length > 0 for length in lengths):
-            raise UserError(f"{next(iter(cards))} does not say its context: give context_length")
-        self._info = EngineInfo(
-            engine="completions",
-            model=model,
-            context_length=min(lengths),
-            eos_ids=eos_ids(source, loaded),
-            dtype="server",
-            fingerprint=hashlib.sha256(f"{model}\n{root}".encode()).hexdigest(),
-            seeding=seeding,
-            chat=chat,
-            versions={"s1_eval": s1_eval.__version__, "server": server},
-            settings=settings_of(
-                base_url=[server_name] if server_name else sorted(self._urls), tokenizer=tokenizer
-            ),
-        )
-        self._thread = _LoopThread("s1-completions")
-        self._client = httpx.AsyncClient(
-            **options, limits=httpx.Limits(max_connections=max_connections)
-        )
-        # httpx searches its queue at every event; what waits here costs nothing.
-        self._slots = asyncio.Semaphore(max_connections)
+            self._last_id = max(self._vocabulary)
+            first = min(self._vocabulary)
+            dialects = {_dialect(self._ask, url, model, first, timeout) for url in cards}
+            if len(dialects) > 1:
+                raise UserError(f"the servers at {', '.join(cards)} differ: start them all alike")
+            self._dialect = dialects.pop()
+            lengths: list[Any] = [
+                context_length or card.get("max_model_len") for card in cards.values()
+            ]
+            if not all(isinstance(length, int) and length > 0 for length in lengths):
+                raise UserError(
+                    f"{next(iter(cards))} does not say its context: give context_length"
+                )
+            self._info = EngineInfo(
+                engine="completions",
+                model=model,
+                context_length=min(lengths),
+                eos_ids=eos_ids(source, loaded),
+                dtype="server",
+                fingerprint=hashlib.sha256(f"{model}\n{root}".encode()).hexdigest(),
+                seeding=seeding,
+                chat=chat,
+                versions={
+                    "s1_eval": s1_eval.__version__,
+                    "server": _version(self._ask, next(iter(cards))),
+                },
+                settings=settings_of(
+                    base_url=[server_name] if server_name else sorted(self._urls),
+                    tokenizer=tokenizer,
+                ),
+            )
+            unless_all_is_well.pop_all()
 
     @property
     def info(self) -> EngineInfo:
@@ -168,31 +198,55 @@ class CompletionsEngine:
     def close(self) -> None:
         self._thread.close(self._client.aclose)
 
+    def _ask(self, method: str, url: str, body: Any = None, timeout: float = 30.0) -> Reply:
+        """What a server says about itself. Raises NoReply."""
+        return self._thread.wait(
+            fetch(self._client, method, url, body, timeout=timeout, largest=_LARGEST_CARDS)
+        )
+
     async def _serve(self, request: Request) -> tuple[int, ...]:
-        from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt
+        from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type
 
         body = self._body(request)
         replicas = self._replicas(request.prompt)
+        began = time.monotonic()
+        spent = 0.0
+
+        def used_up(state: RetryCallState) -> bool:
+            waited = state.idle_for + state.upcoming_sleep
+            return state.attempt_number > self._retries or spent + waited >= self._total_timeout
+
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(_TransientError),
-            stop=stop_after_attempt(1 + self._retries),
-            wait=self._wait,
+            retry=retry_if_exception_type(_TransientError), stop=used_up, wait=self._wait
         )
         try:
             async for attempt in retrying:
                 with attempt:
+                    state = attempt.retry_state
                     now = time.monotonic()
-                    turn = (attempt.retry_state.attempt_number - 1) % len(replicas)
+                    turn = (state.attempt_number - 1) % len(replicas)
                     url = min(
                         replicas[turn:] + replicas[:turn],
                         key=lambda u: self._cooling.get(u, 0.0) > now,
                     )
                     async with self._slots:
-                        return await self._post(url, body, request.max_tokens)
+                        at = time.monotonic()
+                        left = self._total_timeout - spent - state.idle_for
+                        try:
+                            return await self._post(url, body, request, min(self._timeout, left))
+                        finally:
+                            spent += time.monotonic() - at
         except RetryError as error:
             last = error.last_attempt.exception()
-            raise RuntimeError(
-                f"{self._model}: {1 + self._retries} tries failed, the last one so: {last}"
+            tries = error.last_attempt.attempt_number
+            if isinstance(last, _UnconnectedError) and self._heard < began:
+                raise RuntimeError(
+                    f"no server listens any more: {last} ({tries} tries failed). Start it again, "
+                    "then run the same command again"
+                ) from last
+            over = "" if tries > self._retries else f", total_timeout={self._total_timeout:g} s"
+            raise SampleFailed(
+                f"{self._model}: {tries} tries failed{over}, the last one so: {last}"
             ) from last
         raise AssertionError("unreachable")
 
@@ -216,25 +270,51 @@ class CompletionsEngine:
             return min(error.retry_after, _LONGEST_WAIT)
         return wait_random_exponential(self._backoff, _LONGEST_WAIT)(state)
 
-    async def _post(self, url: str, body: JsonObject, max_tokens: int) -> tuple[int, ...]:
-        import httpx
-
+    async def _post(
+        self, url: str, body: JsonObject, request: Request, timeout: float
+    ) -> tuple[int, ...]:
+        """Raises _TransientError where another try may do, else SampleFailed, or UserError where
+        no question would be answered."""
+        largest = _REPLY + _PROMPT_ID * len(request.prompt) + _SAMPLED_ID * request.max_tokens
         try:
-            response = await self._client.post(f"{url}/completions", json=body)
-            _check_status(response, url)
-            ids, reason = _sampled(response, url, body["prompt"], self._dialect)
-        except (httpx.TransportError, _TransientError) as error:
-            self._cooling[url] = time.monotonic() + _COOLING
-            if isinstance(error, _TransientError):
-                raise
-            raise _TransientError(f"{url}: {error!r}") from error
+            reply = await fetch(
+                self._client, "POST", f"{url}/completions", body, timeout=timeout, largest=largest
+            )
+            self._heard = time.monotonic()
+            _check_status(reply, url)
+            ids, reason = _sampled(reply, url, body["prompt"], self._dialect)
+            self._check_answer(ids, reason, request, url)
+        except NoReply as error:
+            self._cool(url)
+            kind = _TransientError if error.connected else _UnconnectedError
+            raise kind(f"{url}: {error}") from error
+        except _TransientError:
+            self._cool(url)
+            raise
+        except _RefusedError as error:
+            raise SampleFailed(str(error)) from error
         self._cooling.pop(url, None)
-        if len(ids) < max_tokens and reason == "length":
-            raise RuntimeError(
-                f"{url} cut an answer at {len(ids)} of {max_tokens} tokens: "
+        return ids
+
+    def _cool(self, url: str) -> None:
+        self._cooling[url] = time.monotonic() + _COOLING
+
+    def _check_answer(self, ids: tuple[int, ...], reason: str, request: Request, url: str) -> None:
+        """Raises _TransientError unless the server kept to the request."""
+        try:
+            check_kept(ids, request)
+        except RuntimeError as error:
+            raise _TransientError(f"{url}: {error}") from error
+        if len(ids) < request.max_tokens and reason == "length":
+            raise _TransientError(
+                f"{url} cut an answer at {len(ids)} of {request.max_tokens} tokens: "
                 "raise the server's own limit on output tokens"
             )
-        return ids
+        if max(ids) > _WIDEST * self._last_id:
+            raise _TransientError(
+                f"{url} sampled the id {excerpt(str(max(ids)))}, and the tokenizer's last one is "
+                f"{self._last_id}: give the tokenizer that the server has"
+            )
 
     def _body(self, request: Request) -> JsonObject:
         sampling, stop = request.sampling, request.stop
@@ -281,6 +361,14 @@ class _TransientError(Exception):
         self.retry_after = retry_after
 
 
+class _UnconnectedError(_TransientError):
+    """Nobody listens there."""
+
+
+class _RefusedError(UserError):
+    """The server takes others, and not this request."""
+
+
 class _Roots:
     """Which question a prompt belongs to: the first prompt seen that it begins with."""
 
@@ -306,6 +394,10 @@ class _LoopThread:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What `coroutine` returns, for callers without a loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Await `coroutine` over there. RuntimeError if the thread is closed meanwhile."""
@@ -341,26 +433,29 @@ class _LoopThread:
         self._loop.close()
 
 
-def _cards(client: httpx.Client, model: str, urls: Sequence[str]) -> dict[str, JsonObject]:
-    """What each server that is up says about the model."""
-    import httpx
+class _Ask(Protocol):
+    def __call__(self, method: str, url: str, body: Any = None, timeout: float = ...) -> Reply: ...
 
+
+def _cards(ask: _Ask, model: str, urls: Sequence[str]) -> dict[str, JsonObject]:
+    """What each server that is up says about the model."""
     cards: dict[str, JsonObject] = {}
     down: list[str] = []
     for url in urls:
         try:
-            response = client.get(f"{url}/models", timeout=30.0)
-            _check_status(response, url)
-            listed = {str(card["id"]): card for card in response.json()["data"]}
-        except (httpx.TransportError, _TransientError) as error:
-            down.append(f"{url} ({error or type(error).__name__})")
+            reply = ask("GET", f"{url}/models")
+            _check_status(reply, url)
+            listed = {str(card["id"]): card for card in reply.json()["data"]}
+        except (NoReply, _TransientError) as error:
+            down.append(f"{url} ({error})")
             continue
+        except UserError:
+            raise
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(f"{url}/models is no list of models: check base_url") from error
         if model not in listed:
-            raise UserError(
-                f"{url} does not serve {model!r}: choose from {', '.join(map(repr, listed))}"
-            )
+            names = ", ".join(map(repr, list(listed)[:20]))
+            raise UserError(f"{url} does not serve {model!r}: choose from {names}")
         cards[url] = listed[model]
     if not cards:
         raise UserError(
@@ -385,64 +480,65 @@ def _tokenizer_source(root: str, model: str) -> str:
         ) from error
 
 
-def _dialect(client: httpx.Client, url: str, model: str, id: int) -> Dialect:
+def _dialect(ask: _Ask, url: str, model: str, id: int, timeout: float) -> Dialect:
     """How the server returns sampled ids, found out with a prompt of one id."""
-    import httpx
-
     problems: list[str] = []
     for dialect, options in _DIALECTS.items():
         body = {"model": model, "prompt": [id], "max_tokens": 1, "temperature": 0, **options}
         try:
-            response = client.post(f"{url}/completions", json=body)
-            _check_status(response, url)
-            _sampled(response, url, [id], dialect)
+            reply = ask("POST", f"{url}/completions", body, timeout)
+            _check_status(reply, url)
+            _sampled(reply, url, [id], dialect)
             return dialect
-        except (httpx.TransportError, _TransientError, UserError) as error:
-            problems.append(str(error) or repr(error))
+        except (NoReply, _TransientError, UserError) as error:
+            problems.append(str(error))
     raise UserError(
         f"the server at {url} can't be used: it has to take prompts as token ids and return the "
         f"ids that it sampled; vLLM's does: `{_START.format(model=model)}` ({'; '.join(problems)})"
     )
 
 
-def _version(client: httpx.Client, url: str) -> str:
+def _version(ask: _Ask, url: str) -> str:
     """What vLLM's server calls its version; `unknown` for others."""
-    import httpx
-
     try:
-        response = client.get(f"{url.removesuffix('/v1')}/version", timeout=30.0)
-        return str(response.raise_for_status().json()["version"])
-    except (httpx.HTTPError, ValueError, TypeError, KeyError):
+        reply = ask("GET", f"{url.removesuffix('/v1')}/version")
+        return excerpt(str(reply.json()["version"])) if reply.status == 200 else "unknown"
+    except (NoReply, ValueError, TypeError, KeyError):
         return "unknown"
 
 
-def _check_status(response: httpx.Response, url: str) -> None:
-    """Raises _TransientError where another try may help, else UserError with what to change."""
-    status = response.status_code
+def _check_status(reply: Reply, url: str) -> None:
+    """Raises _TransientError where another try may help, _RefusedError where this request is what
+    the server won't take, and UserError where it takes none, with what to change."""
+    status = reply.status
     if status == 200:
         return
-    said = response.text[:500]
-    if status in (408, 409, 425, 429) or status >= 500:
-        wait = response.headers.get("retry-after", "")
-        raise _TransientError(
-            f"{url} answered {status}: {said}", float(wait) if wait.isdecimal() else None
-        )
-    if status in (401, 403):
-        raise UserError(f"{url} answered {status}: give the server's key as api_key ({said})")
-    if status == 404:
-        raise UserError(f"{url} answered 404: base_url usually ends in /v1 ({said})")
-    raise UserError(f"{url} refused the request with {status}: {said}")
+    said = excerpt(reply.text)
+    if status == 401:
+        raise UserError(f"{url} answered 401: give the server's key as api_key ({said})")
+    if 400 <= status < 500 and status not in (408, 409, 425, 429):
+        advice = {
+            403: f"answered 403: check the server's key, api_key ({said})",
+            404: f"answered 404: base_url usually ends in /v1 ({said})",
+        }.get(status, f"refused the request with {status}: {said}")
+        raise _RefusedError(f"{url} {advice}")
+    wait = reply.headers.get("retry-after", "")
+    if 300 <= status < 400:
+        said = f"it sends us on to {excerpt(reply.headers.get('location', 'nowhere'))}"
+    raise _TransientError(
+        f"{url} answered {status}: {said}", float(wait) if wait.isdecimal() else None
+    )
 
 
 def _sampled(
-    response: httpx.Response, url: str, prompt: Sequence[int], dialect: Dialect
+    reply: Reply, url: str, prompt: Sequence[int], dialect: Dialect
 ) -> tuple[tuple[int, ...], str]:
     """The ids that the server sampled, the stop's included, and its reason to end.
 
     Hostile input: anything that is not exactly that raises _TransientError.
     """
     try:
-        choice = response.json()["choices"][0]
+        choice = reply.json()["choices"][0]
         reason: Any = choice["finish_reason"]
         ids: list[Any]
         if dialect == "token_ids":
@@ -460,6 +556,6 @@ def _sampled(
             raise ValueError("ids that are no whole numbers")
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise _TransientError(
-            f"{url} gave an unreadable answer ({error!r}): {response.text[:200]}"
+            f"{url} gave an unreadable answer ({excerpt(repr(error))}): {excerpt(reply.text)}"
         ) from error
     return tuple(ids), reason

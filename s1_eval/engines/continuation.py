@@ -116,7 +116,7 @@ async def continue_exactly(
             banned=banned,
         )
         new = await serve(request)
-        _audit(new, request)
+        check_kept(new, request)
         outside = next((i for i, id in enumerate(new) if id not in vocabulary), None)
         if outside is not None:
             banned |= {new[outside]}
@@ -127,8 +127,9 @@ async def continue_exactly(
             return found or Generation(ids)
 
 
-def _audit(new: tuple[int, ...], request: Request) -> None:
-    """A server that breaks a promise would falsify every count: it is reported, not averaged."""
+def check_kept(new: tuple[int, ...], request: Request) -> None:
+    """A server that breaks a promise would falsify every count: it is reported, not averaged.
+    Raises RuntimeError unless `new` is what the request asked for."""
     stop = request.stop
     if not 1 <= len(new) <= request.max_tokens:
         raise RuntimeError(

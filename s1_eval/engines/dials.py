@@ -5,11 +5,11 @@ it. What a server sends is hostile input."""
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from s1_eval.engines.replies import NoReply, excerpt, fetch, open_client
 from s1_eval.errors import UserError
 from s1_eval.thinking.render import printable
 from s1_eval.typed import PositiveFloat
@@ -114,16 +114,7 @@ def try_dials(
 async def _try_dials(
     server: str, model: str | None, question: str, api_key: str | None, timeout: float
 ) -> tuple[str, list[Found]]:
-    import httpx
-
-    headers = {"Accept-Encoding": "identity"}  # what is read is what is counted
-    if api_key:
-        headers["Authorization"] = f"Bearer {api_key}"
-    try:
-        client = httpx.AsyncClient(headers=headers, timeout=httpx.Timeout(None, connect=10.0))
-    except UnicodeError as error:
-        raise UserError("api_key holds characters that no key has: check it") from error
-    async with client:
+    async with open_client(api_key) as client:
         asked = _Asked(client, timeout)
         url = server.rstrip("/").removesuffix("/chat/completions")
         if not url.endswith("/v1"):
@@ -199,37 +190,22 @@ class _Asked:
     timeout: float
 
     async def send(self, method: str, url: str, body: Any = None) -> _Reply:
-        import httpx
-
-        data = bytearray()
         try:
-            # httpx's own limit starts anew with every byte that comes.
-            async with asyncio.timeout(self.timeout):
-                async with self.client.stream(method, url, json=body) as response:
-                    async for chunk in response.aiter_raw():
-                        data += chunk
-                        if len(data) > _LARGEST:
-                            return _Reply(0, f"more than {_LARGEST} bytes came")
-        except TimeoutError:
-            return _Reply(0, f"no answer within {self.timeout:g} s: raise -M timeout=SECONDS")
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            return _Reply(0, _line(str(error) or type(error).__name__))
-        status = response.status_code
-        text = data.decode(errors="replace")
+            reply = await fetch(
+                self.client, method, url, body, timeout=self.timeout, largest=_LARGEST
+            )
+        except NoReply as error:
+            return _Reply(0, str(error))
+        status, text = reply.status, reply.text
         try:
-            read = json.loads(text)
-        except (ValueError, RecursionError):
-            return _Reply(status, f"{status}, not JSON: {_line(text)}")
-        said = f"{status}: {_line(_message(read) or text)}"
+            read = reply.json()
+        except ValueError:
+            return _Reply(status, f"{status}, not JSON: {excerpt(text)}")
+        said = f"{status}: {excerpt(_message(read) or text)}"
         if not 200 <= status < 300:
             return _Reply(status, said)
         thinking, sampled = _counted(read)
         return _Reply(status, said, read, thinking, sampled)
-
-
-def _line(text: str) -> str:
-    """The beginning of a stranger's text, on one line of printable characters."""
-    return printable(" ".join(text[:1000].split()))[:200]
 
 
 def _message(body: Any) -> str | None:
@@ -281,7 +257,7 @@ def _only_model(url: str, reply: _Reply) -> str:
             f"{url}/models lists no models: check --server, or give --model s1_api/NAME"
         ) from error
     if len(names) != 1 or not isinstance(names[0], str) or printable(names[0]) != names[0]:
-        listed = ", ".join(_line(str(name)) for name in names[:20])
+        listed = ", ".join(excerpt(str(name)) for name in names[:20])
         raise UserError(f"{url} has {listed or 'no model'}: give --model s1_api/NAME")
     return names[0]
 

@@ -5,13 +5,18 @@ fail in every way that a server fails.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gzip
+import itertools
 import json
 import socket
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 from pseudo_model import PseudoServer
 
@@ -19,13 +24,82 @@ from s1_eval.engines.continuation import Request
 from s1_eval.engines.protocol import Sampling, Stop
 
 Fault = str | int
-"""A status, or `drop`, `truncate`, `malformed`, `no ids`, `hang`, `html`, `abort`."""
+"""A status, or a name in `FAULTS`."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What must come out where every try of one question meets a fault, and none of another.
+
+    said: what the error has to match. fails: what fails with it; `again` is the question, after
+    all tries. A fault that is met once costs nothing but a try, where it is `again`.
+    """
+
+    said: str
+    fails: Literal["again", "question", "run"] = "again"
+
+
+FAULTS: dict[Fault, Expected] = {
+    204: Expected("answered 204"),
+    307: Expected("answered 307: it sends us on to http://elsewhere"),
+    400: Expected("refused the request with 400: .*told to fail", "question"),
+    401: Expected("give the server's key as api_key", "run"),
+    403: Expected("check the server's key", "question"),
+    404: Expected("ends in /v1", "question"),
+    408: Expected("answered 408"),
+    413: Expected("refused the request with 413", "question"),
+    422: Expected("refused the request with 422", "question"),
+    429: Expected("answered 429"),
+    500: Expected("answered 500: .*told to fail"),
+    503: Expected("answered 503"),
+    "abort": Expected("finish_reason 'abort'"),
+    "bomb": Expected("packed its reply.*gzip"),
+    "broken encoding": Expected("packed its reply.*gzip"),
+    "deep": Expected("nested too deep"),
+    "digits": Expected("unreadable answer"),
+    "drip": Expected(r"no answer within 0.4 s: raise -M timeout"),
+    "drop": Expected("disconnected"),
+    "early length": Expected(r"cut an answer at \d of 8 tokens"),
+    "endless": Expected(r"more than 1\d+ bytes came"),
+    "far id": Expected("sampled the id 1000.* last one is 6"),
+    "hang": Expected(r"no answer within 0.4 s: raise -M timeout"),
+    "html": Expected("unreadable answer.*<html>"),
+    "huge id": Expected("sampled the id 10{30},"),
+    "malformed": Expected("unreadable answer"),
+    "negative id": Expected("no whole numbers"),
+    "no ids": Expected("unreadable answer"),
+    "one too many": Expected("9 tokens where 1 to 8 were asked for"),
+    "other prompt": Expected("changed the prompt's ids"),
+    "stop inside": Expected("ignores stop_token_ids"),
+    "truncate": Expected("peer closed connection"),
+    "words": Expected("unreadable answer"),
+}
+
+
+def _wrong(fault: Fault | None, choice: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """What `choice` says in its place."""
+    ids = list(choice.get("token_ids") or ())
+    wrong: dict[Fault | None, dict[str, Any]] = {
+        "abort": {"finish_reason": "abort"},
+        "early length": {"token_ids": ids[:-1], "finish_reason": "length"},
+        "far id": {"token_ids": [1000, *ids[1:]]},
+        "huge id": {"token_ids": [10**30, *ids[1:]]},
+        "negative id": {"token_ids": [-1, *ids[1:]]},
+        "no ids": {"token_ids": None, "logprobs": None},
+        "one too many": {"token_ids": [*ids, 2]},
+        "other prompt": {"prompt_token_ids": [1, 2]},
+        "stop inside": {"token_ids": [*body.get("stop_token_ids", ()), *ids[1:]]},
+        "words": {"token_ids": list(map(str, ids))},
+    }
+    return choice | wrong.get(fault, {})
 
 
 class CompletionsServer:
     """`http://127.0.0.1:<port>/v1`, serving the pseudo-model as `pseudo` until `stop`.
 
     faults: what to do with the next requests, in order. `None` is none.
+    faulty: what to do with a request, by its prompt and how often that was asked before; asked
+        where `faults` is empty.
     bodies: every request for a completion so far.
     answer: what the choice says instead of what it should.
     delay: seconds before each answer; retry_after: the header beside a failure's status.
@@ -47,6 +121,8 @@ class CompletionsServer:
         self.max_model_len = max_model_len
         self.version = version
         self.faults: deque[Fault | None] = deque()
+        self.faulty: Callable[[tuple[int, ...], int], Fault | None] = lambda prompt, before: None
+        self.asked: Counter[tuple[int, ...]] = Counter()
         self.answer: dict[str, Any] = {}
         self.bodies: list[dict[str, Any]] = []
         self.running = self.peak = 0
@@ -99,7 +175,10 @@ class CompletionsServer:
     def post(self, http: BaseHTTPRequestHandler) -> None:
         body = json.loads(http.rfile.read(int(http.headers["content-length"])))
         with self._lock:
-            fault = self.faults.popleft() if self.faults else None
+            prompt = tuple(body["prompt"])
+            before = self.asked[prompt]
+            fault = self.faults.popleft() if self.faults else self.faulty(prompt, before)
+            self.asked[prompt] += 1
             self.bodies.append(body)
             self.running += 1
             self.peak = max(self.peak, self.running)
@@ -118,13 +197,25 @@ class CompletionsServer:
             http.close_connection = True
         elif isinstance(fault, int):
             self._send(http, fault, json.dumps({"error": {"message": "told to fail"}}))
+        elif fault == "endless":
+            self._pour(http, itertools.repeat(b" " * 65536))
+        elif fault == "drip":
+            self._pour(http, iter(lambda: self._stopping.wait(0.02) or b" ", True))
         else:
             text = json.dumps(self._completion(body, fault))
             if fault == "malformed":
                 text = text[: len(text) // 2]
             elif fault == "html":
                 text = "<html>Bad gateway</html>"
-            self._send(http, 200, text, missing=20 if fault == "truncate" else 0)
+            elif fault == "deep":
+                text = '{"choices": ' + "[" * 200_000
+            elif fault == "digits":
+                text = '{"choices": ' + "9" * 5000 + "}"
+            data = text.encode()
+            if fault == "bomb":
+                data = gzip.compress(b" " * 20_000_000)
+            packed = "gzip" if fault in ("bomb", "broken encoding") else None
+            self._send(http, 200, data, 20 if fault == "truncate" else 0, packed)
 
     def _completion(self, body: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
         request = Request(
@@ -144,23 +235,43 @@ class CompletionsServer:
             "text": "",
             "finish_reason": "length" if len(ids) == request.max_tokens else "stop",
         }
-        if fault == "abort":
-            choice["finish_reason"] = "abort"
         if body.get("return_token_ids") and "token_ids" in self.dialects:
             choice |= {"token_ids": ids, "prompt_token_ids": body["prompt"]}
         if body.get("return_tokens_as_token_ids") and "logprobs" in self.dialects:
             choice["logprobs"] = {"tokens": [f"token_id:{id}" for id in ids]}
-        if fault == "no ids":
-            choice["token_ids"] = choice["logprobs"] = None
-        return {"choices": [choice | self.answer]}
+        return {"choices": [_wrong(fault, choice, body) | self.answer]}
 
-    def _send(self, http: BaseHTTPRequestHandler, status: int, text: str, missing: int = 0) -> None:
-        data = text.encode()
+    def _pour(self, http: BaseHTTPRequestHandler, pieces: Iterable[bytes]) -> None:
+        """Send pieces for as long as the other side listens."""
+        http.send_response(200)
+        http.send_header("Connection", "close")
+        http.end_headers()
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                http.wfile.write(piece)
+        http.close_connection = True
+
+    def _send(
+        self,
+        http: BaseHTTPRequestHandler,
+        status: int,
+        text: str | bytes,
+        missing: int = 0,
+        packed: str | None = None,
+    ) -> None:
+        data = text.encode() if isinstance(text, str) else text
         http.send_response(status)
+        if status == 204:
+            http.end_headers()
+            return
         http.send_header("Content-Type", "application/json")
         http.send_header("Content-Length", str(len(data)))
         if status != 200 and self.retry_after:
             http.send_header("Retry-After", self.retry_after)
+        if 300 <= status < 400:
+            http.send_header("Location", "http://elsewhere/v1/completions")
+        if packed:
+            http.send_header("Content-Encoding", packed)
         http.end_headers()
         http.wfile.write(data[: len(data) - missing])
         if missing:

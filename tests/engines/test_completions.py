@@ -11,7 +11,7 @@ from pseudo_model import PIECES, PseudoEngine, next_id
 
 from s1_eval.engines.completions import CompletionsEngine
 from s1_eval.engines.protocol import Sampling, Stop
-from s1_eval.errors import UserError
+from s1_eval.errors import SampleFailed, UserError
 
 PROMPT = (2, 3, 4)
 PADDED = frozenset({7, 8})
@@ -156,15 +156,19 @@ def test_retry_after_is_obeyed(serve, connect):
 
 
 @pytest.mark.parametrize(
-    ("status", "message"),
-    [(400, "refused the request with 400: .*told to fail"), (401, "api_key"), (404, "/v1")],
+    ("status", "error", "message"),
+    [
+        (400, SampleFailed, "refused the request with 400: .*told to fail"),
+        (401, UserError, "api_key"),
+        (404, SampleFailed, "/v1"),
+    ],
 )
-def test_what_only_the_user_can_change_is_not_retried(serve, connect, status, message):
+def test_what_only_the_user_can_change_is_not_retried(serve, connect, status, error, message):
     server = serve()
     engine = connect(server)
     before = len(server.bodies)
     server.faults.extend([status] * 5)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(error, match=message):
         ask(engine)
     assert len(server.bodies) == before + 1
 
@@ -179,7 +183,7 @@ def test_what_only_the_user_can_change_is_not_retried(serve, connect, status, me
 )
 def test_a_server_that_ignores_caps_or_stops_is_reported(serve, connect, answer, stop, message):
     server = serve()
-    engine = connect(server)
+    engine = connect(server, retries=1)
     server.answer = answer
     with pytest.raises(RuntimeError, match=message):
         ask(engine, stop=stop)
@@ -335,17 +339,20 @@ def test_closing_ends_calls_in_flight_with_an_error(serve, connect):
     asyncio.run(run())
 
 
-def test_a_cancelled_call_is_cancelled(serve, connect):
+def test_a_cancelled_call_is_cancelled_and_frees_its_slot(serve, connect):
     server = serve()
-    engine = connect(server)
+    engine = connect(server, max_connections=1)
     server.delay = 5.0
 
     async def run():
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await engine.generate(PROMPT, max_tokens=3, stop=Stop(), sampling=Sampling())
+        server.delay = 0.0
+        async with asyncio.timeout(2.0):
+            return await engine.generate(PROMPT, max_tokens=30, stop=Stop(), sampling=Sampling())
 
-    asyncio.run(run())
+    assert asyncio.run(run()).ids == chain()
 
 
 def test_the_record_says_what_served(serve, connect, pseudo_folder):
