@@ -46,6 +46,7 @@ class Row:
 
     sequence: the prompt, then what was sampled.
     banned: ids that can't be sampled before `stop.min_tokens`.
+    generation: what it came to, None until it is complete.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class Row:
         self.stop = stop
         self.sampling = sampling
         self.banned = sorted(banned)
+        self.generation: Generation | None = None
         self._start = len(prompt)
         self._end = len(prompt) + max_tokens
         self._tokenizer = tokenizer
         self._random = numpy.random.default_rng(sampling.seed)
+        self._drawn = (0, 0.0)
         self._window = (self._start, self._start)
 
     @property
@@ -73,19 +76,22 @@ class Row:
         return len(self.sequence) - self._start
 
     def draw(self) -> float:
-        """The row's next random number, uniform in [0, 1)."""
-        return float(self._random.random())
+        """The random number of the row's next id, uniform in [0, 1)."""
+        length, number = self._drawn
+        if length != len(self.sequence):
+            number = float(self._random.random())
+            self._drawn = len(self.sequence), number
+        return number
 
     def push(self, id: int) -> Generation | None:
         """Append a sampled id; the generation, if that completes it."""
         self.sequence.append(id)
         if id in self.stop.ids or self._shows_string():
             ids = self.sequence[self._start :]
-            if found := split_at_stop(ids, self.stop, self._tokenizer):
-                return found
-        if len(self.sequence) == self._end:
-            return Generation(tuple(self.sequence[self._start :]))
-        return None
+            self.generation = split_at_stop(ids, self.stop, self._tokenizer)
+        if not self.generation and len(self.sequence) == self._end:
+            self.generation = Generation(tuple(self.sequence[self._start :]))
+        return self.generation
 
     def _shows_string(self) -> bool:
         """Whether the text of the latest ids has a stop string. They are decoded over a window
@@ -182,6 +188,11 @@ def _column(values: list[Any], like: Tensor) -> Tensor:
 
 class Decoder(Protocol):
     """Rows that decode side by side. Not for use from several threads."""
+
+    @property
+    def tokens(self) -> int | None:
+        """How many tokens' keys and values are held at once; None where that has no limit."""
+        ...
 
     def add(self, row: Row) -> None:
         """Take a row in; it waits where there is no room."""
@@ -281,6 +292,8 @@ class OneByOne:
     """Rows that take turns, each with the cache that the library makes for it: for models with
     recurrent state, whose keys and values can't be cut at a token. Exact, and no faster than one
     request at a time."""
+
+    tokens = None
 
     def __init__(self, model: Any, chooser: Choose, max_rows: int) -> None:
         self._model = model
@@ -444,7 +457,7 @@ class Batched:
     Between steps
     - a row has been read but for its last id: `len(row.sequence) == _lengths[line] + 1`;
     - `max(_lengths) <= _used <= _capacity`, and a free line has length 0;
-    - lines x `_capacity` and the tokens of `_store` together are `_tokens` at most, unless a
+    - lines x `_capacity` and the tokens of `_store` together are `tokens` at most, unless a
       single row is longer: one row is always let in.
     """
 
@@ -455,7 +468,7 @@ class Batched:
         self._last_only = _last_only(model)
         self._cache_name = cache_name(model)
         self._layers = self._probe()
-        self._tokens = self._affordable() if tokens is None else tokens
+        self.tokens = self._affordable() if tokens is None else tokens
         self._store = Store()
         self._waiting: deque[Row] = deque()
         self._rows: list[Row | None] = []  # by line
@@ -494,7 +507,7 @@ class Batched:
         while self._waiting and live < self._max_rows:
             longest = max(longest, len(self._waiting[0].sequence))
             live += 1
-            if live > 1 and live * (longest + HEADROOM) > self._tokens:
+            if live > 1 and live * (longest + HEADROOM) > self.tokens:
                 break
             yield self._waiting.popleft()
 
@@ -567,7 +580,7 @@ class Batched:
         """Take the row out of its line and keep its keys and values while there is room."""
         row, length = self._rows[line], self._lengths[line]
         self._rows[line], self._lengths[line] = None, 0
-        room = self._tokens - len(self._rows) * self._capacity
+        room = self.tokens - len(self._rows) * self._capacity
         if row is None or length > room:
             return
         ids = tuple(row.sequence[:length])
@@ -597,7 +610,7 @@ class Batched:
         live = [line for line, row in enumerate(self._rows) if row]
         if self._used < self._capacity and 4 * len(live) >= 3 * len(self._rows):
             return
-        while len(live) > 1 and len(live) * (max(self._lengths) + HEADROOM) > self._tokens:
+        while len(live) > 1 and len(live) * (max(self._lengths) + HEADROOM) > self.tokens:
             shortest = min(live, key=self._lengths.__getitem__)
             live.remove(shortest)
             if row := self._rows[shortest]:
@@ -611,8 +624,8 @@ class Batched:
         live = [line for line, row in enumerate(self._rows) if row]
         longest = max((self._lengths[line] for line in live), default=0)
         used = max(longest, width)
-        self._capacity = used + max(HEADROOM, min(used // 4, self._tokens // lines - used))
-        self._store.shrink(max(self._tokens - lines * self._capacity, 0))
+        self._capacity = used + max(HEADROOM, min(used // 4, self.tokens // lines - used))
+        self._store.shrink(max(self.tokens - lines * self._capacity, 0))
         for at, layer in enumerate(self._layers):
             new = self._layers[at] = layer.blank(lines, used, self._capacity)
             if live:

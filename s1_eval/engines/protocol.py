@@ -145,8 +145,9 @@ class Engine(Protocol):
     ) -> Generation:
         """Sample up to `max_tokens` (at least 1) ids after `prompt` (at least one id).
 
-        Raises UserError when `len(prompt) + max_tokens` exceeds the context; RuntimeError when
-        the engine itself has failed, never a truncated result.
+        Raises UserError when `len(prompt) + max_tokens` exceeds the context; SampleFailed when
+        this call alone has failed, and another RuntimeError when the engine itself has; never a
+        truncated result.
         """
         ...
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import s1_eval
@@ -180,12 +181,13 @@ def _decoder(
     import torch
 
     from s1_eval.engines import decoding, selfcheck
+    from s1_eval.engines.halving import Halving
 
     with torch.inference_mode():
         selfcheck.check(model, vocabulary, tokenizer)
         chooser = decoding.Chooser(vocabulary, model.device)
-        decoder = decoding.decoder(model, chooser, max_rows, tokens)
-    if isinstance(decoder, decoding.OneByOne):
+        decoder = Halving(partial(decoding.decoder, model, chooser), max_rows, tokens)
+    if decoder.tokens is None:
         _LOGGER.warning(
             "%s decodes its requests one after the other: they can't share a batch and stay "
             "exact. For many of them use the vllm engine.",

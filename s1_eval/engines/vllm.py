@@ -23,7 +23,7 @@ from s1_eval.engines.protocol import (
     settings_of,
 )
 from s1_eval.engines.vllm_machine import Ask, import_vllm, start, versions
-from s1_eval.errors import UserError
+from s1_eval.errors import SampleFailed, UserError
 from s1_eval.thinking import AS_IT_IS, Chat
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class VLLMEngine:
     async def _run(self, prompt: Sequence[int], params: SamplingParams) -> RequestOutput:
         output: RequestOutput = await self._worker.run(Ask(prompt, params))
         if (reason := output.outputs[0].finish_reason) not in ("stop", "length"):
-            raise RuntimeError(f"vLLM gave a request up: {reason}")
+            raise SampleFailed(f"vLLM gave a request up: {reason}")
         return output
 
 

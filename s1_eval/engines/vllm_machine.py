@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import s1_eval
 from s1_eval import libraries
 from s1_eval.engines.worker import Worker
-from s1_eval.errors import UserError
+from s1_eval.errors import SampleFailed, UserError
 
 if TYPE_CHECKING:
     from vllm.v1.engine.llm_engine import LLMEngine
@@ -117,7 +117,7 @@ class VLLMMachine:
         except EngineDeadError:
             raise
         except Exception as error:  # whatever it refuses is this request's alone
-            raise UserError(f"vLLM refuses the request: {error}") from error
+            raise SampleFailed(f"vLLM refuses the request: {error}") from error
         self._names[ask], self._asked[name] = name, ask
 
     def cancel(self, ask: Ask) -> None:

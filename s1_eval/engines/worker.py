@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from s1_eval.errors import UserError
+from s1_eval.errors import SampleFailed, UserError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -24,10 +24,10 @@ Given = TypeVar("Given", covariant=True)
 
 class Machine(Protocol[Job, Given]):
     """Works on jobs, each told from all others by its identity. Called from one thread alone; what
-    it raises, but for the UserError of `add`, is the end of it."""
+    it raises, but for the refusals of `add`, is the end of it."""
 
     def add(self, job: Job) -> None:
-        """Take a job in. Raises UserError where it refuses that one."""
+        """Take a job in. Raises UserError or SampleFailed where it refuses that one."""
         ...
 
     def cancel(self, job: Job) -> None:
@@ -145,7 +145,7 @@ class Worker(Generic[Job, Result]):
             futures[job] = future  # before the machine has it: it may be gone, and raise that
             try:
                 machine.add(job)
-            except UserError as error:
+            except (UserError, SampleFailed) as error:
                 _settle(futures.pop(job), error)
 
     def _error(self) -> RuntimeError:

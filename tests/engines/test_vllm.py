@@ -22,7 +22,7 @@ from s1_eval.engines.completions import CompletionsEngine
 from s1_eval.engines.continuation import Request
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.transformers import TransformersEngine
-from s1_eval.errors import UserError
+from s1_eval.errors import SampleFailed, UserError
 from s1_eval.methods import Policy, Question
 from s1_eval.methods.chain import BudgetForcing, force
 from s1_eval.thinking import Trace
@@ -136,7 +136,7 @@ def test_what_vllm_refuses_costs_that_request_alone(engine, prompt):
         return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
 
     refused, served = asyncio.run(both())
-    assert isinstance(refused, UserError)
+    assert isinstance(refused, SampleFailed)
     assert "vLLM refuses the request" in str(refused)
     assert len(served.ids) == 30
 

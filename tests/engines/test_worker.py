@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from s1_eval.engines.worker import Worker
-from s1_eval.errors import UserError
+from s1_eval.errors import SampleFailed, UserError
 
 
 @dataclass(eq=False)
 class Count:
-    """To be done after so many steps; 0 is refused, below that it fails."""
+    """To be done after so many steps; 0 and 13 are refused, below 0 it fails."""
 
     steps: int
 
@@ -30,6 +30,8 @@ class Counter:
     def add(self, job):
         if not job.steps:
             raise UserError("give 1 or more")
+        if job.steps == 13:
+            raise SampleFailed("not that one")
         self.left[job] = job.steps
 
     def cancel(self, job):
@@ -76,9 +78,9 @@ async def test_a_short_job_comes_back_before_a_long_one(worker, counter):
 
 async def test_a_job_that_is_refused_or_fails_takes_no_other_down(worker):
     results = await asyncio.gather(
-        *(worker.run(Count(steps)) for steps in (0, -1, 3)), return_exceptions=True
+        *(worker.run(Count(steps)) for steps in (0, -1, 13, 3)), return_exceptions=True
     )
-    assert list(map(type, results)) == [UserError, ArithmeticError, int]
+    assert list(map(type, results)) == [UserError, ArithmeticError, SampleFailed, int]
 
 
 async def test_a_cancelled_job_is_taken_out_of_the_machine(worker, counter):

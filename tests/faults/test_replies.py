@@ -128,7 +128,8 @@ def test_all_tries_of_a_question_together_have_an_end(server, connect, fault):
 
 
 def test_waiting_for_a_turn_is_no_part_of_the_tries(server, connect):
-    engine = connect(server, timeout=0.3, total_timeout=0.3, max_connections=1)
+    engine = connect(server, timeout=0.6, total_timeout=0.6, max_connections=1)
+    server.faulty = lambda prompt, before: None if before else 500
     server.delay = 0.05
     try:
         assert answers(engine) == RIGHT
