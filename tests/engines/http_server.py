@@ -26,6 +26,8 @@ from s1_eval.engines.protocol import Sampling, Stop
 Fault = str | int
 """A status, or a name in `FAULTS`."""
 
+BOMB = gzip.compress(b" " * 5_000_000)
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -57,12 +59,12 @@ FAULTS: dict[Fault, Expected] = {
     "broken encoding": Expected("packed its reply.*gzip"),
     "deep": Expected("nested too deep"),
     "digits": Expected("unreadable answer"),
-    "drip": Expected(r"no answer within 0.4 s: raise -M timeout"),
+    "drip": Expected(r"no answer within 1 s: raise -M timeout"),
     "drop": Expected("disconnected"),
     "early length": Expected(r"cut an answer at \d of 8 tokens"),
     "endless": Expected(r"more than 1\d+ bytes came"),
     "far id": Expected("sampled the id 1000.* last one is 6"),
-    "hang": Expected(r"no answer within 0.4 s: raise -M timeout"),
+    "hang": Expected(r"no answer within 1 s: raise -M timeout"),
     "html": Expected("unreadable answer.*<html>"),
     "huge id": Expected("sampled the id 10{30},"),
     "malformed": Expected("unreadable answer"),
@@ -213,7 +215,7 @@ class CompletionsServer:
                 text = '{"choices": ' + "9" * 5000 + "}"
             data = text.encode()
             if fault == "bomb":
-                data = gzip.compress(b" " * 20_000_000)
+                data = BOMB
             packed = "gzip" if fault in ("bomb", "broken encoding") else None
             self._send(http, 200, data, 20 if fault == "truncate" else 0, packed)
 

@@ -15,7 +15,7 @@ from s1_eval.engines.protocol import Generation, Sampling, Stop
 from s1_eval.errors import SampleFailed, UserError
 
 STOP = Stop(frozenset({0}))
-RETRIES = 2
+RETRIES = 1
 BAD = (3, 1)
 """A question whose answer is eight tokens long."""
 
@@ -29,14 +29,25 @@ def server(pseudo_folder):
 
 
 @pytest.fixture(scope="module")
-def engine(server):
-    engine = CompletionsEngine("pseudo", server.url, timeout=0.4, retries=RETRIES, backoff=0.01)
-    yield engine
-    engine.close()
+def engines(server):
+    """By whether what never ends is waited for: a second is short for a busy machine."""
+    engines = [
+        CompletionsEngine("pseudo", server.url, timeout=t, retries=RETRIES, backoff=0.01)
+        for t in (1, 60)
+    ]
+    yield {"drip": engines[0], "hang": engines[0]}, engines[1]
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture
+def engine(engines, fault):
+    hasty, patient = engines
+    return hasty.get(fault, patient)
 
 
 @pytest.fixture(autouse=True)
-def forgotten(server, engine):
+def forgotten(server, engines):
     """Nothing of one test in another."""
     server.asked.clear()
     yield
@@ -87,9 +98,7 @@ def test_a_fault_that_passes_costs_a_try_where_another_helps(server, engine, fau
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_stays_fails_its_question_alone(server, engine, fault):
     server.faulty = lambda prompt, before: fault if prompt == BAD else None
-    began = time.monotonic()
     failure, *others = answers(engine)
-    assert time.monotonic() - began < 3
     expected = FAULTS[fault]
     kind = UserError if expected.fails == "run" else SampleFailed
     with pytest.raises(kind, match=f"(?s){expected.said}"):
@@ -117,20 +126,21 @@ def connect():
 
 @pytest.mark.parametrize("fault", ["drip", 500])
 def test_all_tries_of_a_question_together_have_an_end(server, connect, fault):
-    engine = connect(server, timeout=0.3, total_timeout=0.7, retries=10**6)
+    engine = connect(server, timeout=1, total_timeout=2, retries=10**6)
     server.faulty = lambda prompt, before: fault if prompt == BAD else None
     began = time.monotonic()
     failure, *others = answers(engine)
-    assert time.monotonic() - began < 1.5
-    with pytest.raises(SampleFailed, match=r"[2-9]\d* tries failed, total_timeout=0.7 s"):
+    assert 1 < time.monotonic() - began < 8
+    assert server.asked[BAD] > 1
+    with pytest.raises(SampleFailed, match=r"\d tries failed, total_timeout=2 s"):
         raise failure
     assert others == RIGHT[1:]
 
 
 def test_waiting_for_a_turn_is_no_part_of_the_tries(server, connect):
-    engine = connect(server, timeout=0.6, total_timeout=0.6, max_connections=1)
+    engine = connect(server, timeout=2, total_timeout=2, max_connections=1)
     server.faulty = lambda prompt, before: None if before else 500
-    server.delay = 0.05
+    server.delay = 0.1
     try:
         assert answers(engine) == RIGHT
     finally:
