@@ -1,4 +1,4 @@
-"""The one exception that is meant for the user's eyes."""
+"""The exceptions that say whose fault it was."""
 
 
 class UserError(ValueError):
@@ -6,4 +6,13 @@ class UserError(ValueError):
 
     Command lines print the message alone and exit with status 2; harness adapters let it
     travel as an ordinary `ValueError`.
+    """
+
+
+class SampleFailed(RuntimeError):
+    """An engine can't answer this question, and can answer others: the tries are used up, or the
+    request was refused. Says what came last, and from where.
+
+    Anything else that an engine raises is its own failure, or a UserError that would meet every
+    question: the run stops.
     """
