@@ -16,12 +16,13 @@ from typing import Any
 
 from s1_eval.answers import Grader
 from s1_eval.engines import Engine, Sampling
-from s1_eval.errors import UserError
+from s1_eval.errors import SampleFailed, UserError
 from s1_eval.evaluation.benchmark import Sample, grader_data, open_grader
 from s1_eval.evaluation.binding import NO_DIALS, Dials, Prompts, bind_method
 from s1_eval.evaluation.grading import judged
 from s1_eval.methods import Method, Policy, Question
 from s1_eval.methods.spill import answer_counts
+from s1_eval.records.failures import Failure
 from s1_eval.records.hardware import hardware
 from s1_eval.records.run import RunRecord, held_fields
 from s1_eval.records.sample import SampleRow, as_row, sample_row, solved_fields
@@ -146,6 +147,7 @@ async def run_samples(
     todo: Iterable[tuple[Sample, int]],
     on_row: Callable[[SampleRow], None],
     *,
+    on_failure: Callable[[Failure, SampleFailed], None] | None = None,
     max_in_flight: int = 4096,
 ) -> None:
     """Solve and grade every (sample, epoch), up to `max_in_flight` at once; `on_row` gets each row
@@ -153,7 +155,9 @@ async def run_samples(
 
     record: the run's, for this benchmark. todo: taken from as slots get free, so that what is held
     in memory does not grow with the number of questions.
-    Raises the first error that a sample or `on_row` meets; the rest is cancelled.
+    on_failure: gets what is known of a sample that the engine can't answer; without it such a one
+    raises as any other error.
+    Raises the first error that a sample or a callback meets; the rest is cancelled.
     """
     slots = asyncio.Semaphore(max_in_flight)
 
@@ -163,6 +167,10 @@ async def run_samples(
             asked = (solved, sample.target, run.grader, sample.options)
             verdict = await asyncio.to_thread(judged, *asked)
             on_row(sample_row(record, solved, target=sample.target, **verdict))
+        except SampleFailed as error:
+            if on_failure is None:
+                raise
+            on_failure(Failure.now(sample.id, epoch, error), error)
         finally:
             slots.release()
 

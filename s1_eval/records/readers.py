@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from s1_eval.errors import UserError
 from s1_eval.json_lines import parse, read_lines
+from s1_eval.records.failures import Failure, read_failures
 from s1_eval.records.inspect_logs import is_inspect, superseded
 from s1_eval.records.inspect_logs import read_inspect as read_inspect
 from s1_eval.records.located import KEY as KEY
@@ -63,12 +64,14 @@ class Run:
     rows: sample records without what `record` says already and without full texts and traces.
     budget: the limit on thinking tokens, None without one.
     sources: the files it was read from.
+    failed: the samples that were asked for and have no row, since the engine gave no answer.
     """
 
     record: RunRecord
     rows: Sequence[OwnRow]
     budget: int | None
     sources: tuple[str, ...] = ()
+    failed: tuple[Failure, ...] = ()
 
     @property
     def id(self) -> str:
@@ -295,13 +298,22 @@ class _Collected:
 
     def finish(self) -> Run:
         planned = self.record.get("planned_samples")
-        if planned is not None and len(self.rows) < planned:
+        failed = self._failed()
+        have = len(self.rows) + len(failed)
+        if planned is not None and have < planned:
             raise UserError(
-                f"{', '.join(self.sources)} has {len(self.rows)} of {planned} samples, and those "
+                f"{', '.join(self.sources)} has {have} of {planned} samples, and those "
                 "that finish first are not like the rest: finish the run with the command that "
                 "started it"
             )
-        return Run(self.record, tuple(self.rows.values()), self.budget, tuple(self.sources))
+        rows, sources = tuple(self.rows.values()), tuple(self.sources)
+        return Run(self.record, rows, self.budget, sources, failed)
+
+    def _failed(self) -> tuple[Failure, ...]:
+        """What the folders of our own records say failed and no file has a row of."""
+        ours = [Path(source).parent for source in self.sources if Path(source).name == SAMPLES]
+        there = {key: each for folder in ours for key, each in read_failures(folder).items()}
+        return tuple(each for key, each in there.items() if key not in self.rows)
 
     def remark(self) -> str | None:
         """What the reader of the run's numbers must know."""
