@@ -4,6 +4,7 @@ failed sample is no row, since nothing is known of it that a row says."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,11 +90,13 @@ class FailureLog:
             self._stale = True
 
     def close(self) -> None:
-        """Leave in the file what stands, and no file for nothing."""
+        """Leave in the file what stands, and no file for nothing. Where the disk is full it stays
+        as it is: readers hold it against the rows."""
         if self._lines is not None:
             self._lines.close()
         path = self._folder / FAILURES
-        if not self.current:
-            path.unlink(missing_ok=True)
-        elif self._stale:
-            write_lines(path, [asdict(each) for each in self.current.values()])
+        with suppress(OSError):
+            if not self.current:
+                path.unlink(missing_ok=True)
+            elif self._stale:
+                write_lines(path, [asdict(each) for each in self.current.values()])

@@ -13,7 +13,7 @@ from sys import intern
 from typing import Any, cast
 
 from s1_eval.errors import UserError
-from s1_eval.json_lines import parse, read_lines
+from s1_eval.json_lines import read_lines
 from s1_eval.records.failures import Failure, read_failures
 from s1_eval.records.inspect_logs import is_inspect, superseded
 from s1_eval.records.inspect_logs import read_inspect as read_inspect
@@ -23,7 +23,7 @@ from s1_eval.records.located import Reader as Reader
 from s1_eval.records.run import RunRecord, as_record, settings_in
 from s1_eval.records.sample import SHARED_FIELDS, OwnRow, Shared, as_row, shared_of
 from s1_eval.records.schema import fits, validate_run, validate_sample
-from s1_eval.records.store import RUN, SAMPLES
+from s1_eval.records.store import RUN, SAMPLES, recorded
 
 OTHER_EPOCHS = "other_epochs"
 """Where a line of an lm-eval sample file keeps the records of a question's further epochs."""
@@ -158,8 +158,18 @@ class _Collection:
         if path.is_file():
             return self._take(path, _only_reader(path, readers))
         if not path.is_dir():
+            if path.exists() or path.is_symlink():
+                raise UserError(f"{path} is {_kind(path)}: give a regular file or a folder")
             raise UserError(f"there is no file or folder {path}")
-        found = [(file, reader) for file in _files(path) if (reader := _reader(file, readers))]
+        files = [*_files(path)]
+        found = [
+            (file, reader)
+            for file in files
+            if file.is_file() and (reader := _reader(file, readers))
+        ]
+        for file in files:
+            if self._tell and not file.is_file():  # to open a pipe would wait for ever
+                self._tell(f"passed over {file}: it is {_kind(file)}")
         if not found:
             raise UserError(f"nothing to read in {path}: looked for {_looked_for(readers)}")
         replaced: dict[Path, Path] = {}
@@ -368,6 +378,11 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(directory, name) for name in sorted(names))
 
 
+def _kind(path: Path) -> str:
+    """What something is that is no file with contents to read."""
+    return "a link to nothing" if not path.exists() else "a pipe, a socket or a device"
+
+
 def _reader(path: Path, readers: Sequence[Reader]) -> Reader | None:
     return next((reader for reader in readers if reader.sniff(path)), None)
 
@@ -378,10 +393,9 @@ def _looked_for(readers: Sequence[Reader]) -> str:
 
 def read_ours(path: Path, on_bad: Callable[[UserError], None] | None = None) -> Iterator[Located]:
     """The rows of a run of ours. on_bad: see `read_lines`."""
-    beside = path.with_name(RUN)
-    if not beside.is_file():
+    run = recorded(path.parent)
+    if run is None:
         raise UserError(f"{path} has no {RUN} beside it: copy the run's whole folder")
-    run = validate_run(parse(beside.read_bytes(), str(beside)), str(beside))
 
     def skip(error: UserError) -> None:
         if on_bad is None:

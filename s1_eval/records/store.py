@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from s1_eval.errors import UserError
 from s1_eval.json_lines import AppendedLines, parse, read_lines, write_atomically
@@ -104,21 +104,38 @@ class RunWriter:
     def _done(self) -> set[tuple[str, int]]:
         done = set()
         path = self.folder / SAMPLES
-        for number, row in read_lines(path):
+        for number, row in read_lines(path, self._damaged):
             if row.get("run_id") != self.run_id:
                 raise UserError(
                     f"{path} line {number} belongs to run {row.get('run_id')!r}, this is run "
                     f"{self.run_id}: choose another --out"
                 )
             if not fits(row):
-                validate_sample(row, f"{path} line {number}")
+                try:
+                    validate_sample(row, f"{path} line {number}")
+                except UserError as error:
+                    self._damaged(error)
             done.add((row["sample_id"], row["epoch"]))
         return done
+
+    def _damaged(self, error: UserError) -> NoReturn:
+        raise UserError(f"{error}\n{advice(self.folder)}") from error
+
+
+def advice(folder: Path) -> str:
+    """What to do about damage in a run's folder."""
+    return (
+        f"`s1-eval repair {folder}` takes out what can't be read and says what that costs; then "
+        "the same command goes on"
+    )
 
 
 def recorded(folder: str | Path) -> RunRecord | None:
     """The run record in `folder`, None without one. Raises UserError where it is damaged."""
     path = Path(folder) / RUN
-    if not path.exists():
+    if not path.is_file():
         return None
-    return validate_run(parse(path.read_bytes(), str(path)), str(path))
+    try:
+        return validate_run(parse(path.read_bytes(), str(path)), str(path))
+    except UserError as error:
+        raise UserError(f"{error}\n{advice(Path(folder))}") from error
