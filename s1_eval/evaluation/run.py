@@ -75,6 +75,19 @@ class Run:
         counts = answer_counts(policy, outcome, nudged)
         return outcome, as_row({**solved, **counts, "response": outcome.answer})
 
+    def unanswered(self, id: str, epoch: int, error: SampleFailed) -> SampleRow:
+        """What stands for `solve`'s row where a harness wants one of every question and the engine
+        has no answer: no response and no tokens, with `error`."""
+        failed = solved_fields(
+            Outcome("", (), (), budget=self.method.budget(self.settings).tokens),
+            sample_id=id,
+            epoch=epoch,
+            seconds=None,
+            seed=self.policy.fork(id, epoch).sampling.seed,
+        )
+        told = str(error)[:2000]
+        return as_row({**failed, "exit_reason": "unknown", "response": "", "error": told})
+
 
 def open_run(
     engine: Engine,

@@ -332,10 +332,12 @@ class _Collected:
             return None
         first = ended[0]
         why = f"error {first['error']!r:.100}" if "error" in first else f"limit {first['limit']}"
+        own = self.record["harness"] == "lm-eval"
+        again = "the same command with --use_cache" if own else "`inspect eval-retry`"
         return (
             f"{', '.join(self.sources)}: {len(ended)} of {len(self.rows)} samples ended by an "
             f"error or a limit (sample {first['sample_id']!r:.50}: {why}) and count as unanswered; "
-            "`inspect eval-retry` asks those with an error again"
+            f"{again} asks those with an error again"
         )
 
 
