@@ -24,12 +24,12 @@ def main() -> None:
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(measure(args.questions[0])))  # noqa: T201
+        print(json.dumps(measure(args.questions[0])))
         return
     for questions in args.questions:
         command = [sys.executable, __file__, "--one", str(questions)]
-        told = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-        print(told.stdout, end="", flush=True)  # noqa: T201
+        told = subprocess.run(command, check=True, capture_output=True, text=True)
+        print(told.stdout, end="", flush=True)
 
 
 def measure(questions: int) -> dict[str, Any]:

@@ -33,6 +33,10 @@ from s1_eval.verifiers import Verifier
 PACKAGES = {"inspect": "inspect_ai", "lm-eval": "lm_eval"}
 """The package whose version a record names, by harness; a sweep of ours has none."""
 
+MAX_IN_FLIGHT = 4096
+"""Questions of all runs together that are in flight at once: several GPUs' full batches. Each costs
+about 50 KB, so more of them would cost memory and gain nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -161,18 +165,19 @@ async def run_samples(
     on_row: Callable[[SampleRow], None],
     *,
     on_failure: Callable[[Failure, SampleFailed], None] | None = None,
-    max_in_flight: int = 4096,
+    slots: asyncio.Semaphore | None = None,
 ) -> None:
-    """Solve and grade every (sample, epoch), up to `max_in_flight` at once; `on_row` gets each row
+    """Solve and grade every (sample, epoch), up to `MAX_IN_FLIGHT` at once; `on_row` gets each row
     as it is done.
 
     record: the run's, for this benchmark. todo: taken from as slots get free, so that what is held
     in memory does not grow with the number of questions.
     on_failure: gets what is known of a sample that the engine can't answer; without it such a one
     raises as any other error.
+    slots: one for each that is in flight, to be shared by runs that go on together.
     Raises the first error that a sample or a callback meets; the rest is cancelled.
     """
-    slots = asyncio.Semaphore(max_in_flight)
+    free = slots or asyncio.Semaphore(MAX_IN_FLIGHT)
 
     async def one(sample: Sample, epoch: int) -> None:
         try:
@@ -185,12 +190,12 @@ async def run_samples(
                 raise
             on_failure(Failure.now(sample.id, epoch, error), error)
         finally:
-            slots.release()
+            free.release()
 
     try:
         async with asyncio.TaskGroup() as group:
             for sample, epoch in todo:
-                await slots.acquire()
+                await free.acquire()
                 group.create_task(one(sample, epoch))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None

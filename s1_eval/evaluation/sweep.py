@@ -26,7 +26,7 @@ from s1_eval.evaluation.failures import (
 )
 from s1_eval.evaluation.plan import PlannedRun
 from s1_eval.evaluation.progress import Progress
-from s1_eval.evaluation.run import Run, open_run, run_samples
+from s1_eval.evaluation.run import MAX_IN_FLIGHT, Run, open_run, run_samples
 from s1_eval.records.failures import FAILURES, Failure
 from s1_eval.records.run import RunRecord, run_record
 from s1_eval.records.sample import SampleRow
@@ -205,10 +205,11 @@ class Sweep:
                 sum((s.id, epoch) in w.done for _, _, w in jobs for s, epoch in self.asked),
             )
             tolerance = Tolerance(self.fail_on_error, total * len(jobs))
+            slots = asyncio.Semaphore(MAX_IN_FLIGHT)
             try:
                 async with asyncio.TaskGroup() as group:
                     for job in jobs:
-                        group.create_task(self._finish(*job, progress, tolerance))
+                        group.create_task(self._finish(*job, progress, tolerance, slots))
             except ExceptionGroup as failures:
                 error = failures.exceptions[0]
                 if not isinstance(error, RuntimeError):
@@ -237,6 +238,7 @@ class Sweep:
         writer: RunWriter,
         progress: Progress,
         tolerance: Tolerance,
+        slots: asyncio.Semaphore,
     ) -> None:
         def on_row(row: SampleRow) -> None:
             writer.append(row)
@@ -248,4 +250,4 @@ class Sweep:
             tolerance.count(error)
 
         todo = ((s, epoch) for s, epoch in self.asked if (s.id, epoch) not in writer.done)
-        await run_samples(run, record, todo, on_row, on_failure=on_failure)
+        await run_samples(run, record, todo, on_row, on_failure=on_failure, slots=slots)

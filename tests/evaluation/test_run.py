@@ -119,7 +119,7 @@ async def test_questions_are_taken_as_slots_get_free() -> None:
         rows.append(row)
         assert len(taken) <= len(rows) + 2
 
-    await run_samples(run, run_record(run.held, ABOUT), todo(), on_row, max_in_flight=2)
+    await run_samples(run, run_record(run.held, ABOUT), todo(), on_row, slots=asyncio.Semaphore(2))
     assert len(rows) == len(SAMPLES)
 
 
