@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,10 @@ def test_a_stale_failure_of_a_killed_run_is_not_counted(tmp_path: Path) -> None:
     file.write_text(before)
     [run] = read_runs([tmp_path])
     assert (len(run.rows), run.failed) == (4, ())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        ask(Faulty(""), out=tmp_path)
+    assert not file.exists()
 
 
 def test_where_every_sample_failed_there_is_nothing_to_score(tmp_path: Path) -> None:
