@@ -220,7 +220,7 @@ def decoder(model: Any, chooser: Choose, max_rows: int, tokens: int | None) -> D
 
     max_rows: rows that decode at once. tokens: how many tokens' keys and values are held at
     once, the kept ones of finished rows included; None for what fits half of the free memory
-    of a GPU, or 2 GiB.
+    of a GPU, or elsewhere `CPU_CACHE` or less.
 
     Raises UserError on a model that takes no cache by a name that is known here.
     """

@@ -131,9 +131,9 @@ async def test_the_first_error_ends_the_run_as_itself() -> None:
         rows.append(row)
         raise OSError("disk full")
 
+    todo = [(sample, 1) for sample in SAMPLES]
+    slots = asyncio.Semaphore(1)
     with pytest.raises(OSError, match="disk full"):
-        todo = [(sample, 1) for sample in SAMPLES]
-        slots = asyncio.Semaphore(1)
         await run_samples(run, run_record(run.held, ABOUT), todo, full, slots=slots)
     assert len(rows) == 1
     assert len(asyncio.all_tasks()) == 1
