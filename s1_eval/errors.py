@@ -15,4 +15,10 @@ class SampleFailed(RuntimeError):
 
     Anything else that an engine raises is its own failure, or a UserError that would meet every
     question: the run stops.
+
+    tries: how often the request was sent.
     """
+
+    def __init__(self, said: str, tries: int = 1) -> None:
+        super().__init__(said)
+        self.tries = tries

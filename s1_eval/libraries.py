@@ -92,6 +92,7 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
         "lm_eval.api.model:LM.set_cache_hook",
         "lm_eval.api.model:TemplateLM._encode_pair",
         "lm_eval.api.model:TemplateLM._loglikelihood_tokens",
+        "lm_eval.api.model:hash_args",
         "lm_eval.models.huggingface:HFLM",
         "lm_eval.models.utils:has_bos_prefix",
         "lm_eval.utils:get_rolling_token_windows",

@@ -1,9 +1,11 @@
-"""`s1-eval`: one subcommand per file of this folder. Exit codes: 0 done, 2 bad input, 130
-interrupted, 141 when its output was closed; `leaderboard check` adds 1 for a regression."""
+"""`s1-eval`: one subcommand per file of this folder. Exit codes: 0 done, 1 samples or the engine
+failed, 2 bad input, 130 interrupted, 143 terminated, 141 when its output was closed; for
+`leaderboard check` 1 is a regression."""
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -16,9 +18,11 @@ from s1_eval.cli import (
     compute_optimal,
     doctor,
     leaderboard,
+    repair,
     score,
     sweep,
 )
+from s1_eval.cli.ending import disk_trouble, terminable
 from s1_eval.cli.inputs import say
 from s1_eval.cli.pipe import quietly
 from s1_eval.errors import UserError
@@ -27,7 +31,7 @@ from s1_eval.thinking.render import printable
 
 COMMANDS = (
     *(sweep, score, compare, at_k, compute_optimal, leaderboard),
-    *(doctor, check, audit_checker),
+    *(doctor, check, audit_checker, repair),
 )
 
 
@@ -50,9 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
+    ended_by: list[int] = []
     try:
         try:
-            with needs():
+            with needs(), terminable() as ended_by:
                 code: int = args.run(args)
             sys.stdout.flush()  # what was skipped is said below the result
         finally:
@@ -62,8 +67,15 @@ def _main(argv: Sequence[str] | None) -> int:
         print(f"s1-eval: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:
-        print("s1-eval: interrupted; the same command goes on from here", file=sys.stderr)  # noqa: T201
-        return 130
+        how = "terminated" if ended_by else "interrupted"
+        print(f"s1-eval: {how}; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        return 128 + (ended_by[0] if ended_by else signal.SIGINT)
+    except OSError as error:
+        trouble = disk_trouble(error)
+        if trouble is None:
+            raise
+        print(f"s1-eval: {printable(trouble)}", file=sys.stderr)  # noqa: T201
+        return 2
     return code
 
 

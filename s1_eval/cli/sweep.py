@@ -11,6 +11,7 @@ from typing import Any
 
 from s1_eval.cli.options import add_model, cap, comma_list, key_values
 from s1_eval.methods import METHODS
+from s1_eval.thinking.render import printable
 
 
 def add_parser(commands: Any) -> None:
@@ -79,6 +80,15 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--top-p", type=float, default=1.0)
     parser.add_argument("--top-k", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--fail-on-error",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="N|SHARE",
+        help="stop at the first sample that fails, at so many, or at a share (below 1) of all; "
+        "default: ask all others, list the failed at the end, exit 1",
+    )
     parser.add_argument("--no-cache", action="store_true", help="decode every run from scratch")
     parser.add_argument("--out", required=True, type=Path, help="folder for records and report")
     parser.set_defaults(run=run)
@@ -87,9 +97,10 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from s1_eval.cli.score import report
     from s1_eval.evaluation.benchmark import benchmark
+    from s1_eval.evaluation.failures import check_fail_on_error
     from s1_eval.evaluation.plan import Axes, plan
     from s1_eval.evaluation.progress import shown
-    from s1_eval.evaluation.sweep import EngineFailed, Sweep
+    from s1_eval.evaluation.sweep import Sweep, SweepStopped
 
     axes = Axes(
         max_thinking_tokens=args.max_thinking_tokens,
@@ -116,12 +127,19 @@ def run(args: argparse.Namespace) -> int:
         verifier=args.verifier,
         verifier_args=key_values(args.verifier_args, "-V"),
         cache=not args.no_cache,
+        fail_on_error=check_fail_on_error(args.fail_on_error),
     )
     sweep.check()
     try:
         with sweep.opened() as (engine, verifier), shown() as progress:
-            folders = asyncio.run(sweep.record(engine, verifier, progress))
-    except EngineFailed as error:
-        print(f"s1-eval: {error}", file=sys.stderr)  # noqa: T201
+            recorded = asyncio.run(sweep.record(engine, verifier, progress))
+    except SweepStopped as error:
+        print(f"s1-eval: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         return 1
-    return report(folders, args.out)
+    try:
+        if recorded.readable:
+            report(recorded.readable, args.out)
+    finally:
+        if recorded.failed:
+            print(f"s1-eval: {recorded.told()}", file=sys.stderr)  # noqa: T201
+    return int(bool(recorded.failed))

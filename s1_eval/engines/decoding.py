@@ -219,12 +219,19 @@ class Choose(Protocol):
         ...
 
 
+CPU_CACHE = 2 << 30
+"""Bytes of keys and values that are held at most where there is no GPU."""
+
+CACHE_OF_WEIGHTS = 32
+"""Bytes of keys and values for each byte of weights, there."""
+
+
 def decoder(model: Any, chooser: Choose, max_rows: int, tokens: int | None) -> Decoder:
     """The decoder that `model` allows.
 
     max_rows: rows that decode at once. tokens: how many tokens' keys and values are held at
     once, the kept ones of finished rows included; None for what fits half of the free memory
-    of a GPU, or 2 GiB.
+    of a GPU, or elsewhere `CPU_CACHE` or less.
 
     Raises UserError on a model that takes no cache by a name that is known here.
     """
@@ -669,12 +676,16 @@ class Batched:
         return [Columns(layer.keys, layer.values, 0) for layer in cache.layers]
 
     def _affordable(self) -> int:
-        """How many tokens' keys and values fit half of the free memory of a GPU, or 2 GiB."""
+        """How many tokens' keys and values fit half of the free memory of a GPU, or elsewhere
+        `CPU_CACHE`, or `CACHE_OF_WEIGHTS` of a small model's weights if that is less: what such a
+        one forgets it soon reads again."""
         blanks = [layer.blank(1, 1, 1) for layer in self._layers]
         token = sum(layer.keys.nbytes + layer.values.nbytes for layer in blanks)
         device = self._model.device
-        memory = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else 2 << 30
-        return int(memory // token)
+        if device.type == "cuda":
+            return int(torch.cuda.mem_get_info(device)[0] // 2 // token)
+        weights = sum(weight.nbytes for weight in self._model.parameters())
+        return int(min(CPU_CACHE, CACHE_OF_WEIGHTS * weights) // token)
 
     def _tensor(self, values: list[Any]) -> Tensor:
         return torch.tensor(values, device=self._model.device)

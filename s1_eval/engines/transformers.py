@@ -66,8 +66,8 @@ class TransformersEngine:
         dtype: one of `DTYPES`; None is `float32` on a CPU, elsewhere `auto`, the checkpoint's.
         max_batch_size: requests that decode at once; others wait.
         kv_cache_tokens: tokens whose keys and values are held at once, those of finished
-            requests included, which prompts that continue them take up. None is what fits 2 GiB
-            on a CPU, or half of a GPU's free memory.
+            requests included, which prompts that continue them take up. None is what fits half
+            of a GPU's free memory, and on a CPU 2 GiB or 32 times the weights if that is less.
         context_length: None is the model's; give a shorter one, or that of a model without any.
         chat: how conversations become prompts.
 

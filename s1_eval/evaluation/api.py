@@ -24,12 +24,13 @@ from s1_eval.engines.protocol import Engine
 from s1_eval.engines.table import parse_model
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import Benchmark, Sample, benchmark
+from s1_eval.evaluation.failures import FailOnError, check_fail_on_error
 from s1_eval.evaluation.loops import wait_for
 from s1_eval.evaluation.plan import plan_settings
 from s1_eval.evaluation.progress import shown
 from s1_eval.evaluation.questions import own_questions
 from s1_eval.evaluation.reading import readers
-from s1_eval.evaluation.sweep import EngineFailed, Sweep
+from s1_eval.evaluation.sweep import Sweep, SweepStopped
 from s1_eval.methods import METHODS, Dial, Method
 from s1_eval.metrics import Entry, comparison
 from s1_eval.records import Run
@@ -149,6 +150,7 @@ async def evaluate_async(
     verifier: VerifierSpec | None = None,
     grid: bool = False,
     cache: bool = True,
+    fail_on_error: FailOnError = False,
     out: str | Path | None = None,
     progress: bool | None = None,
     **settings: Any,
@@ -174,6 +176,9 @@ async def evaluate_async(
     verifier: a process reward model, e.g. `nano-prm`, for the methods that search by one.
     grid: every cap with every number of ignores, instead of a series of each.
     cache: what one run has decoded serves the others.
+    fail_on_error: True raises at the first question that the engine can't answer; a number at so
+        many, below 1 at that share of all. By default the others go on, a warning names those
+        that failed, and `Run.failed` has them.
     out: a folder for what `s1-eval sweep` leaves there; called again, it goes on where it stopped.
         Without it the records go with the result.
     progress: a bar on stderr; by default where that is a terminal.
@@ -217,6 +222,7 @@ async def evaluate_async(
             seed=seed,
             verifier=verifier,
             cache=cache,
+            fail_on_error=check_fail_on_error(fail_on_error),
         )
         await asyncio.to_thread(sweep.check)
         # Loading and closing block for long, and the loop may be somebody's.
@@ -224,14 +230,18 @@ async def evaluate_async(
         quiet = not sys.stderr.isatty() if progress is None else not progress
         try:
             with shown(quiet) as bar:
-                folders = await sweep.record(*held, bar)
-        except EngineFailed as error:
+                recorded = await sweep.record(*held, bar)
+        except SweepStopped as error:
             if kept is not None and error.__cause__ is not None:  # nothing stays that goes on
                 raise error.__cause__ from None
             raise
         finally:
             await asyncio.to_thread(stack.close)
-    runs = await asyncio.to_thread(read, folders)
+    if recorded.failed:
+        if not recorded.readable:
+            raise SweepStopped(recorded.told())
+        _remark(recorded.told())
+    runs = await asyncio.to_thread(read, recorded.readable)
     if kept is None:
         from s1_eval.report import write
 

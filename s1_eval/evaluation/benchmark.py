@@ -195,6 +195,7 @@ class Benchmark:
         for number, row in enumerate(rows, 1):
             try:
                 sample = self.sample(row)
+                _check_text(sample)
                 check.check_target(sample.target)
             except (KeyError, TypeError, ValueError) as error:
                 said = f"no field {error}" if isinstance(error, KeyError) else str(error)
@@ -207,6 +208,24 @@ class Benchmark:
         if not samples:
             raise UserError(f"{where} has no rows: give the data of {self.name}")
         return tuple(samples.values())
+
+
+def _check_text(sample: Sample) -> None:
+    """Raises ValueError on half of a surrogate pair, which no tokenizer takes and no file holds."""
+    named = (("id", sample.id), ("prompt", sample.prompt), ("target", sample.target))
+    for name, text in (*named, *(("option", each) for each in sample.options)):
+        _check_encodes(name, text)
+    _check_encodes("system message", sample.system or "")
+
+
+def _check_encodes(name: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the {name} has {text[error.start]!a} at character {error.start + 1}, half of a "
+            "surrogate pair, which is no text: mend the row"
+        ) from None
 
 
 def with_options(question: str, options: Sequence[str]) -> str:

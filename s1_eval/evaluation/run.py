@@ -16,12 +16,13 @@ from typing import Any
 
 from s1_eval.answers import Grader
 from s1_eval.engines import Engine, Sampling
-from s1_eval.errors import UserError
+from s1_eval.errors import SampleFailed, UserError
 from s1_eval.evaluation.benchmark import Sample, grader_data, open_grader
 from s1_eval.evaluation.binding import NO_DIALS, Dials, Prompts, bind_method
 from s1_eval.evaluation.grading import judged
 from s1_eval.methods import Method, Policy, Question
 from s1_eval.methods.spill import answer_counts
+from s1_eval.records.failures import Failure
 from s1_eval.records.hardware import hardware
 from s1_eval.records.run import RunRecord, held_fields
 from s1_eval.records.sample import SampleRow, as_row, sample_row, solved_fields
@@ -31,6 +32,10 @@ from s1_eval.verifiers import Verifier
 
 PACKAGES = {"inspect": "inspect_ai", "lm-eval": "lm_eval"}
 """The package whose version a record names, by harness; a sweep of ours has none."""
+
+MAX_IN_FLIGHT = 4096
+"""Questions of all runs together that are in flight at once: several GPUs' full batches. Each costs
+about 50 KB, so more of them would cost memory and gain nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,19 @@ class Run:
         nudged = flat(self.settings).get("nudge_after_eos", False)
         counts = answer_counts(policy, outcome, nudged)
         return outcome, as_row({**solved, **counts, "response": outcome.answer})
+
+    def unanswered(self, id: str, epoch: int, error: SampleFailed) -> SampleRow:
+        """What stands for `solve`'s row where a harness wants one of every question and the engine
+        has no answer: no response and no tokens, with `error`."""
+        failed = solved_fields(
+            Outcome("", (), (), budget=self.method.budget(self.settings).tokens),
+            sample_id=id,
+            epoch=epoch,
+            seconds=None,
+            seed=self.policy.fork(id, epoch).sampling.seed,
+        )
+        told = str(error)[:2000]
+        return as_row({**failed, "exit_reason": "unknown", "response": "", "error": told})
 
 
 def open_run(
@@ -146,16 +164,20 @@ async def run_samples(
     todo: Iterable[tuple[Sample, int]],
     on_row: Callable[[SampleRow], None],
     *,
-    max_in_flight: int = 4096,
+    on_failure: Callable[[Failure, SampleFailed], None] | None = None,
+    slots: asyncio.Semaphore | None = None,
 ) -> None:
-    """Solve and grade every (sample, epoch), up to `max_in_flight` at once; `on_row` gets each row
+    """Solve and grade every (sample, epoch), up to `MAX_IN_FLIGHT` at once; `on_row` gets each row
     as it is done.
 
     record: the run's, for this benchmark. todo: taken from as slots get free, so that what is held
     in memory does not grow with the number of questions.
-    Raises the first error that a sample or `on_row` meets; the rest is cancelled.
+    on_failure: gets what is known of a sample that the engine can't answer; without it such a one
+    raises as any other error.
+    slots: one for each that is in flight, to be shared by runs that go on together.
+    Raises the first error that a sample or a callback meets; the rest is cancelled.
     """
-    slots = asyncio.Semaphore(max_in_flight)
+    free = slots or asyncio.Semaphore(MAX_IN_FLIGHT)
 
     async def one(sample: Sample, epoch: int) -> None:
         try:
@@ -163,13 +185,17 @@ async def run_samples(
             asked = (solved, sample.target, run.grader, sample.options)
             verdict = await asyncio.to_thread(judged, *asked)
             on_row(sample_row(record, solved, target=sample.target, **verdict))
+        except SampleFailed as error:
+            if on_failure is None:
+                raise
+            on_failure(Failure.now(sample.id, epoch, error), error)
         finally:
-            slots.release()
+            free.release()
 
     try:
         async with asyncio.TaskGroup() as group:
             for sample, epoch in todo:
-                await slots.acquire()
+                await free.acquire()
                 group.create_task(one(sample, epoch))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None

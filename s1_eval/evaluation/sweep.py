@@ -11,32 +11,58 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from s1_eval.engines.protocol import Engine, Sampling
 from s1_eval.engines.table import open_engine, parse_model
-from s1_eval.errors import UserError
+from s1_eval.errors import SampleFailed, UserError
 from s1_eval.evaluation.benchmark import Benchmark, Data, Sample
 from s1_eval.evaluation.binding import FirstQuestion, check_first
+from s1_eval.evaluation.failures import (
+    FailOnError,
+    Tolerance,
+    TooManyFailed,
+    check_fail_on_error,
+)
 from s1_eval.evaluation.plan import PlannedRun
-from s1_eval.evaluation.run import Run, open_run, run_samples
+from s1_eval.evaluation.progress import Progress
+from s1_eval.evaluation.run import MAX_IN_FLIGHT, Run, open_run, run_samples
+from s1_eval.records.failures import FAILURES, Failure
 from s1_eval.records.run import RunRecord, run_record
 from s1_eval.records.sample import SampleRow
-from s1_eval.records.store import RUN, RunWriter, recorded
+from s1_eval.records.store import RUN, SAMPLES, RunWriter, recorded
 from s1_eval.verifiers import Verifier
 from s1_eval.verifiers.table import VerifierSpec, check_verifier, open_verifier, parse_verifier
 
 
-class EngineFailed(RuntimeError):
-    """The engine broke while questions were in flight; what was finished is recorded."""
+class SweepStopped(RuntimeError):
+    """Questions were left unasked; what was finished is recorded."""
 
 
-class Progress(Protocol):
-    """Told how far a sweep is."""
+class EngineFailed(SweepStopped):
+    """The engine broke while questions were in flight."""
 
-    def begin(self, title: str, total: int, done: int) -> None: ...
-    def advance(self) -> None: ...
-    def say(self, text: str) -> None: ...
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a sweep left. folders: of its runs. failed: the samples without an answer of those
+    runs that have some."""
+
+    folders: Sequence[Path]
+    failed: Mapping[Path, Sequence[Failure]]
+
+    @property
+    def readable(self) -> list[Path]:
+        """The folders that hold a row."""
+        return [f for f in self.folders if (f / SAMPLES).stat().st_size]
+
+    def told(self, most: int = 20) -> str:
+        """The failed samples by their ids, with reasons, up to so many; how to go on."""
+        each = [f"  {f.name}: {one}" for f, failed in self.failed.items() for one in failed]
+        lines = [f"{len(each)} samples failed and have no answer:", *each[:most]]
+        if len(each) > most:
+            lines.append(f"  … and {len(each) - most} more, see {FAILURES} in the runs' folders")
+        return "\n".join([*lines, "The same command asks them again, and nothing else."])
 
 
 @dataclass(frozen=True)
@@ -50,6 +76,7 @@ class Sweep:
         asked.
     temperature: None is 0, and 1 for the methods that need different samples.
     verifier: a process reward model for the methods that search by one.
+    fail_on_error: how many failed samples of all runs together end the sweep.
     cache: whether what one run has decoded serves the others, and the same sweep run again.
     command: what the run records name as the command.
     """
@@ -70,6 +97,7 @@ class Sweep:
     verifier: VerifierSpec | None = None
     verifier_args: Mapping[str, Any] = field(default_factory=dict)
     cache: bool = True
+    fail_on_error: FailOnError = False
 
     @cached_property
     def loaded(self) -> Data:
@@ -97,6 +125,7 @@ class Sweep:
         """Raises UserError on whatever can be seen to be wrong before any weight is loaded."""
         if isinstance(self.model, str):
             parse_model(self.model)
+        check_fail_on_error(self.fail_on_error)
         for name in ("limit", "epochs"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"{name}={value}: give 1 or more")
@@ -140,11 +169,11 @@ class Sweep:
 
     async def record(
         self, engine: Engine, verifier: Verifier | None, progress: Progress
-    ) -> list[Path]:
+    ) -> Recorded:
         """Ask and record every (run, question, epoch) that is not recorded yet, all in flight
-        together. The folders of the runs.
+        together. A question that the engine can't answer is written down as failed.
 
-        Raises EngineFailed, and any other error as itself.
+        Raises SweepStopped, and any error that is none of the engine's as itself.
         """
         about = self.benchmark.about(self.loaded)
         total = len(self.samples) * self.epochs
@@ -175,19 +204,25 @@ class Sweep:
                 total * len(jobs),
                 sum((s.id, epoch) in w.done for _, _, w in jobs for s, epoch in self.asked),
             )
+            tolerance = Tolerance(self.fail_on_error, total * len(jobs))
+            slots = asyncio.Semaphore(MAX_IN_FLIGHT)
             try:
                 async with asyncio.TaskGroup() as group:
                     for job in jobs:
-                        group.create_task(self._finish(*job, progress))
+                        group.create_task(self._finish(*job, progress, tolerance, slots))
             except ExceptionGroup as failures:
                 error = failures.exceptions[0]
                 if not isinstance(error, RuntimeError):
                     raise error from None
-                raise EngineFailed(
-                    f"the engine failed: {error}\nWhat was finished is kept in {self.out}; the "
-                    "same command goes on from there."
-                ) from error
-            return [writer.folder for _, _, writer in jobs]
+                kept = f"What was finished is kept in {self.out}; the same command goes on there."
+                if isinstance(error, TooManyFailed):
+                    raise SweepStopped(f"{error}\n{kept}") from error
+                raise EngineFailed(f"the engine failed: {error}\n{kept}") from error
+            writers = [writer for _, _, writer in jobs]
+            return Recorded(
+                [writer.folder for writer in writers],
+                {w.folder: tuple(w.failed.values()) for w in writers if w.failed},
+            )
 
     def _folder(self, planned: PlannedRun) -> tuple[Path, RunRecord | None]:
         """Where a run stands or is to stand, and its record if it was begun."""
@@ -197,11 +232,22 @@ class Sweep:
         return folder, recorded(folder)
 
     async def _finish(
-        self, run: Run, record: RunRecord, writer: RunWriter, progress: Progress
+        self,
+        run: Run,
+        record: RunRecord,
+        writer: RunWriter,
+        progress: Progress,
+        tolerance: Tolerance,
+        slots: asyncio.Semaphore,
     ) -> None:
         def on_row(row: SampleRow) -> None:
             writer.append(row)
             progress.advance()
 
+        def on_failure(failure: Failure, error: SampleFailed) -> None:
+            writer.fail(failure)
+            progress.advance(failed=True)
+            tolerance.count(error)
+
         todo = ((s, epoch) for s, epoch in self.asked if (s.id, epoch) not in writer.done)
-        await run_samples(run, record, todo, on_row)
+        await run_samples(run, record, todo, on_row, on_failure=on_failure, slots=slots)

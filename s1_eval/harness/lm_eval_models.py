@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import sys
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,19 +25,23 @@ from s1_eval.engines import Engine
 from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.table import ENGINES, open_engine
-from s1_eval.errors import UserError
+from s1_eval.errors import SampleFailed, UserError
 from s1_eval.evaluation.binding import FirstQuestion, Prompts, check_first
+from s1_eval.evaluation.failures import FailOnError, Tolerance, check_fail_on_error
 from s1_eval.evaluation.loops import wait_for
 from s1_eval.evaluation.opened import shared_verifier
+from s1_eval.evaluation.progress import shown
 from s1_eval.evaluation.run import Run, open_run
 from s1_eval.harness.gen_kwargs import GenKwargs, read_gen_kwargs
 from s1_eval.harness.lm_eval_tasks import Generated, asks, stale
 from s1_eval.methods import method
+from s1_eval.records.sample import SampleRow
 from s1_eval.thinking import Message, read_arguments
+from s1_eval.thinking.render import printable
 from s1_eval.verifiers.table import check_verifier
 
 libraries.check(__name__)
-from lm_eval.api.model import LM, CacheHook, TemplateLM  # noqa: E402
+from lm_eval.api.model import LM, CacheHook, TemplateLM, hash_args  # noqa: E402
 from lm_eval.models.utils import has_bos_prefix  # noqa: E402
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window  # noqa: E402
 
@@ -46,6 +51,8 @@ UNCHOSEN_DEVICE = "cuda:0"
 """What lm-eval's command line passes where the user gave no --device, on any machine."""
 
 CACHE_OWNER = "s1_eval: the model that wrote this cache"
+
+CACHE_FAILED = "s1_eval: requests without an answer"
 
 
 class Chat(str):
@@ -78,17 +85,21 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         chat_template_args: Mapping[str, Any] | None = None,
         enable_thinking: bool | None = None,
         think_end_token: str | None = None,
+        fail_on_error: FailOnError | str = False,
         **engine_args: Any,
     ) -> None:
         """engine_args: the engine's own settings. batch_size: lm-eval always gives one; it is for
         log-likelihoods, while generation batches whatever is in flight. chat_template_args,
         enable_thinking: arguments of the chat template as lm-eval's own models spell them.
+        fail_on_error: how many questions that the engine can't answer end the command; up to there
+        they count as unanswered.
 
         Raises UserError on a think_end_token: the thinking format says it already.
         """
         super().__init__()
         self.pretrained = pretrained
         self.batch_size = batch_size
+        self.fail_on_error = check_fail_on_error(fail_on_error)
         if think_end_token is not None:
             raise UserError(
                 "think_end_token: leave it out; how thinking ends is found out, or said by "
@@ -137,17 +148,31 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                     prompting={"until": each.given.until, **framing[each.run]},
                     prompts=each.prompts,
                 )
+        tolerance = Tolerance(self.fail_on_error, len(requests))
         epochs: Counter[object] = Counter()
         jobs = []
         for request, each in zip(requests, asked, strict=True):
             epochs[each.run, each.id] += 1
             run, epoch = runs[each.run], epochs[each.run, each.id]
-            jobs.append(self._answer(request, run, each, epoch))
-        return _gather(jobs, disable_tqdm)
+            jobs.append(self._answer(request, run, each, epoch, tolerance))
+        answers: list[str] = list(generated := _gather(jobs, disable_tqdm))
+        _tell(generated)
+        return answers
 
-    async def _answer(self, request: Instance, run: Run, asked: Asked, epoch: int) -> Generated:
-        """One answer, which reaches lm-eval's response cache as soon as it is there."""
-        answer = await _generate(run, asked, epoch)
+    async def _answer(
+        self, request: Instance, run: Run, asked: Asked, epoch: int, tolerance: Tolerance
+    ) -> Generated:
+        """One answer, which reaches lm-eval's response cache as soon as it is there. A question
+        that the engine can't answer is an unanswered row, which stays out of the cache."""
+        try:
+            answer = await _generate(run, asked, epoch)
+        except SampleFailed as error:
+            tolerance.count(error)
+            if (cache := self.cache_hook.dbdict) is not None:
+                # lm-eval puts every answer there itself; see `set_cache_hook`.
+                failed = hash_args("generate_until", request.args)
+                cache[CACHE_FAILED] = [*cache.get(CACHE_FAILED, ()), failed]
+            return _generated(run, asked, run.unanswered(asked.id, epoch, error))
         self.cache_hook.add_partial("generate_until", request.args, answer)
         return answer
 
@@ -210,7 +235,8 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         return Chat(json.dumps(chat_history, ensure_ascii=False))
 
     def set_cache_hook(self, cache_hook: CacheHook) -> None:
-        """Refuse a response cache of another model: lm-eval's keys don't tell models apart."""
+        """Refuse a response cache of another model: lm-eval's keys don't tell models apart. What
+        failed in an earlier command is taken out, so that it is asked again."""
         super().set_cache_hook(cache_hook)
         if cache_hook.dbdict is None:
             return
@@ -221,6 +247,8 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                 f"the response cache belongs to {owner} and would answer for {identity}: "
                 "give another --use_cache"
             )
+        for failed in cache_hook.dbdict.pop(CACHE_FAILED, ()):
+            cache_hook.dbdict.pop(failed, None)
 
     def _weights(self) -> str | None:
         """What tells these weights from others of the same name; None where a server has them."""
@@ -477,21 +505,38 @@ async def _generate(run: Run, asked: Asked, epoch: int) -> Generated:
     cuts = [at for text in asked.given.until if text and (at := response.find(text)) >= 0]
     if cuts:
         row["response"], row["answer_exit"] = response[: min(cuts)], "stop"
+    return _generated(run, asked, row)
+
+
+def _generated(run: Run, asked: Asked, row: SampleRow) -> Generated:
     return Generated(row["response"], {**row, **_asked_row(asked), "run": dict(run.held)})
+
+
+def _tell(answers: Sequence[Generated], most: int = 20) -> None:
+    """Name the questions that failed, on stderr."""
+    failed = [each.row for each in answers if "error" in each.row]
+    if not failed:
+        return
+    told = [
+        f"  {row['sample_id']!r:.60} epoch {row['epoch']}: {' '.join(row['error'].split()):.300}"
+        for row in failed[:most]
+    ]
+    more = [f"  … and {len(failed) - most} more"] if len(failed) > most else []
+    head = f"s1_eval: {len(failed)} of {len(answers)} questions failed and count as unanswered:"
+    last = "The same command asks them again, and nothing else if it has --use_cache."
+    print(printable("\n".join([head, *told, *more, last])), file=sys.stderr)  # noqa: T201
 
 
 def _gather(jobs: Sequence[Coroutine[Any, Any, T]], quiet: bool) -> list[T]:
     """All results in order, with a progress bar."""
-    from rich.console import Console
-    from rich.progress import Progress
 
     async def everything() -> list[T]:
-        with Progress(console=Console(stderr=True), disable=quiet) as progress:
-            bar = progress.add_task("questions", total=len(jobs))
+        with shown(quiet) as progress:
+            progress.begin("questions", len(jobs), 0)
 
             async def counted(job: Coroutine[Any, Any, T]) -> T:
                 result = await job
-                progress.advance(bar)
+                progress.advance(failed=isinstance(result, Generated) and "error" in result.row)
                 return result
 
             return await asyncio.gather(*(counted(job) for job in jobs))

@@ -22,6 +22,7 @@ Label = Callable[[Run], str]
 def gaps(run: Run) -> tuple[int, str]:
     """How many rows a run lacks to have every epoch of every question, and a few of them."""
     have = {(row["sample_id"], row["epoch"]) for row in run.rows}
+    have |= {each.key for each in run.failed}
     ids = sorted({id for id, _ in have})
     epochs = sorted({epoch for _, epoch in have})
     missing = len(ids) * len(epochs) - len(have)
@@ -88,14 +89,20 @@ def missing(runs: Sequence[Run], label: Label) -> Iterator[str]:
         count, shown = gaps(run)
         if count:
             yield f"{label(run)}: {count} of {count + len(run.rows)} rows are missing ({shown})"
+        if failed := run.failed:
+            few = "; ".join(map(str, failed[:3])) + ("; …" if len(failed) > 3 else "")
+            yield (
+                f"{label(run)}: {len(failed)} of {len(failed) + len(run.rows)} samples failed and "
+                f"are in no figure ({few}); the command that made the run asks them again"
+            )
         left_out = left_out_of(run)
         if left_out:
             yield f"{label(run)}: {left_out} unreadable rows were left out"
 
 
 def lacking(run: Run) -> int:
-    """How many rows a run lacks: never written, or not readable."""
-    return gaps(run)[0] + left_out_of(run)
+    """How many rows a run lacks: never written, failed, or not readable."""
+    return gaps(run)[0] + len(run.failed) + left_out_of(run)
 
 
 def left_out_of(run: Run) -> int:

@@ -6,11 +6,13 @@ stands in `foreign_inspect`.
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from s1_eval.errors import UserError
+from s1_eval.json_lines import MAX_LINE
 from s1_eval.libraries import needs
 from s1_eval.records.foreign_inspect import ended_by, target_of, tokens_of, verdict
 from s1_eval.records.located import KEY, Located
@@ -120,9 +122,25 @@ def _read(path: Path, header_only: bool) -> Any:
         from inspect_ai.log import read_eval_log
 
     try:
+        if path.suffix == ".eval":
+            _check_members(path)
         return read_eval_log(str(path), header_only=header_only)
+    except UserError:
+        raise
     except Exception as error:  # whatever a damaged archive makes the library raise
         raise UserError(f"{path} is no readable Inspect log: {str(error)[:200]!r}") from error
+
+
+def _check_members(path: Path) -> None:
+    """Raises UserError on a log with a sample larger than any record may be: a small archive may
+    unpack to more than the memory holds."""
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda each: each.file_size, default=None)
+    if largest and largest.file_size > MAX_LINE:
+        raise UserError(
+            f"{path}: {largest.filename:.100} unpacks to {largest.file_size:,} bytes, and a sample "
+            f"may have {MAX_LINE:,}: leave the log out, or write it again without that sample"
+        )
 
 
 def _open(path: Path) -> tuple[Any, Iterator[Any]]:

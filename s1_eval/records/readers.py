@@ -13,7 +13,8 @@ from sys import intern
 from typing import Any, cast
 
 from s1_eval.errors import UserError
-from s1_eval.json_lines import parse, read_lines
+from s1_eval.json_lines import read_lines
+from s1_eval.records.failures import Failure, read_failures
 from s1_eval.records.inspect_logs import is_inspect, superseded
 from s1_eval.records.inspect_logs import read_inspect as read_inspect
 from s1_eval.records.located import KEY as KEY
@@ -22,7 +23,7 @@ from s1_eval.records.located import Reader as Reader
 from s1_eval.records.run import RunRecord, as_record, settings_in
 from s1_eval.records.sample import SHARED_FIELDS, OwnRow, Shared, as_row, shared_of
 from s1_eval.records.schema import fits, validate_run, validate_sample
-from s1_eval.records.store import RUN, SAMPLES
+from s1_eval.records.store import RUN, SAMPLES, recorded
 
 OTHER_EPOCHS = "other_epochs"
 """Where a line of an lm-eval sample file keeps the records of a question's further epochs."""
@@ -63,12 +64,14 @@ class Run:
     rows: sample records without what `record` says already and without full texts and traces.
     budget: the limit on thinking tokens, None without one.
     sources: the files it was read from.
+    failed: the samples that were asked for and have no row, since the engine gave no answer.
     """
 
     record: RunRecord
     rows: Sequence[OwnRow]
     budget: int | None
     sources: tuple[str, ...] = ()
+    failed: tuple[Failure, ...] = ()
 
     @property
     def id(self) -> str:
@@ -155,8 +158,18 @@ class _Collection:
         if path.is_file():
             return self._take(path, _only_reader(path, readers))
         if not path.is_dir():
+            if path.exists() or path.is_symlink():
+                raise UserError(f"{path} is {_kind(path)}: give a regular file or a folder")
             raise UserError(f"there is no file or folder {path}")
-        found = [(file, reader) for file in _files(path) if (reader := _reader(file, readers))]
+        files = [*_files(path)]
+        found = [
+            (file, reader)
+            for file in files
+            if file.is_file() and (reader := _reader(file, readers))
+        ]
+        for file in files:
+            if self._tell and not file.is_file():  # to open a pipe would wait for ever
+                self._tell(f"passed over {file}: it is {_kind(file)}")
         if not found:
             raise UserError(f"nothing to read in {path}: looked for {_looked_for(readers)}")
         replaced: dict[Path, Path] = {}
@@ -295,13 +308,22 @@ class _Collected:
 
     def finish(self) -> Run:
         planned = self.record.get("planned_samples")
-        if planned is not None and len(self.rows) < planned:
+        failed = self._failed()
+        have = len(self.rows) + len(failed)
+        if planned is not None and have < planned:
             raise UserError(
-                f"{', '.join(self.sources)} has {len(self.rows)} of {planned} samples, and those "
+                f"{', '.join(self.sources)} has {have} of {planned} samples, and those "
                 "that finish first are not like the rest: finish the run with the command that "
                 "started it"
             )
-        return Run(self.record, tuple(self.rows.values()), self.budget, tuple(self.sources))
+        rows, sources = tuple(self.rows.values()), tuple(self.sources)
+        return Run(self.record, rows, self.budget, sources, failed)
+
+    def _failed(self) -> tuple[Failure, ...]:
+        """What the folders of our own records say failed and no file has a row of."""
+        ours = [Path(source).parent for source in self.sources if Path(source).name == SAMPLES]
+        there = {key: each for folder in ours for key, each in read_failures(folder).items()}
+        return tuple(each for key, each in there.items() if key not in self.rows)
 
     def remark(self) -> str | None:
         """What the reader of the run's numbers must know."""
@@ -310,10 +332,12 @@ class _Collected:
             return None
         first = ended[0]
         why = f"error {first['error']!r:.100}" if "error" in first else f"limit {first['limit']}"
+        own = self.record["harness"] == "lm-eval"
+        again = "the same command with --use_cache" if own else "`inspect eval-retry`"
         return (
             f"{', '.join(self.sources)}: {len(ended)} of {len(self.rows)} samples ended by an "
             f"error or a limit (sample {first['sample_id']!r:.50}: {why}) and count as unanswered; "
-            "`inspect eval-retry` asks those with an error again"
+            f"{again} asks those with an error again"
         )
 
 
@@ -356,6 +380,11 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(directory, name) for name in sorted(names))
 
 
+def _kind(path: Path) -> str:
+    """What something is that is no file with contents to read."""
+    return "a link to nothing" if not path.exists() else "a pipe, a socket or a device"
+
+
 def _reader(path: Path, readers: Sequence[Reader]) -> Reader | None:
     return next((reader for reader in readers if reader.sniff(path)), None)
 
@@ -366,10 +395,9 @@ def _looked_for(readers: Sequence[Reader]) -> str:
 
 def read_ours(path: Path, on_bad: Callable[[UserError], None] | None = None) -> Iterator[Located]:
     """The rows of a run of ours. on_bad: see `read_lines`."""
-    beside = path.with_name(RUN)
-    if not beside.is_file():
+    run = recorded(path.parent)
+    if run is None:
         raise UserError(f"{path} has no {RUN} beside it: copy the run's whole folder")
-    run = validate_run(parse(beside.read_bytes(), str(beside)), str(beside))
 
     def skip(error: UserError) -> None:
         if on_bad is None:

@@ -1,14 +1,17 @@
 """Writing a run: `samples.jsonl`, to which finished samples are appended one line each, and
-`run.json` beside it. A killed run opened again goes on where it stopped."""
+`run.json` beside it, and `failures.jsonl` where some failed. A killed run opened again goes on
+where it stopped."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from s1_eval.errors import UserError
 from s1_eval.json_lines import AppendedLines, parse, read_lines, write_atomically
+from s1_eval.records.failures import Failure, FailureLog
 from s1_eval.records.run import RunRecord, differences
 from s1_eval.records.sample import SampleRow
 from s1_eval.records.schema import fits, validate_run, validate_sample
@@ -20,6 +23,7 @@ class RunWriter:
     """The records of one run in one folder, open for appending.
 
     done: (sample_id, epoch) of every sample that is already there.
+    failed: the failures that stand, by the same; to be asked again.
     recovered: what opening had to repair, one sentence for the user; None if nothing.
     """
 
@@ -38,6 +42,7 @@ class RunWriter:
             run = self._joined(run)
             self.recovered = self._lines.repair()
             self.done = self._done()
+            self._failures = FailureLog(self.folder, self.done)
             write_atomically(self.folder / RUN, run)
         except BaseException:
             self._lines.close()
@@ -46,10 +51,21 @@ class RunWriter:
     def append(self, row: SampleRow) -> None:
         """Add a finished sample. It survives the death of this process."""
         self._lines.append(row)
-        self.done.add((row["sample_id"], row["epoch"]))
+        key = row["sample_id"], row["epoch"]
+        self.done.add(key)
+        self._failures.answered(key)
+
+    def fail(self, failure: Failure) -> None:
+        """Write down that a sample failed."""
+        self._failures.add(failure)
+
+    @property
+    def failed(self) -> Mapping[tuple[str, int], Failure]:
+        return self._failures.current
 
     def close(self) -> None:
         self._lines.close()
+        self._failures.close()
 
     def __enter__(self) -> Self:
         return self
@@ -88,21 +104,38 @@ class RunWriter:
     def _done(self) -> set[tuple[str, int]]:
         done = set()
         path = self.folder / SAMPLES
-        for number, row in read_lines(path):
+        for number, row in read_lines(path, self._damaged):
             if row.get("run_id") != self.run_id:
                 raise UserError(
                     f"{path} line {number} belongs to run {row.get('run_id')!r}, this is run "
                     f"{self.run_id}: choose another --out"
                 )
             if not fits(row):
-                validate_sample(row, f"{path} line {number}")
+                try:
+                    validate_sample(row, f"{path} line {number}")
+                except UserError as error:
+                    self._damaged(error)
             done.add((row["sample_id"], row["epoch"]))
         return done
+
+    def _damaged(self, error: UserError) -> NoReturn:
+        raise UserError(f"{error}\n{advice(self.folder)}") from error
+
+
+def advice(folder: Path) -> str:
+    """What to do about damage in a run's folder."""
+    return (
+        f"`s1-eval repair {folder}` takes out what can't be read and says what that costs; then "
+        "the same command goes on"
+    )
 
 
 def recorded(folder: str | Path) -> RunRecord | None:
     """The run record in `folder`, None without one. Raises UserError where it is damaged."""
     path = Path(folder) / RUN
-    if not path.exists():
+    if not path.is_file():
         return None
-    return validate_run(parse(path.read_bytes(), str(path)), str(path))
+    try:
+        return validate_run(parse(path.read_bytes(), str(path)), str(path))
+    except UserError as error:
+        raise UserError(f"{error}\n{advice(Path(folder))}") from error

@@ -119,7 +119,7 @@ async def test_questions_are_taken_as_slots_get_free() -> None:
         rows.append(row)
         assert len(taken) <= len(rows) + 2
 
-    await run_samples(run, run_record(run.held, ABOUT), todo(), on_row, max_in_flight=2)
+    await run_samples(run, run_record(run.held, ABOUT), todo(), on_row, slots=asyncio.Semaphore(2))
     assert len(rows) == len(SAMPLES)
 
 
@@ -131,10 +131,10 @@ async def test_the_first_error_ends_the_run_as_itself() -> None:
         rows.append(row)
         raise OSError("disk full")
 
+    todo = [(sample, 1) for sample in SAMPLES]
+    slots = asyncio.Semaphore(1)
     with pytest.raises(OSError, match="disk full"):
-        await run_samples(
-            run, run_record(run.held, ABOUT), [(s, 1) for s in SAMPLES], full, max_in_flight=1
-        )
+        await run_samples(run, run_record(run.held, ABOUT), todo, full, slots=slots)
     assert len(rows) == 1
     assert len(asyncio.all_tasks()) == 1
 

@@ -87,6 +87,12 @@ def _withheld(run: Run, traces: Traces) -> bool:
 def _clear(to: Path) -> None:
     """Make the folder, or take the last build's questions out of it."""
     to.mkdir(parents=True, exist_ok=True)
+    for each in to.iterdir():
+        if each.is_symlink():
+            raise UserError(
+                f"{each} is a link, and nothing is written through one: remove it, or choose "
+                "another --out"
+            )
     if (to / DATA).is_file():
         shutil.rmtree(to / questions.FOLDER, ignore_errors=True)
     elif any(to.iterdir()):
