@@ -246,7 +246,7 @@ class CompletionsEngine:
                 ) from last
             over = "" if tries > self._retries else f", total_timeout={self._total_timeout:g} s"
             raise SampleFailed(
-                f"{self._model}: {tries} tries failed{over}, the last one so: {last}"
+                f"{self._model}: {tries} tries failed{over}, the last one so: {last}", tries
             ) from last
         raise AssertionError("unreachable")
 
