@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import re
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,22 @@ def load_tokenizer(
             plain = PreTrainedTokenizerFast.from_pretrained(source, revision=revision)
             tokenizer = plain if _keeps_spaces(plain) else tokenizer
     except Exception as error:  # whatever a checkpoint's own files lead the library to
-        raise UserError(f"the tokenizer of {source} can't be loaded: {_said(error)}") from error
+        raise UserError(
+            f"the tokenizer of {source} can't be loaded: {_said(error)}{_lacking(source)}"
+        ) from error
     if not tokenizer.chat_template:
         tokenizer.chat_template = _processor_template(source, revision)
     return tokenizer
+
+
+def _lacking(source: str) -> str:
+    """What a SentencePiece vocabulary is read by, where that is missing: transformers then takes it
+    for something else."""
+    installed = {found.metadata["name"].lower() for found in distributions()}
+    missing = [name for name in ("sentencepiece", "protobuf") if name not in installed]
+    if missing and (Path(source) / "tokenizer.model").is_file():
+        return f"; its vocabulary is SentencePiece's: pip install {' '.join(missing)}"
+    return ""
 
 
 def _keeps_spaces(tokenizer: Any) -> bool:

@@ -330,7 +330,7 @@ from inspect_ai.solver import Solver, generate, solver
 from inspect_ai._util.registry import registry_info, registry_lookup
 from s1_eval import _registry
 
-@inspect_solver
+@solver
 def sets() -> Solver:
     return generate()
 

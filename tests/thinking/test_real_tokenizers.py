@@ -15,7 +15,9 @@ import pytest
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 from scripted import ScriptedEngine
 
+from s1_eval.engines import checkpoints
 from s1_eval.engines.checkpoints import load_tokenizer
+from s1_eval.errors import UserError
 from s1_eval.methods import Policy
 from s1_eval.thinking import AS_IT_IS, detect, encode_exactly, in_ids
 
@@ -105,3 +107,14 @@ def test_a_system_text_reaches_tekkens_prompt(tekken):
     chat = replace(AS_IT_IS, system="Answer in one word.")
     prompt = chat.encode(tekken, [QUESTION], "m")
     assert "Answer in one word." in tekken.decode(list(prompt), skip_special_tokens=False)
+
+
+def test_what_reads_sentencepiece_is_named_where_it_is_missing(tmp_path, monkeypatch):
+    (tmp_path / "tokenizer.model").write_bytes(b"\x0e")
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(UserError) as told:
+        load_tokenizer(str(tmp_path))
+    assert "pip install" not in str(told.value)
+    monkeypatch.setattr(checkpoints, "distributions", list)
+    with pytest.raises(UserError, match="pip install sentencepiece protobuf"):
+        load_tokenizer(str(tmp_path))
