@@ -1,4 +1,5 @@
-"""The table of faults through whole runs: nano behind a server that misbehaves at one question."""
+"""The table of faults through whole runs, of sweeps and of both harnesses: nano behind a server
+that misbehaves at one question."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from s1_eval.engines.models import resolve_model
 from s1_eval.engines.transformers import TransformersEngine
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import benchmark
+from s1_eval.tasks import __file__ as tasks_file
 
 pytestmark = pytest.mark.slow  # a model answers behind every fault
 
@@ -122,6 +124,56 @@ def test_a_fault_harms_its_question_alone_and_is_asked_again(
     asked = len(server.bodies)
     assert answers(ask(server, tmp_path)) == right
     assert len(server.bodies) - asked <= 2  # the failed question's, and the first look at a server
+
+
+@pytest.mark.parametrize("fault", [400, 500, "early length"], ids=str)
+def test_in_lm_eval_it_is_an_unanswered_row(
+    fault: Fault, server: CompletionsServer, misbehave: Any
+) -> None:
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    from s1_eval.harness.lm_eval_models import s1_api
+
+    misbehave(fault, times=10**9)
+    model = s1_api("pseudo", base_url=server.url, retries=TRIES - 1, backoff=0.01)
+    found = simple_evaluate(
+        model=model,
+        tasks=[str(Path(tasks_file).parent / "s1_nano.yaml")],
+        task_manager=TaskManager(include_defaults=False),
+        limit=LIMIT,
+        bootstrap_iters=0,
+    )
+    model.engine.close()
+    rows = found["samples"]["s1_nano"]
+    assert len(rows) == LIMIT
+    [failed] = [row for row in rows if "error" in row]
+    assert (failed["sample_id"], failed["answered"], failed["correct"]) == (BAD.id, False, False)
+    assert re.search(FAULTS[fault].said, failed["error"], re.DOTALL)
+
+
+@pytest.mark.parametrize("fault", [400, 500, "early length"], ids=str)
+def test_in_inspect_it_is_a_sample_with_an_error(
+    fault: Fault, server: CompletionsServer, misbehave: Any, tmp_path: Path
+) -> None:
+    from inspect_ai import eval as evaluate
+
+    misbehave(fault, times=10**9)
+    [log] = evaluate(
+        "s1_eval/nano",
+        model="s1_api/pseudo",
+        model_base_url=server.url,
+        model_args={"retries": TRIES - 1, "backoff": 0.01},
+        limit=LIMIT,
+        fail_on_error=False,
+        display="none",
+        log_dir=str(tmp_path),
+    )
+    assert log.status == "success"
+    [failed] = [sample for sample in log.samples or [] if sample.error]
+    assert failed.id == BAD.id
+    assert re.search(FAULTS[fault].said, failed.error.message, re.DOTALL)
+    assert sum(bool(sample.scores) for sample in log.samples or []) == LIMIT - 1
 
 
 @pytest.mark.parametrize(
