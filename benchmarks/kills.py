@@ -1,12 +1,15 @@
-"""Kills at random moments: of a sweep, of `lm_eval --use_cache`, of Inspect with `eval-retry`. Each
-is started again until it ends by itself; its records have to be those of a run that nobody killed.
-`python benchmarks/kills.py [--kills 20] [--only sweep,lm_eval,inspect]`."""
+"""Kills at random moments: of a sweep, of `lm_eval --use_cache`, of Inspect with `eval-retry`, of
+`s1-train sft` with `--resume`. Each is started again until it ends by itself; its records, or its
+weights, have to be those of a run that nobody killed.
+`python benchmarks/kills.py [--kills 20] [--only sweep,lm_eval,inspect,sft]`."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,7 +58,26 @@ def inspect(out: Path) -> list[str]:
     ]
 
 
-STARTS: dict[str, Start] = {"sweep": sweep, "lm_eval": lm_eval, "inspect": inspect}
+RECIPE = """
+source: {nano: {examples: 42, waits: [3, 2, 1]}}
+model: {pretrained: nano}
+training:
+  {batch_size: 8, micro_batch_size: 2, learning_rate: 1.0e-3, bf16: false, logging_steps: 1,
+   save_steps: 1, warmup_ratio: 0.2, attention: eager}
+"""
+
+
+def sft(out: Path) -> list[str]:
+    recipe, begun = out / "recipe.yaml", out / "model.partial"
+    recipe.write_text(RECIPE, "utf-8")
+    kept = any(begun.glob("trainer/checkpoint-*"))
+    if begun.exists() and not kept:
+        shutil.rmtree(begun)  # nothing was saved yet that a resume could go on from
+    train = [sys.executable, "-m", "s1_eval.cli.train", "sft", str(recipe)]
+    return [*train, "--output", str(out / "model"), *(["--resume"] if kept else [])]
+
+
+STARTS: dict[str, Start] = {"sweep": sweep, "lm_eval": lm_eval, "inspect": inspect, "sft": sft}
 
 
 def main() -> None:
@@ -115,7 +137,10 @@ def begun(start: Start, out: Path) -> subprocess.Popen[str]:
 
 
 def records(out: Path) -> dict[str, str]:
-    """Every row by its run, question and epoch. Raises UserError where one is there twice."""
+    """Every row by its run, question and epoch; of a training, its weights. Raises UserError where
+    one is there twice."""
+    if (model := out / "model" / "model.safetensors").exists():
+        return {model.name: hashlib.sha256(model.read_bytes()).hexdigest()}
     return dict(_rows(out))
 
 

@@ -24,9 +24,9 @@ def kills() -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sweep", "lm_eval", "inspect"])
+@pytest.mark.parametrize("name", ["sweep", "lm_eval", "inspect", "sft"])
 def test_a_killed_command_ends_with_the_records_of_one_that_was_not(kills: Any, name: str) -> None:
     chance = random.Random(1)  # noqa: S311
     found = kills.tried(name, kills.STARTS[name], 1, chance)
     assert (found["kills"], found["other"]) == (1, 0)
-    assert found["rows"] >= 12
+    assert found["rows"] >= (1 if name == "sft" else 12)
