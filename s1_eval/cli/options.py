@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
-from s1_eval.key_values import key_values as key_values
-
 T = TypeVar("T")
 
 

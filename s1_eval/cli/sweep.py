@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from s1_eval.cli.options import add_model, cap, comma_list, key_values
+from s1_eval.cli.options import add_model, cap, comma_list
+from s1_eval.key_values import key_values
 from s1_eval.methods import METHODS
 from s1_eval.thinking.render import printable
 

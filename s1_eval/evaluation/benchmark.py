@@ -5,7 +5,6 @@ harness runs one stands in the adapters beside this file.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import importlib.util
 import json
@@ -21,6 +20,7 @@ from s1_eval.answers import Grader, Verdict, grader
 from s1_eval.answers.choices import ChoiceGrader
 from s1_eval.errors import UserError
 from s1_eval.libraries import needs
+from s1_eval.names import choose_from
 from s1_eval.thinking import Message
 
 DATA_VARIABLE = "S1_EVAL_DATA"
@@ -241,9 +241,7 @@ def with_options(question: str, options: Sequence[str]) -> str:
 def benchmark(name: str) -> Benchmark:
     """The benchmark called `name`. Raises UserError with the nearest names otherwise."""
     if name not in BENCHMARKS:
-        close = difflib.get_close_matches(name, BENCHMARKS, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UserError(f"unknown task {name!r}: {hint}choose from {', '.join(BENCHMARKS)}")
+        raise UserError(f"unknown task {name!r}: {choose_from(name, BENCHMARKS)}")
     found: Benchmark = pkgutil.resolve_name(BENCHMARKS[name])
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -13,6 +12,7 @@ from typing import Any
 from s1_eval.errors import UserError
 from s1_eval.methods import Method, method, settings
 from s1_eval.methods.method import Axes as Axes
+from s1_eval.names import slug
 from s1_eval.typed import flat, flat_fields
 
 
@@ -39,8 +39,7 @@ class PlannedRun:
         """The run's folder: what tells it from its neighbours, in plain letters and not too long
         for any file system, and a hash of the method and all its settings."""
         varied = [f"{k}={v}" for k, v in self.params.items() if isinstance(v, int | str | None)]
-        told = "_".join([self.method.name, *varied]).lower()
-        readable = re.sub(r"[^a-z0-9=_-]+", "-", told)[:80].rstrip("-_=")
+        readable = slug("_".join([self.method.name, *varied]), 80, keep="=").rstrip("-_=")
         identity = json.dumps([self.method.name, flat(self.settings)], sort_keys=True)
         return f"{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
 

@@ -4,7 +4,6 @@ names and the reference's (simplescaling/s1) are both understood.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from s1_eval.errors import UserError
 from s1_eval.methods import method as known_method
 from s1_eval.methods import settings
 from s1_eval.methods.method import ANSWER_LIMITS
+from s1_eval.names import nearest
 from s1_eval.verifiers.table import VerifierSpec, parse_verifier
 
 ALIASES: Mapping[str, str] = {
@@ -67,9 +67,9 @@ def read_gen_kwargs(gen_kwargs: Mapping[str, Any]) -> GenKwargs:
     if "until_thinking" in given:
         params["until_thinking"] = _texts(given.pop("until_thinking"))
     for name, value in given.items():
-        close = difflib.get_close_matches(name, ALIASES, n=1, cutoff=0.85)
+        close = nearest(name, ALIASES, cutoff=0.85)
         if close and name not in ALIASES:
-            raise UserError(f"unknown parameter {name!r}: did you mean {close[0]!r}?")
+            raise UserError(f"unknown parameter {name!r}: did you mean {close!r}?")
         own = ALIASES.get(name, name)
         if own != name and own in given:
             raise UserError(f"{name} and {own} are two names of one parameter: give one of them")

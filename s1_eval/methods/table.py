@@ -3,7 +3,6 @@ docs/methods.md."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import MISSING
 from typing import Any
@@ -23,6 +22,7 @@ from s1_eval.methods.self_refine import SELF_REFINE
 from s1_eval.methods.sets import SETS
 from s1_eval.methods.step_conditional import STEP_CONDITIONAL
 from s1_eval.methods.token_conditional import TOKEN_CONDITIONAL
+from s1_eval.names import choose_from
 from s1_eval.typed import build, flat_fields
 
 METHODS: dict[str, Method] = {
@@ -51,7 +51,7 @@ def method(name: str | Method) -> Method:
     if isinstance(name, Method):
         return name
     if name not in METHODS:
-        raise UserError(f"unknown method {name!r}{_nearest(name, METHODS)}")
+        raise UserError(f"unknown method {name!r}: {choose_from(name, METHODS)}")
     return METHODS[name]
 
 
@@ -62,14 +62,8 @@ def settings(of: str | Method, params: Mapping[str, Any]) -> Any:
     known = flat_fields(cls)
     for key in params:
         if key not in known:
-            raise UserError(f"{name} has no parameter {key!r}{_nearest(key, known)}")
+            raise UserError(f"{name} has no parameter {key!r}: {choose_from(key, known)}")
     for key, field in known.items():
         if field.default is MISSING and field.default_factory is MISSING and key not in params:
             raise UserError(f"{name} needs {key}: give e.g. {key}=…")
     return build(cls, params)
-
-
-def _nearest(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f": {hint}choose from {', '.join(known)}"
