@@ -473,22 +473,6 @@ def real(bench: Bench) -> None:
     print(scored.stdout, flush=True)
 
 
-def convert(gguf: Path, folder: Path) -> None:
-    """The model as transformers saves it, its weights unpacked to bfloat16."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    model = AutoModelForCausalLM.from_pretrained(**where, dtype="bfloat16")
-    model.hf_quantizer = None
-    model.is_quantized = False
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    model.save_pretrained(unfinished)
-    AutoTokenizer.from_pretrained(**where).save_pretrained(unfinished)
-    unfinished.rename(folder)
-
-
 def run_all(bench: Bench, stages: Sequence[str], seconds: float, argv: Sequence[str]) -> None:
     """Each stage as a process of its own, ended where the time is up."""
     until = time.monotonic() + seconds
@@ -538,6 +522,8 @@ def main() -> None:
     running.add_argument("--tiny", action="store_true")
     args = parser.parse_args()
     if args.command == "convert":
+        from real_models import convert
+
         convert(args.gguf, args.folder)
         return
     stages = args.stages.split(",")

