@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -41,6 +42,15 @@ def terminable() -> Iterator[list[int]]:
         yield got
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def said_interrupted(program: str, got: Sequence[int], advice: str) -> int:
+    """Say on standard error how `program` was ended and how it goes on; the exit code.
+
+    got: of `terminable`.
+    """
+    print(f"{program}: {'terminated' if got else 'interrupted'}; {advice}", file=sys.stderr)  # noqa: T201
+    return 128 + (got[0] if got else signal.SIGINT)
 
 
 def _interrupt() -> None:

@@ -5,7 +5,6 @@ failed, 2 bad input, 130 interrupted, 143 terminated, 141 when its output was cl
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -22,7 +21,7 @@ from s1_eval.cli import (
     score,
     sweep,
 )
-from s1_eval.cli.ending import disk_trouble, terminable
+from s1_eval.cli.ending import disk_trouble, said_interrupted, terminable
 from s1_eval.cli.inputs import say
 from s1_eval.cli.pipe import quietly
 from s1_eval.errors import UserError
@@ -67,9 +66,7 @@ def _main(argv: Sequence[str] | None) -> int:
         print(f"s1-eval: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:
-        how = "terminated" if ended_by else "interrupted"
-        print(f"s1-eval: {how}; the same command goes on from here", file=sys.stderr)  # noqa: T201
-        return 128 + (ended_by[0] if ended_by else signal.SIGINT)
+        return said_interrupted("s1-eval", ended_by, "the same command goes on from here")
     except OSError as error:
         trouble = disk_trouble(error)
         if trouble is None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from s1_eval.cli.ending import terminable
+from s1_eval.cli.ending import said_interrupted, terminable
 from s1_eval.cli.pipe import quietly
 from s1_eval.training.main import main as train
 
@@ -26,13 +25,8 @@ def _main(argv: Sequence[str] | None) -> int:
         with terminable() if alone else nullcontext(ended_by) as ended_by:
             return train(argv)
     except KeyboardInterrupt:
-        how = "terminated" if ended_by else "interrupted"
-        print(  # noqa: T201
-            f"s1-train: {how}; --resume goes on from the last checkpoint, and curation goes on by "
-            "itself",
-            file=sys.stderr,
-        )
-        return 128 + (ended_by[0] if ended_by else signal.SIGINT)
+        advice = "--resume goes on from the last checkpoint, and curation goes on by itself"
+        return said_interrupted("s1-train", ended_by, advice)
 
 
 if __name__ == "__main__":
