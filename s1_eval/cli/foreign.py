@@ -30,8 +30,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="where a field of the sample record comes from: FIELD=COLUMN (dots lead inwards), "
         "FIELD=COLUMN:VALUE|VALUE (true for these), FIELD==TEXT, or FIELD=~PATTERN in the file's "
         "name; fields that a record does not have are settings of the method; `transcript`, "
-        "`thinking`, `response` and `prompt` are texts, `most_tokens` is the limit on all that was "
-        "generated; `epoch0` counts from 0, and epoch==nth numbers a question's rows",
+        "`thinking`, `response`, `prompt` and `question` are texts, `most_tokens` is the limit on "
+        "all that was generated; `epoch0` counts from 0, and epoch==nth numbers a question's rows",
     )
     group.add_argument(
         "--where",
@@ -51,7 +51,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def readers(
-    args: argparse.Namespace, tell: Callable[[str], None], counted: bool = True
+    args: argparse.Namespace,
+    tell: Callable[[str], None],
+    counted: bool = True,
+    ungraded: bool = False,
 ) -> tuple[Reader, ...]:
     """What reads the paths of a command with these options, see `s1_eval.evaluation.reading`."""
     from s1_eval.evaluation.reading import readers
@@ -59,6 +62,7 @@ def readers(
     return readers(
         tell,
         counted=counted,
+        ungraded=ungraded,
         tokenizer=args.tokenizer,
         regrade=args.regrade,
         columns=args.columns,

@@ -30,11 +30,14 @@ def add_paths(parser: argparse.ArgumentParser, name: str = "paths", **options: A
 class Inputs:
     """Reads the paths of a command with its options."""
 
-    def __init__(self, args: argparse.Namespace, counted: bool = True) -> None:
-        """counted: whether the command needs the numbers of tokens."""
+    def __init__(
+        self, args: argparse.Namespace, counted: bool = True, ungraded: bool = False
+    ) -> None:
+        """counted: whether the command needs the numbers of tokens. ungraded: whether it takes rows
+        that nobody graded."""
         self._remarks: dict[str, None] = vars(args).setdefault("remarks", {})
         self._named: set[Path] = set()
-        self.readers = foreign.readers(args, self.tell, counted)
+        self.readers = foreign.readers(args, self.tell, counted, ungraded)
 
     def tell(self, remark: str) -> None:
         """Say it when the command ends, once."""

@@ -22,6 +22,7 @@ def readers(
     tell: Callable[[str], None],
     *,
     counted: bool = True,
+    ungraded: bool = False,
     tokenizer: str | None = None,
     regrade: str | None = None,
     columns: Sequence[str] = (),
@@ -30,7 +31,8 @@ def readers(
     skip_bad: bool = False,
 ) -> tuple[Reader, ...]:
     """tell: told what should be known of the files. counted: the numbers of tokens are needed;
-    without it a file need not tell them. The others are the options of `s1-eval score`.
+    without it a file need not tell them. ungraded: rows without a verdict are taken, see `Told`.
+    The others are the options of `s1-eval score`.
     """
     count = _counter(tokenizer) if tokenizer else None
     return known(
@@ -41,6 +43,7 @@ def readers(
             count=count if counted or count else lambda _: 0,
             grade=_grader(regrade) if regrade else None,
             grade_as=_grade_as,
+            ungraded=ungraded,
             skip_bad=skip_bad,
             tell=tell,
         )

@@ -184,7 +184,10 @@ async def run_samples(
             _, solved = await run.solve(sample.id, sample.prompt, epoch, sample.before)
             asked = (solved, sample.target, run.grader, sample.options)
             verdict = await asyncio.to_thread(judged, *asked)
-            on_row(sample_row(record, solved, target=sample.target, **verdict))
+            shown: dict[str, Any] = {}
+            if record.get("secret") is False:
+                shown["question"] = sample.prompt
+            on_row(sample_row(record, solved, target=sample.target, **shown, **verdict))
         except SampleFailed as error:
             if on_failure is None:
                 raise

@@ -30,7 +30,7 @@ async def best_of_n(policy: Policy, question: Question, params: BestOfN) -> Outc
     traces = await sample(policy, question, params.chain, params.samples)
     scores = await scorer.score(traces)
     answer, chosen, winner, extra = await choose(policy, question, traces, scores, params.guidance)
-    return verified(answer, traces, chosen, winner, extra, scorer)
+    return verified(answer, traces, chosen, winner, extra, scorer, scores)
 
 
 BEST_OF_N = Method(

@@ -134,8 +134,9 @@ def verified(
     winner: int | None,
     extra: Mapping[str, Any],
     scorer: Scorer,
+    scores: Sequence[Scores],
 ) -> Outcome:
-    """The outcome with the verifier's cost."""
+    """The outcome, with what the verifier cost and what it said. scores: of each trace's steps."""
     return Outcome(
         answer,
         tuple(traces),
@@ -145,6 +146,7 @@ def verified(
             **extra,
             "verifier_seconds": scorer.seconds,
             "unscored_steps": scorer.unscored,
+            "step_scores": [list(each) for each in scores],
         },
         winner=winner,
     )

@@ -138,7 +138,8 @@ class Search:
             self._policy, self._question, finals, scores, self._params.guidance
         )
         given_up = [replace(beam.trace, exit_reason="pruned") for beam in pruned]
-        return verified(text, (*finals, *given_up), chosen, winner, extra, self._scorer)
+        scores += [beam.scores for beam in pruned]
+        return verified(text, (*finals, *given_up), chosen, winner, extra, self._scorer, scores)
 
     async def _scored(self, beams: Sequence[Beam]) -> list[Beam]:
         scores = await self._scorer.score([beam.trace for beam in beams])

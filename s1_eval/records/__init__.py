@@ -9,6 +9,7 @@ from s1_eval.records.readers import (
     collect,
     read_rows,
     read_runs,
+    readable,
     refuse,
 )
 from s1_eval.records.run import (
@@ -56,6 +57,7 @@ __all__ = [
     "held_fields",
     "read_rows",
     "read_runs",
+    "readable",
     "recorded_grader",
     "refuse",
     "run_id",

@@ -31,6 +31,7 @@ from s1_eval.records.foreign_rows import (
     each_epoch,
     give_verdict,
     make_row,
+    ungraded_verdict,
 )
 from s1_eval.records.inspect_logs import read_log
 from s1_eval.records.located import KEY
@@ -62,7 +63,8 @@ class Told:
     columns: where a field comes from, see `parse_columns`. where: columns and the one value that
     they have in the rows to read. delimiters: of the thinking; None looks for them in the file.
     count: the number of tokens of a text. grade: grades all answers of others again. grade_as: the
-    verdict on a sample record of ours by the grader that its task names. skip_bad: leave out rows
+    verdict on a sample record of ours by the grader that its task names. ungraded: take rows that
+    nobody graded, with None for `correct`: to be shown, no sample records. skip_bad: leave out rows
     that can't be read. tell: told of them, and of what else should be known.
     """
 
@@ -72,6 +74,7 @@ class Told:
     count: Count | None = None
     grade: Grade | None = None
     grade_as: Callable[[SampleRow, Mapping[str, Any]], Mapping[str, Any]] | None = None
+    ungraded: bool = False
     skip_bad: bool = False
     tell: Tell = lambda _: None
 
@@ -196,9 +199,11 @@ def _inspect(told: Told, path: Path) -> Iterator[Located]:
         """The verdict on an answer of ours that our scorer did not grade."""
         about = (sample.metadata or {}).get(KEY)
         if told.grade is None and "correct" not in told.columns:
-            if sample.scores or about is None or told.grade_as is None:
-                return verdict(sample, row, where)
-            return told.grade_as(row, about)
+            if not sample.scores and about is not None and told.grade_as is not None:
+                return told.grade_as(row, about)
+            if told.ungraded and not sample.scores:
+                return ungraded_verdict(row["response"])
+            return verdict(sample, row, where)
         others = told.columns.keys() - _VERDICT
         columns = _columns(told, sample.model_dump(mode="json"), path, where, but=others)
         given = {"answer": row["response"].strip(), "target": row["target"], **columns}
@@ -434,8 +439,8 @@ def _read(
         file = file or _look(told, units)
         try:
             made = [
-                make_row(given, where, harness, file, told.count, told.grade)
-                for given in each_epoch(make(), where, told.grade is not None)
+                make_row(given, where, harness, file, told.count, told.grade, told.ungraded)
+                for given in each_epoch(make(), where, told.grade is not None or told.ungraded)
             ]
             for each in made:
                 row = each.row

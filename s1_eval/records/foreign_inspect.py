@@ -38,6 +38,7 @@ def recorded(log: Any, sample: Any) -> Given:
         "sample_id": str(sample.id),
         "epoch": sample.epoch,
         "target": target_of(sample),
+        "question": question_of(sample),
         **_method(config),
         **_texts(output),
     }
@@ -103,6 +104,13 @@ def ended_by(sample: Any) -> dict[str, str]:
     if sample.limit is not None:
         return {"limit": f"{sample.limit.type} {sample.limit.limit:g}"}
     return {}
+
+
+def question_of(sample: Any) -> str:
+    """The last user message of what the sample asks."""
+    if isinstance(sample.input, str):
+        return sample.input
+    return next((each.text for each in reversed(sample.input) if each.role == "user"), "")
 
 
 def target_of(sample: Any) -> str:

@@ -108,9 +108,10 @@ def make_row(
     file: File,
     count: Count | None = None,
     grade: Grade | None = None,
+    ungraded: bool = False,
 ) -> Made:
     """A row of what is given. A given `most_tokens` limits everything that was generated. count,
-    grade: see `foreign.Told`.
+    grade, ungraded: see `foreign.Told`.
 
     Beyond `SAMPLE_FIELDS`: `answer_exit`, `most_tokens`, `recounted` (thinking was counted here),
     `forced_end` (the text shows it), `recorded_correct` (the verdict of the file where ours is
@@ -119,6 +120,7 @@ def make_row(
     """
     most = _limit(given.pop("most_tokens", None), "most_tokens", where)
     ended, stop = given.pop(ENDED, {}), given.pop("answer_exit", None)
+    question = as_text(given.pop("question", None)) or as_text(given.get("prompt"))
     if stop is not None and stop not in get_args(AnswerExit):
         raise UserError(
             f"{where}: answer_exit is {stop!r:.60}, not one of {', '.join(get_args(AnswerExit))}"
@@ -136,7 +138,10 @@ def make_row(
     if stop and not cut and parts.response.strip():
         extra["answer_exit"] = stop
     if not ended:
-        extra |= give_verdict(given, parts.response, stop in CUT, grade, where, no_answer=cut)
+        if ungraded and grade is None and not cut and given.get("correct") is None:
+            given |= {**ungraded_verdict(parts.response), "answer": given.get("answer", "")}
+        else:
+            extra |= give_verdict(given, parts.response, stop in CUT, grade, where, no_answer=cut)
     if parts.forced:
         extra["forced_end"] = True
     said = as_text(given.get("exit_reason"))
@@ -168,13 +173,15 @@ def make_row(
             name: as_whole(given.get(name, 0), name, where)
             for name in ("forced_tokens", "num_ignores_used")
         },
+        **({"question": question} if question else {}),
         **extra,
         **ended,
     }
     shared = [row[name] for name in SHARED_FIELDS if name != "run_id"]
     row["run_id"] = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
-    if not fits(row):
-        validate_sample(row, where)
+    checked = {**row, "correct": False} if row["correct"] is None else row
+    if not fits(checked):
+        validate_sample(checked, where)
     return Made(as_row(row), nth, cut)
 
 
@@ -332,6 +339,11 @@ def give_verdict(
             "or --columns answered=COLUMN or answer=COLUMN"
         )
     return recorded
+
+
+def ungraded_verdict(response: str) -> Given:
+    """What stands for a verdict that nobody gave."""
+    return {"correct": None, "answered": bool(response.strip()), "answer": ""}
 
 
 def _missing(where: str, names: Sequence[str]) -> str:

@@ -14,7 +14,13 @@ from typing import Any, NoReturn, TypeVar
 from s1_eval.errors import UserError
 from s1_eval.json_lines import MAX_LINE
 from s1_eval.libraries import needs
-from s1_eval.records.foreign_inspect import ended_by, target_of, tokens_of, verdict
+from s1_eval.records.foreign_inspect import (
+    ended_by,
+    question_of,
+    target_of,
+    tokens_of,
+    verdict,
+)
 from s1_eval.records.located import KEY, Located
 from s1_eval.records.run import RunRecord, as_record, run_id, run_record
 from s1_eval.records.sample import SampleRow, as_row, shared_of
@@ -91,6 +97,8 @@ def read_log(
                 row = as_row({**row, **_unanswered(sample)})
             elif not graded:
                 row = as_row({**row, **judge(sample, row, where)})
+            if run and run.get("secret") is False:
+                row["question"] = question_of(sample)
             yield Located(row, str(path), where, run)
         elif ended_by(sample):
             waiting.append((sample, where))

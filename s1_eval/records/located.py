@@ -17,12 +17,13 @@ KEY = "s1_eval"
 
 class Located(NamedTuple):
     """A row and where it stands. What a file gives is checked when it is put into a run. The run
-    record is None if the file holds none."""
+    record is None if the file holds none. line: of a file that has one whole row a line, from 1."""
 
     row: SampleRow
     file: str
     where: str
     run: RunRecord | None
+    line: int | None = None
 
 
 def _none(paths: Sequence[Path]) -> dict[Path, Path]:

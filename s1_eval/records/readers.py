@@ -44,7 +44,8 @@ def refuse(error: UserError, runs: Sequence[Run]) -> None:
 
 _LEFT_IN_THE_FILE = frozenset(
     (
-        *("traces", "response", "doc", "arguments", "resps", "filtered_resps"),
+        *("traces", "question", "step_scores", "response"),
+        *("doc", "arguments", "resps", "filtered_resps"),
         *("doc_id", "doc_hash", "prompt_hash", "target_hash", "filter", "metrics"),
     )
 )
@@ -133,6 +134,36 @@ def read_rows(runs: Iterable[Run], readers: Sequence[Reader] | None = None) -> I
                 yield located
 
 
+def readable(
+    path: Path, readers: Sequence[Reader] = (), tell: Tell | None = None
+) -> list[tuple[Path, Reader]]:
+    """A file, or every file in a folder that a reader knows, with what reads it; logs that a retry
+    replaced are left out. Raises UserError where there is none."""
+    readers = readers or READERS
+    if path.is_file():
+        return [(path, _only_reader(path, readers))]
+    if not path.is_dir():
+        if path.exists() or path.is_symlink():
+            raise UserError(f"{path} is {_kind(path)}: give a regular file or a folder")
+        raise UserError(f"there is no file or folder {path}")
+    files = [*_files(path)]
+    found = [
+        (file, reader) for file in files if file.is_file() and (reader := _reader(file, readers))
+    ]
+    for file in files:
+        if tell and not file.is_file():  # to open a pipe would wait for ever
+            tell(f"passed over {file}: it is {_kind(file)}")
+    if not found:
+        raise UserError(f"nothing to read in {path}: looked for {_looked_for(readers)}")
+    replaced: dict[Path, Path] = {}
+    for reader in readers:
+        replaced.update(reader.superseded([file for file, by in found if by is reader]))
+    for file, by in replaced.items():
+        if tell:
+            tell(f"passed over {file}: {by.name} is a finished run of the same task")
+    return [(file, reader) for file, reader in found if file not in replaced]
+
+
 def collect(rows: Iterable[Located]) -> list[Run]:
     """Rows put together into runs by their `run_id`. A sample that is there twice with the same
     result is taken once. Raises UserError on an invalid row, a contradiction, or a run that has
@@ -155,33 +186,8 @@ class _Collection:
 
     def search(self, path: Path, readers: Sequence[Reader]) -> None:
         """Take in a file, or every file in a folder that a reader knows."""
-        if path.is_file():
-            return self._take(path, _only_reader(path, readers))
-        if not path.is_dir():
-            if path.exists() or path.is_symlink():
-                raise UserError(f"{path} is {_kind(path)}: give a regular file or a folder")
-            raise UserError(f"there is no file or folder {path}")
-        files = [*_files(path)]
-        found = [
-            (file, reader)
-            for file in files
-            if file.is_file() and (reader := _reader(file, readers))
-        ]
-        for file in files:
-            if self._tell and not file.is_file():  # to open a pipe would wait for ever
-                self._tell(f"passed over {file}: it is {_kind(file)}")
-        if not found:
-            raise UserError(f"nothing to read in {path}: looked for {_looked_for(readers)}")
-        replaced: dict[Path, Path] = {}
-        for reader in readers:
-            replaced.update(reader.superseded([file for file, by in found if by is reader]))
-        for file, by in replaced.items():
-            if self._tell:
-                self._tell(f"passed over {file}: {by.name} is a finished run of the same task")
-        for file, reader in found:
-            if file not in replaced:
-                self._take(file, reader)
-        return None
+        for file, reader in readable(path, readers, self._tell):
+            self._take(file, reader)
 
     def _take(self, file: Path, reader: Reader) -> None:
         absolute = file.resolve()
@@ -411,7 +417,7 @@ def read_ours(path: Path, on_bad: Callable[[UserError], None] | None = None) -> 
         where = f"{path} line {number}"
         if row.get("run_id") != run["run_id"]:
             raise UserError(f"{where}: run_id is {row.get('run_id')!r:.50}, {RUN} says otherwise")
-        yield Located(as_row(row), str(path), where, run)
+        yield Located(as_row(row), str(path), where, run, number)
 
 
 def read_lm_eval(path: Path) -> Iterator[Located]:
@@ -427,7 +433,11 @@ def read_lm_eval(path: Path) -> Iterator[Located]:
         if not (isinstance(others, list) and all(isinstance(other, dict) for other in others)):
             raise UserError(f"{where}: {OTHER_EPOCHS} is not a list of sample records")
         for epoch in (row, *others):
-            yield Located(as_row(epoch), str(path), where, epoch.pop("run", None))
+            run, asked = epoch.pop("run", None), row.get("doc")
+            known = isinstance(run, dict) and run.get("secret") is False
+            if known and isinstance(asked, dict) and isinstance(asked.get("prompt"), str):
+                epoch["question"] = asked["prompt"]
+            yield Located(as_row(epoch), str(path), where, run)
 
 
 READERS: tuple[Reader, ...] = (

@@ -70,11 +70,14 @@ class OwnRow(Measured, total=False):
 
 
 class SampleRow(Shared, OwnRow, total=False):
-    """A whole row, one line of `samples.jsonl`. response: the text that is graded. run: the run
-    record, where none can lie beside the rows. other_epochs: rows of the question's further epochs,
-    in an lm-eval sample file."""
+    """A whole row, one line of `samples.jsonl`. question: as it was asked, unless its authors ask
+    that it be published nowhere. response: the text that is graded. step_scores: of each trace, the
+    verifier's score of every step. run: the run record, where none can lie beside the rows.
+    other_epochs: rows of the question's further epochs, in an lm-eval sample file."""
 
+    question: str
     response: str
+    step_scores: Sequence[Sequence[float]]
     traces: Sequence[Mapping[str, Any]]
     run: Mapping[str, Any]
     other_epochs: Sequence[SampleRow]

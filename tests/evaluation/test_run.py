@@ -142,3 +142,14 @@ async def test_the_first_error_ends_the_run_as_itself() -> None:
 def test_a_format_that_the_tokenizer_cannot_write_is_refused_before_any_question() -> None:
     with pytest.raises(UserError, match="can't encode"):
         opened(thinking_format="<räson>...</räson>")
+
+
+@pytest.mark.parametrize(("secret", "shown"), [(False, "Question 0"), (True, None)])
+async def test_a_row_has_its_question_unless_that_is_secret(
+    secret: bool, shown: str | None
+) -> None:
+    run, rows = opened(), list[Any]()
+    record = run_record(run.held, {**ABOUT, "secret": secret})
+    await run_samples(run, record, [(SAMPLES[0], 1)], rows.append)
+    assert rows[0].get("question") == shown
+    validate_sample(rows[0])

@@ -406,3 +406,15 @@ def test_answers_that_the_search_chose_from_are_texts_of_its_traces(solve):
     assert outcome.extra["sample_answers"] == [
         answer_text(policy, outcome.traces[i]) for i in outcome.chosen
     ]
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_the_record_has_the_score_of_every_step_of_every_trace(solve, name):
+    params = PAIR if name in ("beam_search", "dvts") else {}
+    outcome = solve(letters(), name, 1.0, ScriptedVerifier(), samples=4, **params)
+    policy = policy_over(letters())
+    scores = outcome.extra["step_scores"]
+    steps = [steps_of(policy, trace, "\n") for trace in outcome.traces]
+    assert [len(each) for each in scores] == [len(each) for each in steps]
+    totals = [reduced(tuple(each), "last") for each in scores]
+    assert totals[: len(outcome.extra["sample_scores"])] == outcome.extra["sample_scores"]

@@ -451,3 +451,13 @@ def test_a_value_that_no_row_has_is_refused(tmp_path):
     path = jsonl(tmp_path / "x.jsonl", [graded("A")])
     with pytest.raises(UserError, match="no row has grade=Z"):
         read(path, *TABLE, *TOLD, where={"grade": "Z"})
+
+
+def test_rows_that_nobody_graded_are_taken_where_they_are_asked_for(tmp_path):
+    path = lm_eval(tmp_path, ["<think>hm</think>7", "<think>hm"], {}, metrics=[])
+    with pytest.raises(UserError, match="which answers are right"):
+        read(path, count=words)
+    reader = readers(Told(count=words, ungraded=True))
+    rows = [each.row for each in next(r for r in reader if r.sniff(path)).read(path)]
+    assert [(row["correct"], row["answered"]) for row in rows] == [(None, True), (False, False)]
+    assert [row["question"] for row in rows] == ["prompt", "prompt"]

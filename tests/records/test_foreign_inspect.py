@@ -111,3 +111,10 @@ def test_columns_and_regrading_say_what_a_log_does_not(tmp_path):
     columns = ["task==other", "target=input"]
     [run] = read(folder, *columns, grade=lambda text, gold, cut: (gold == "6+1?", True, text))
     assert (run.task, run.rows[0]["correct"], run.rows[0]["answer"]) == ("other", True, "eight")
+
+
+def test_a_row_has_the_question_of_its_log(tmp_path):
+    reader = readers(Told())
+    path = next(write_log(tmp_path, [reasoned("hm", "7", 12)]).glob("*.eval"))
+    [located] = next(each for each in reader if each.sniff(path)).read(path)
+    assert located.row["question"] == "6+1?"
