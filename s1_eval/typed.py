@@ -166,6 +166,13 @@ def flat_hints(cls: type[Any]) -> dict[str, Any]:
     return found
 
 
+def takes_numbers(hint: Any) -> bool:
+    """Whether a setting of this annotation can be an amount."""
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    plain = {get_args(each)[0] if _annotated(each) else each for each in members}
+    return bool({int, float} & plain)
+
+
 def settings_of(cls: type[Any]) -> tuple[type[Any], ...]:
     """A class of settings and those of all its parts."""
     return cls, *(inner for part in parts(cls) for inner in settings_of(part.type))

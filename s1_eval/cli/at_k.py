@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
-from s1_eval.cli.options import comma_list
+from s1_eval.cli.options import whole_numbers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
     )
     add_paths(parser)
     parser.add_argument(
-        "--k", type=comma_list(int), default=[], metavar="K[,K]", help="default: 1, 2, 4, … and n"
+        "--k", type=whole_numbers, default=[], metavar="K[,K]", help="default: 1, 2, 4, … and n"
     )
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the tables")
     parser.add_argument(

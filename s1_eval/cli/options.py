@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
+
+from s1_eval.number_lists import SPELLINGS, spelled
 
 T = TypeVar("T")
 
@@ -34,12 +36,39 @@ def allowance(*names: str) -> Callable[[str], str]:
 
 def cap(text: str) -> int | str | None:
     """A cap on thinking tokens: a whole number, `auto`, or `none`."""
-    if text in ("auto", "none"):
-        return "auto" if text == "auto" else None
+    if text in _NO_NUMBERS:
+        return _NO_NUMBERS[text]
     try:
         return int(text)
     except ValueError:
         raise ValueError(f"{text!r} is no cap: give a whole number, `auto` or `none`") from None
+
+
+def whole_numbers(text: str) -> list[int]:
+    """An argparse type: a comma list whose members are what `spelled` reads, without repeats."""
+    return _flat(comma_list(lambda member: tuple(spelled(member)))(text))
+
+
+def caps(text: str) -> list[int | str | None]:
+    """An argparse type: caps on thinking tokens, `whole_numbers` or `auto` or `none`."""
+
+    def read(member: str) -> tuple[int | str | None, ...]:
+        if member in _NO_NUMBERS:
+            return (_NO_NUMBERS[member],)
+        try:
+            return tuple(spelled(member))
+        except ValueError as error:
+            told = str(error).replace(SPELLINGS, f"{SPELLINGS}, `auto` or `none`")
+            raise ValueError(told) from None
+
+    return _flat(comma_list(read)(text))
+
+
+_NO_NUMBERS: Mapping[str, str | None] = {"auto": "auto", "none": None}
+
+
+def _flat(members: Iterable[tuple[T, ...]]) -> list[T]:
+    return list(dict.fromkeys(each for member in members for each in member))
 
 
 def add_resampling(parser: argparse.ArgumentParser, seed_of: str = "the bootstrap") -> None:

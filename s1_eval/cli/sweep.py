@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from s1_eval.cli.options import add_model, cap, comma_list
+from s1_eval.cli.options import add_model, caps, comma_list, whole_numbers
 from s1_eval.key_values import key_values
 from s1_eval.methods import METHODS
 from s1_eval.thinking.render import printable
@@ -31,19 +31,20 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--max-thinking-tokens",
-        type=comma_list(cap),
+        type=caps,
         default=[],
         metavar="N[,N]",
-        help="caps (numbers, auto or none): a run each",
+        help="caps, a run each: numbers, powers of two as 2^5..2^12, an even grid as "
+        "256..4096:256, auto or none; a question's longest run serves them all",
     )
     parser.add_argument(
-        "--num-ignores", type=comma_list(int), default=[], metavar="N[,N]", help="a run each"
+        "--num-ignores", type=whole_numbers, default=[], metavar="N[,N]", help="a run each"
     )
     parser.add_argument(
-        "--steps", type=comma_list(int), default=[], metavar="N[,N]", help="step_conditional"
+        "--steps", type=whole_numbers, default=[], metavar="N[,N]", help="step_conditional"
     )
     parser.add_argument(
-        "--samples", type=comma_list(int), default=[], metavar="N[,N]", help="majority_vote, …"
+        "--samples", type=whole_numbers, default=[], metavar="N[,N]", help="majority_vote, …"
     )
     parser.add_argument(
         "--verifier",

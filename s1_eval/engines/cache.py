@@ -5,6 +5,10 @@ prompt: a shorter cap is a prefix of it, another stop ends it elsewhere, and a l
 from its end. So a sweep over budgets decodes each question's longest run and little else. With
 a seed the random numbers of a chain can't be taken up in the middle: it serves what it contains
 and is sampled anew for more. Sampling without a seed is passed through.
+
+An engine that honours no seed per request gives another chain each time. With `keep_samples` the
+first one stands for its seed, so that the runs of a sweep share it there as well: cut at a smaller
+cap it is distributed as a chain of that cap, and gone on with from its end as one of a larger cap.
 """
 
 from __future__ import annotations
@@ -57,8 +61,10 @@ class CachedEngine:
     for each other, so what two of them need is decoded once.
     """
 
-    def __init__(self, engine: Engine, folder: str | Path) -> None:
+    def __init__(self, engine: Engine, folder: str | Path, *, keep_samples: bool = False) -> None:
+        """keep_samples: also what a seed would not give again."""
         self.engine = engine
+        self._keep_samples = keep_samples
         info = engine.info
         self._scope = [
             _FORMAT,
@@ -85,7 +91,8 @@ class CachedEngine:
         """See `Engine.generate`; `Generation.reused` says how much of it was known."""
         check_room(self.info, prompt, max_tokens)
         greedy = sampling.temperature == 0
-        if not greedy and (sampling.seed is None or self.info.seeding != "request"):
+        repeats = self.info.seeding == "request"
+        if not greedy and (sampling.seed is None or not (repeats or self._keep_samples)):
             return await self.engine.generate(
                 prompt, max_tokens=max_tokens, stop=stop, sampling=sampling
             )
@@ -95,7 +102,7 @@ class CachedEngine:
             chain = self._chains.get(key)
             known = chain[:max_tokens]
             found = first_stop(known, stop, self.tokenizer)
-            if not found and len(known) < max_tokens and not greedy:
+            if not found and len(known) < max_tokens and not greedy and repeats:
                 known = ()
             ids = known
             while not found and len(ids) < max_tokens:

@@ -37,7 +37,7 @@ from s1_eval.records import Run
 from s1_eval.records import read_rows as rows_of
 from s1_eval.records import read_runs as read
 from s1_eval.thinking import Outcome
-from s1_eval.typed import flat_hints
+from s1_eval.typed import flat_hints, takes_numbers
 from s1_eval.verifiers.table import VerifierSpec
 
 if TYPE_CHECKING:
@@ -165,7 +165,8 @@ async def evaluate_async(
         (policy, question, settings) whose third argument is annotated with a dataclass; a
         `Method`; or a list of these.
     settings: the methods' own, as `max_thinking_tokens=64`. A list is what varies: a run for each
-        member, as in `s1-eval sweep`. A tuple is one value.
+        member, as in `s1-eval sweep`. A tuple is one value. Numbers may be a `range` or a text as
+        the sweep takes it, `"2^5..2^12"` or `"256..4096:256"`.
     engine: settings of the engine, e.g. `{"dtype": "bfloat16"}`, or an engine that is open, in
         place of one opened for `model`.
     grader: of one's own questions: `math`, `integer` or `choice`, or a mapping with it as `name`
@@ -404,15 +405,8 @@ def own_method(run: Solving) -> Method:
             f"{name} needs settings: annotate its third argument with a frozen dataclass, as in "
             f"async def {name}(policy, question, settings: Settings)"
         )
-    dials = (Dial(each) for each, hint in flat_hints(cls).items() if _is_number(hint))
+    dials = (Dial(each) for each, hint in flat_hints(cls).items() if takes_numbers(hint))
     return Method(name, cls, run, dials=tuple(dials))
-
-
-def _is_number(hint: Any) -> bool:
-    """Whether a setting can be an axis by itself."""
-    if typing.get_origin(hint) is typing.Annotated:
-        hint = hint.__origin__
-    return hint is not bool and bool({int, float} & {hint, *typing.get_args(hint)})
 
 
 def _told(asked: Mapping[str, Any]) -> str:

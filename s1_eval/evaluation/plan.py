@@ -13,7 +13,8 @@ from s1_eval.errors import UserError
 from s1_eval.methods import Method, method, settings
 from s1_eval.methods.method import Axes as Axes
 from s1_eval.names import slug
-from s1_eval.typed import flat, flat_fields
+from s1_eval.number_lists import spelled
+from s1_eval.typed import flat, flat_fields, flat_hints, takes_numbers
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def plan_settings(
     methods: Sequence[str | Method], given: Mapping[str, Any], grid: bool = False
 ) -> list[PlannedRun]:
     """The runs of settings of which any may be a list, which is what varies: those of `plan` where
-    it knows the list as an axis, else every member with every other.
+    it knows the list as an axis, else every member with every other. Of numbers a list may also be
+    a `range`, or a text as `s1_eval.number_lists` reads it, by itself or as a member.
 
     Raises UserError as `plan` does, on a setting that no method has as well.
     """
@@ -88,7 +90,8 @@ def plan_settings(
     _check_known(found, given)
     runs: dict[str, PlannedRun] = {}
     for each in found:
-        own = {name: _listed(v) for name, v in given.items() if name in flat_fields(each.settings)}
+        hints = flat_hints(each.settings)
+        own = {name: _listed(v, hints[name]) for name, v in given.items() if name in hints}
         lists = {name: values for name, values in own.items() if name in _AXES}
         # A list that is no axis of this method, as a cap of a vote is none, must not be lost.
         first = {name: values[0] for name, values in own.items() if name not in _AXES}
@@ -112,11 +115,22 @@ def _check_known(methods: Sequence[Method], given: Iterable[str]) -> None:
             settings(methods[0], {key: None})
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: Any, hint: Any) -> list[Any]:
     """What varies; anything but a list is one value. Raises UserError on an empty one."""
-    if isinstance(value, list) and not value:
+    if not isinstance(value, list | range):
+        value = [value]
+    if not value:
         raise UserError("an empty list varies nothing: give one value or more")
-    return value if isinstance(value, list) else [value]
+    try:
+        return [number for member in value for number in _members(member, hint)]
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _members(member: Any, hint: Any) -> list[Any]:
+    """The numbers that a text spells, where the setting takes some."""
+    ranged = isinstance(member, str) and takes_numbers(hint) and {*member} & {*".^"}
+    return [*spelled(member)] if ranged else [member]
 
 
 _AXES = ("max_thinking_tokens", "num_ignores", "steps", "samples")

@@ -163,7 +163,7 @@ class Sweep:
                 verifier = open_verifier(self.verifier, **self.verifier_args)
                 stack.callback(verifier.close)
             if self.cache:
-                engine = CachedEngine(engine, self.out / "cache")
+                engine = CachedEngine(engine, self.out / "cache", keep_samples=True)
                 stack.callback(engine.forget)
             yield engine, verifier
 

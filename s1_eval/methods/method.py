@@ -53,7 +53,8 @@ def once(name: str, axes: Axes) -> Sequence[Mapping[str, Any]]:
 
 def caps(name: str, axes: Axes) -> Sequence[Mapping[str, Any]]:
     """A run for each cap that is a number."""
-    return [{"max_thinking_tokens": cap} for cap in axes.numbers("max_thinking_tokens", name)]
+    found = sorted(axes.numbers("max_thinking_tokens", name), reverse=True)
+    return [{"max_thinking_tokens": cap} for cap in found]
 
 
 def widths(name: str, axes: Axes) -> Sequence[Mapping[str, Any]]:

@@ -109,6 +109,18 @@ def test_sampling_that_no_seed_repeats_is_never_remembered(tmp_path, info, sampl
     assert inner.decoded == 80
 
 
+@pytest.mark.parametrize("seeding", ["engine", "none"])
+def test_a_kept_sample_stands_for_its_seed_and_is_gone_on_with(tmp_path, seeding):
+    inner = PseudoEngine(replace(INFO, seeding=seeding))
+    cached = CachedEngine(inner, tmp_path, keep_samples=True)
+    first = ask(cached, max_tokens=20, sampling=Sampling(1.0, seed=3))
+    longer = ask(cached, max_tokens=30, sampling=Sampling(1.0, seed=3))
+    assert (longer.reused, longer.ids[:20], inner.decoded) == (20, first.ids, 30)
+    assert ask(cached, max_tokens=20, sampling=Sampling(1.0, seed=4)).reused == 0
+    for _ in range(2):  # without a seed, every request is another sample
+        assert ask(cached, max_tokens=20, sampling=Sampling(1.0)).reused == 0
+
+
 @pytest.mark.parametrize(
     "other",
     [

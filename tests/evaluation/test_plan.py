@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from s1_eval.errors import UserError
-from s1_eval.evaluation.plan import Axes, PlannedRun, plan
+from s1_eval.evaluation.plan import Axes, PlannedRun, plan, plan_settings
 from s1_eval.methods import METHODS, settings
 
 
@@ -41,6 +41,37 @@ def test_conditional_methods_run_alone_and_enforced():
         ("step_conditional", {"steps": 4}),
         ("step_conditional", {"steps": 4, "max_thinking_tokens": 400}),
     ]
+
+
+def test_rejection_sampling_begins_with_its_largest_cap():
+    caps = [
+        p["max_thinking_tokens"]
+        for _, p in runs("rejection_sampling", max_thinking_tokens=[8, 64, 16])
+    ]
+    assert caps == [64, 16, 8]
+
+
+@pytest.mark.parametrize(
+    ("given", "caps"),
+    [
+        ("2^5..2^7", [128, 64, 32]),
+        ("16..48:16", [48, 32, 16]),
+        (range(16, 49, 16), [48, 32, 16]),
+        (["2^5..2^6", 8, None], [None, 64, 32, 8]),
+    ],
+)
+def test_a_range_of_numbers_is_the_list_of_them(given, caps):
+    made = plan_settings(["budget_forcing"], {"max_thinking_tokens": given})
+    assert [run.settings.max_thinking_tokens for run in made] == caps
+
+
+def test_a_range_that_is_none_is_refused_and_a_text_is_no_range():
+    with pytest.raises(UserError, match=r"write 32\.\.64:STEP"):
+        plan_settings(["budget_forcing"], {"max_thinking_tokens": "32..64"})
+    with pytest.raises(UserError, match="an empty list"):
+        plan_settings(["budget_forcing"], {"max_thinking_tokens": range(0)})
+    [run] = plan_settings(["budget_forcing"], {"ignore_string": "hm..", "max_thinking_tokens": 8})
+    assert run.settings.ignore_string == "hm.."
 
 
 def test_class_conditional_brings_the_default_run_it_is_held_against():
