@@ -98,8 +98,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from s1_eval.cli.score import report
-    from s1_eval.evaluation.benchmark import benchmark
     from s1_eval.evaluation.failures import check_fail_on_error
+    from s1_eval.evaluation.named import find_task
     from s1_eval.evaluation.plan import Axes, plan
     from s1_eval.evaluation.progress import shown
     from s1_eval.evaluation.sweep import Sweep, SweepStopped
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     )
     sweep = Sweep(
         model=args.model,
-        benchmark=benchmark(args.task),
+        benchmark=find_task(args.task),
         planned=plan(args.methods, axes),
         out=args.out,
         command=["s1-eval", *sys.argv[1:]],

@@ -23,9 +23,10 @@ from s1_eval import metrics
 from s1_eval.engines.protocol import Engine
 from s1_eval.engines.table import parse_model
 from s1_eval.errors import UserError
-from s1_eval.evaluation.benchmark import Benchmark, Sample, benchmark
+from s1_eval.evaluation.benchmark import Benchmark, Sample
 from s1_eval.evaluation.failures import FailOnError, check_fail_on_error
 from s1_eval.evaluation.loops import wait_for
+from s1_eval.evaluation.named import find_task
 from s1_eval.evaluation.plan import plan_settings
 from s1_eval.evaluation.progress import shown
 from s1_eval.evaluation.questions import own_questions
@@ -369,12 +370,13 @@ def _engine(
 
 
 def _task(task: Any, grader: Any) -> Benchmark:
-    named = isinstance(task, str | Benchmark)
-    if named and grader is not None:
+    if isinstance(task, str):
+        return find_task(task, grader)
+    if not isinstance(task, Benchmark):
+        return own_questions(task, grader)
+    if grader is not None:
         raise UserError("grader= is for one's own questions; a benchmark brings its own")
-    if isinstance(task, Benchmark):
-        return task
-    return benchmark(task) if named else own_questions(task, grader)
+    return task
 
 
 def _listed(method: Any) -> list[Any]:

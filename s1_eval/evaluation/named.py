@@ -1,0 +1,50 @@
+"""What a task's name may be: one of ours, or one that a door knows. Doors that lead to a harness
+stand in `s1_eval.harness` and are called by name, since nothing here knows a harness."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from s1_eval.errors import UserError
+from s1_eval.evaluation.benchmark import BENCHMARKS, Benchmark, benchmark
+
+GraderSpec = str | Mapping[str, Any]
+"""A grader's name, or a mapping with it as `name` beside its settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A kind of name. form: as it is typed. knows: whether a name is of the kind.
+    opens: where the function is, as `module:name`, of a name, a grader or None, and the task's
+        arguments, that returns the benchmark. Raises UserError on what it can't."""
+
+    form: str
+    knows: Callable[[str], bool]
+    opens: str
+
+
+DOORS: tuple[Door, ...] = ()
+"""In the order they are asked, after our own names."""
+
+
+def find_task(
+    name: str, grader: GraderSpec | None = None, arguments: Mapping[str, Any] | None = None
+) -> Benchmark:
+    """The benchmark that is called `name`.
+
+    grader: in place of the task's own, where its kind takes one. arguments: of the task itself.
+    Raises UserError on a name that nobody knows, with the nearest names, before a model is loaded.
+    """
+    door = next((door for door in DOORS if name not in BENCHMARKS and door.knows(name)), None)
+    if door is None:
+        found = benchmark(name)
+        if grader is not None:
+            raise UserError("grader= is for one's own questions; a benchmark brings its own")
+        if arguments:
+            raise UserError(f"{name} takes no arguments: leave {', '.join(arguments)} out")
+        return found
+    opened: Benchmark = pkgutil.resolve_name(door.opens)(name, grader, arguments or {})
+    return opened
