@@ -23,6 +23,7 @@ EXTRAS: Mapping[str, str] = {
     "httpx": "api",
     "inspect_ai": "inspect",
     "lm_eval": "lm-eval",
+    "prometheus_client": "serve",
     "starlette": "serve",
     "tenacity": "api",
     "tokenizers": "api",
@@ -61,6 +62,7 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
     ),
     "s1_eval.engines.vllm": (
         "vllm.envs:VLLM_USE_V2_MODEL_RUNNER",
+        "vllm.sampling_params:RequestOutputKind.CUMULATIVE",
         "vllm.sampling_params:RequestOutputKind.FINAL_ONLY",
     ),
     "s1_eval.engines.vllm_machine": (

@@ -19,6 +19,7 @@ from s1_eval.cli import (
     leaderboard,
     repair,
     score,
+    serve,
     sweep,
 )
 from s1_eval.cli.ending import disk_trouble, said_interrupted, terminable
@@ -29,7 +30,7 @@ from s1_eval.libraries import needs
 from s1_eval.thinking.render import printable
 
 COMMANDS = (
-    *(sweep, score, compare, at_k, compute_optimal, leaderboard),
+    *(sweep, serve, score, compare, at_k, compute_optimal, leaderboard),
     *(doctor, check, audit_checker, repair),
 )
 

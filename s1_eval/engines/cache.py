@@ -39,6 +39,7 @@ from s1_eval.engines.protocol import (
     Stop,
     Tokenizer,
 )
+from s1_eval.engines.watching import behind, watch, watched
 from s1_eval.errors import UserError
 
 _LOGGER = logging.getLogger(__name__)
@@ -106,12 +107,13 @@ class CachedEngine:
                 known = ()
             ids = known
             while not found and len(ids) < max_tokens:
-                more = await self.engine.generate(
-                    (*prompt, *ids),
-                    max_tokens=max_tokens - len(ids),
-                    stop=replace(stop, min_tokens=max(stop.min_tokens - len(ids), 0)),
-                    sampling=sampling,
-                )
+                with watched(behind(len(ids), watch())):
+                    more = await self.engine.generate(
+                        (*prompt, *ids),
+                        max_tokens=max_tokens - len(ids),
+                        stop=replace(stop, min_tokens=max(stop.min_tokens - len(ids), 0)),
+                        sampling=sampling,
+                    )
                 ids += more.ids + more.stop_ids
                 # Looked for in the whole, since a stop string may begin in what was known.
                 found = first_stop(ids, stop, self.tokenizer)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 import threading
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import s1_eval
@@ -22,6 +24,7 @@ from s1_eval.engines.models import resolve_model
 from s1_eval.engines.prefixes import beginnings
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
 from s1_eval.engines.replies import NoReply, Reply, excerpt, fetch, open_client
+from s1_eval.engines.watching import Watch
 from s1_eval.errors import SampleFailed, UserError
 from s1_eval.json_lines import JsonObject
 from s1_eval.thinking import AS_IT_IS, Chat
@@ -234,6 +237,9 @@ class CompletionsEngine:
                         left = self._total_timeout - spent - state.idle_for
                         try:
                             return await self._post(url, body, request, min(self._timeout, left))
+                        except _UnstreamedError:
+                            request = replace(request, watch=None)
+                            raise
                         finally:
                             spent += time.monotonic() - at
         except RetryError as error:
@@ -276,12 +282,24 @@ class CompletionsEngine:
         """Raises _TransientError where another try may do, else SampleFailed, or UserError where
         no question would be answered."""
         largest = _REPLY + _PROMPT_ID * len(request.prompt) + _SAMPLED_ID * request.max_tokens
+        events = _Events(request.watch) if request.watch else None
+        if events:
+            body, largest = {**body, "stream": True}, 2 * largest
         try:
             reply = await fetch(
-                self._client, "POST", f"{url}/completions", body, timeout=timeout, largest=largest
+                self._client,
+                "POST",
+                f"{url}/completions",
+                body,
+                timeout=timeout,
+                largest=largest,
+                on_line=events and events.take,
             )
             self._heard = time.monotonic()
+            if events and reply.status in (400, 404, 405, 415, 422, 501):
+                raise _UnstreamedError(f"{url} refused to stream: {excerpt(reply.text)}")
             _check_status(reply, url)
+            reply = events.whole(reply) if events else reply
             ids, reason = _sampled(reply, url, body["prompt"], self._dialect)
             self._check_answer(ids, reason, request, url)
         except NoReply as error:
@@ -353,12 +371,84 @@ _DIALECTS: dict[Dialect, JsonObject] = {
 """How a server is asked for the ids that it sampled."""
 
 
+class _Events:
+    """An answer that comes in server-sent events, reported to a watch and put together as if it had
+    come at once. Hostile input: an event that can't be read makes the whole unreadable."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._choice: JsonObject = {}
+        self._rest: JsonObject = {}
+        self._sampled = 0
+        self._unreadable = ""
+
+    def take(self, line: str) -> None:
+        """One line of the reply."""
+        said = line.removeprefix("data:").strip()
+        if said == line.strip() or said == "[DONE]" or self._unreadable:
+            return
+        try:
+            event: JsonObject = json.loads(said)
+            for choice in event.pop("choices")[:1]:
+                ids = _ids_of(choice)
+                self._choice = _joined(self._choice, choice)
+                self._watch(self._sampled, ids)
+                self._sampled += len(ids)
+            self._rest |= event
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            self._unreadable = line
+
+    def whole(self, reply: Reply) -> Reply:
+        """The reply as one without a stream would be; itself where it was none."""
+        if self._unreadable:
+            return Reply(reply.status, reply.headers, self._unreadable)
+        if not self._choice:
+            return reply
+        text = json.dumps({**self._rest, "choices": [self._choice]})
+        return Reply(reply.status, reply.headers, text)
+
+
+def _joined(before: JsonObject, more: JsonObject) -> JsonObject:
+    """A choice as far as it is known, and what an event adds: lists and texts go on, anything else
+    is said anew."""
+    joined = dict(before)
+    for name, value in more.items():
+        there = joined.get(name)
+        if value is None and there is not None:
+            continue
+        if isinstance(there, dict) and isinstance(value, dict):
+            joined[name] = _joined(there, value)
+        elif type(there) is type(value) and isinstance(value, list | str) and name != _REASON:
+            joined[name] = there + value
+        else:
+            joined[name] = value
+    return joined
+
+
+_REASON = "finish_reason"
+
+
+def _ids_of(choice: JsonObject) -> list[int]:
+    """The ids that an event brings, in either dialect. Raises ValueError, TypeError or KeyError."""
+    ids = choice.get("token_ids")
+    if ids is None:
+        tokens = (choice.get("logprobs") or {}).get("tokens") or []
+        ids = [int(token.removeprefix("token_id:")) for token in tokens]
+    if not all(type(id) is int for id in ids):
+        raise ValueError("ids that are no whole numbers")
+    return list(ids)
+
+
 class _TransientError(Exception):
     """Worth another try. retry_after: seconds, where the server asks for them."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class _UnstreamedError(_TransientError):
+    """Refused, perhaps for the stream alone."""
 
 
 class _UnconnectedError(_TransientError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from s1_eval.engines.protocol import (
     EngineInfo,
@@ -19,6 +20,7 @@ from s1_eval.engines.protocol import (
     Tokenizer,
     split_at_stop,
 )
+from s1_eval.engines.watching import Watch, watch
 from s1_eval.errors import UserError
 
 
@@ -28,6 +30,7 @@ class Request:
 
     stop.min_tokens: never over `max_tokens`, and 0 where there are stop strings.
     banned: ids that may not be sampled at all.
+    watch: is told of ids before all are there, see `s1_eval.engines.watching`.
     """
 
     prompt: tuple[int, ...]
@@ -35,6 +38,7 @@ class Request:
     stop: Stop
     sampling: Sampling
     banned: frozenset[int] = frozenset()
+    watch: Watch | None = None
 
 
 Serve = Callable[[Request], Awaitable[tuple[int, ...]]]
@@ -114,6 +118,7 @@ async def continue_exactly(
             stop=part,
             sampling=sampling.fork("part", len(ids)) if ids else sampling,
             banned=banned,
+            watch=_known(watch(), len(ids), vocabulary),
         )
         new = await serve(request)
         check_kept(new, request)
@@ -125,6 +130,24 @@ async def continue_exactly(
         found = first_stop(ids, stop, tokenizer)
         if found or len(ids) == max_tokens:
             return found or Generation(ids)
+
+
+def _known(by: Watch | None, offset: int, vocabulary: frozenset[int]) -> Watch | None:
+    """Reports the ids of a part that begins `offset` ids into the generation, up to the first that
+    the tokenizer does not have: that one will be sampled again."""
+    if by is None:
+        return None
+    end: int | None = None
+
+    def report(at: int, ids: Sequence[int]) -> None:
+        nonlocal end
+        if end is not None and at >= end:
+            return
+        kept = tuple(takewhile(vocabulary.__contains__, ids))
+        end = at + len(kept) if len(kept) < len(ids) else None
+        by(offset + at, kept)
+
+    return report
 
 
 def check_kept(new: tuple[int, ...], request: Request) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from s1_eval import libraries
 from s1_eval.engines.prefixes import Recent, beginnings
 from s1_eval.engines.protocol import Generation, Sampling, Stop, Tokenizer, split_at_stop
+from s1_eval.engines.watching import Watch
 from s1_eval.errors import UserError
 
 libraries.check(__name__)
@@ -46,6 +47,7 @@ class Row:
 
     sequence: the prompt, then what was sampled.
     banned: ids that can't be sampled before `stop.min_tokens`.
+    watch: is told of every id, see `s1_eval.engines.watching`.
     generation: what it came to, None until it is complete.
     """
 
@@ -57,6 +59,7 @@ class Row:
         sampling: Sampling,
         banned: frozenset[int],
         tokenizer: Tokenizer,
+        watch: Watch | None = None,
     ) -> None:
         self.sequence = list(prompt)
         self.stop = stop
@@ -66,6 +69,7 @@ class Row:
         self._start = len(prompt)
         self._end = len(prompt) + max_tokens
         self._tokenizer = tokenizer
+        self._watch = watch
         self._random = numpy.random.default_rng(sampling.seed)
         self._drawn = (0, 0.0)
         self._window = (self._start, self._start)
@@ -86,6 +90,8 @@ class Row:
     def push(self, id: int) -> Generation | None:
         """Append a sampled id; the generation, if that completes it."""
         self.sequence.append(id)
+        if self._watch:
+            self._watch(self.sampled - 1, (id,))
         if id in self.stop.ids or self._shows_string():
             ids = self.sequence[self._start :]
             self.generation = split_at_stop(ids, self.stop, self._tokenizer)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,15 +65,17 @@ async def fetch(
     *,
     timeout: float,
     largest: int,
+    on_line: Callable[[str], None] | None = None,
 ) -> Reply:
     """The reply to one request, whatever its status.
 
     body: is sent as JSON. timeout: seconds until its last byte. largest: bytes that it may have.
+    on_line: gets each line of it as soon as it is there.
     Raises NoReply.
     """
     import httpx
 
-    data = bytearray()
+    data, rest = bytearray(), b""
     try:
         # httpx's own limit starts anew with every byte that comes.
         async with (
@@ -87,6 +89,10 @@ async def fetch(
                 data += chunk
                 if len(data) > largest:
                     raise NoReply(f"more than {largest} bytes came")
+                if on_line:
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        on_line(line.decode(errors="replace"))
     except TimeoutError as error:
         raise NoReply(f"no answer within {timeout:g} s: raise -M timeout=SECONDS") from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:

@@ -25,6 +25,7 @@ from s1_eval.engines.checkpoints import (
 from s1_eval.engines.continuation import banned_early, check_room
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
+from s1_eval.engines.watching import watch
 from s1_eval.engines.worker import Worker
 from s1_eval.errors import UserError
 from s1_eval.thinking import AS_IT_IS, Chat
@@ -143,7 +144,7 @@ class TransformersEngine:
                 "not have: encode the prompt with this engine's own tokenizer"
             )
         banned = banned_early(stop, self._tokenizer) if stop.min_tokens else frozenset[int]()
-        row = Row(prompt, max_tokens, stop, sampling, banned, self._tokenizer)
+        row = Row(prompt, max_tokens, stop, sampling, banned, self._tokenizer, watch())
         return await self._worker.run(row)
 
     def close(self) -> None:

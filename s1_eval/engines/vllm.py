@@ -23,6 +23,7 @@ from s1_eval.engines.protocol import (
     settings_of,
 )
 from s1_eval.engines.vllm_machine import Ask, import_vllm, start, versions
+from s1_eval.engines.watching import Watch
 from s1_eval.errors import SampleFailed, UserError
 from s1_eval.thinking import AS_IT_IS, Chat
 
@@ -154,11 +155,13 @@ class VLLMEngine:
 
     async def _serve(self, request: Request) -> tuple[int, ...]:
         seeded = self._info.seeding == "request"
-        output = await self._run(request.prompt, _params(request, seeded))
+        output = await self._run(request.prompt, _params(request, seeded), request.watch)
         return tuple(output.outputs[0].token_ids)
 
-    async def _run(self, prompt: Sequence[int], params: SamplingParams) -> RequestOutput:
-        output: RequestOutput = await self._worker.run(Ask(prompt, params))
+    async def _run(
+        self, prompt: Sequence[int], params: SamplingParams, watch: Watch | None = None
+    ) -> RequestOutput:
+        output: RequestOutput = await self._worker.run(Ask(prompt, params, watch))
         if (reason := output.outputs[0].finish_reason) not in ("stop", "length"):
             raise SampleFailed(f"vLLM gave a request up: {reason}")
         return output
@@ -182,6 +185,8 @@ def _params(request: Request, seeded: bool) -> SamplingParams:
         detokenize=bool(stop.strings),
         skip_special_tokens=False,
         logit_bias=dict.fromkeys(request.banned, -100.0) or None,
-        output_kind=RequestOutputKind.FINAL_ONLY,
+        output_kind=(
+            RequestOutputKind.CUMULATIVE if request.watch else RequestOutputKind.FINAL_ONLY
+        ),
         skip_clone=True,
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import s1_eval
 from s1_eval import libraries
+from s1_eval.engines.watching import Watch
 from s1_eval.engines.worker import Worker
 from s1_eval.errors import SampleFailed, UserError
 
@@ -40,10 +41,12 @@ def import_vllm() -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ask:
-    """One request: token ids, and vLLM's `SamplingParams` or `PoolingParams`."""
+    """One request: token ids, and vLLM's `SamplingParams` or `PoolingParams`. watch: is told of the
+    ids of every step, where the params have each output hold all so far."""
 
     prompt: Sequence[int]
     params: Any
+    watch: Watch | None = None
 
 
 def start(
@@ -101,6 +104,7 @@ class VLLMMachine:
         self._numbers = itertools.count()
         self._names: dict[Ask, str] = {}
         self._asked: dict[str, Ask] = {}
+        self._seen: dict[Ask, int] = {}  # ids that a watch was told of
 
     @property
     def config(self) -> Any:
@@ -121,15 +125,25 @@ class VLLMMachine:
         self._names[ask], self._asked[name] = name, ask
 
     def cancel(self, ask: Ask) -> None:
-        name = self._names.pop(ask)
-        del self._asked[name]
-        self._engine.abort_request([name])
+        self._engine.abort_request([self._forget(ask)])
 
     def step(self) -> Iterator[tuple[Ask, Any]]:
         for output in self._engine.step():
-            if output.finished and (ask := self._asked.pop(output.request_id, None)):
-                del self._names[ask]
+            if (ask := self._asked.get(output.request_id)) is None:
+                continue
+            if ask.watch:
+                ids = output.outputs[0].token_ids
+                seen, self._seen[ask] = self._seen.get(ask, 0), len(ids)
+                ask.watch(seen, tuple(ids[seen:]))
+            if output.finished:
+                self._forget(ask)
                 yield ask, output
+
+    def _forget(self, ask: Ask) -> str:
+        name = self._names.pop(ask)
+        del self._asked[name]
+        self._seen.pop(ask, None)
+        return name
 
     def close(self) -> None:
         """Free the model, so that another one may follow in this process."""

@@ -1,0 +1,1 @@
+"""The gateway: an OpenAI-compatible server that answers by any method and tells what it does."""
