@@ -96,6 +96,28 @@ def _wrong(fault: Fault | None, choice: dict[str, Any], body: dict[str, Any]) ->
     return choice | wrong.get(fault, {})
 
 
+def _events(choice: dict[str, Any], broken: bool) -> str:
+    """The choice as a stream, three ids an event; broken: the second can't be read."""
+    ids = choice.get("token_ids") or choice["logprobs"]["tokens"]
+    lines = []
+    for at in range(0, len(ids), 3):
+        some = ids[at : at + 3]
+        part = {"index": 0, "text": "", "finish_reason": None}
+        if "token_ids" in choice:
+            part |= {"token_ids": some, "prompt_token_ids": None if at else choice.get(PROMPT)}
+        else:
+            part["logprobs"] = {"tokens": some}
+        if at + 3 >= len(ids):
+            part["finish_reason"] = choice["finish_reason"]
+        lines.append(
+            f"data: {json.dumps({'choices': [part]})}"[: 20 if broken and at == 3 else None]
+        )
+    return "\n\n".join([*lines, "data: [DONE]", ""])
+
+
+PROMPT = "prompt_token_ids"
+
+
 class CompletionsServer:
     """`http://127.0.0.1:<port>/v1`, serving the pseudo-model as `pseudo` until `stop`.
 
@@ -104,6 +126,7 @@ class CompletionsServer:
         where `faults` is empty.
     bodies: every request for a completion so far.
     answer: what the choice says instead of what it should.
+    streams: whether it answers in events where it is asked to.
     delay: seconds before each answer; retry_after: the header beside a failure's status.
     running, peak: requests in flight, now and at most.
     """
@@ -126,6 +149,7 @@ class CompletionsServer:
         self.faulty: Callable[[tuple[int, ...], int], Fault | None] = lambda prompt, before: None
         self.asked: Counter[tuple[int, ...]] = Counter()
         self.answer: dict[str, Any] = {}
+        self.streams = False
         self.bodies: list[dict[str, Any]] = []
         self.running = self.peak = 0
         self.delay = 0.0
@@ -204,7 +228,10 @@ class CompletionsServer:
         elif fault == "drip":
             self._pour(http, iter(lambda: self._stopping.wait(0.02) or b" ", True))
         else:
-            text = json.dumps(self._completion(body, fault))
+            completion = self._completion(body, fault)
+            text = json.dumps(completion)
+            if self.streams and body.get("stream"):
+                text = _events(completion["choices"][0], fault == "malformed event")
             if fault == "malformed":
                 text = text[: len(text) // 2]
             elif fault == "html":
