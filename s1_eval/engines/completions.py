@@ -293,7 +293,7 @@ class CompletionsEngine:
                 body,
                 timeout=timeout,
                 largest=largest,
-                on_line=events and events.take,
+                on_line=events.take if events else None,
             )
             self._heard = time.monotonic()
             if events and reply.status in (400, 404, 405, 415, 422, 501):
@@ -409,8 +409,8 @@ class _Events:
 
 
 def _joined(before: JsonObject, more: JsonObject) -> JsonObject:
-    """A choice as far as it is known, and what an event adds: lists and texts go on, anything else
-    is said anew."""
+    """A choice as far as it is known, and what an event adds: lists go on, anything else is said
+    anew."""
     joined = dict(before)
     for name, value in more.items():
         there = joined.get(name)
@@ -418,14 +418,11 @@ def _joined(before: JsonObject, more: JsonObject) -> JsonObject:
             continue
         if isinstance(there, dict) and isinstance(value, dict):
             joined[name] = _joined(there, value)
-        elif type(there) is type(value) and isinstance(value, list | str) and name != _REASON:
+        elif isinstance(there, list) and isinstance(value, list):
             joined[name] = there + value
         else:
             joined[name] = value
     return joined
-
-
-_REASON = "finish_reason"
 
 
 def _ids_of(choice: JsonObject) -> list[int]:

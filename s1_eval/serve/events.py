@@ -162,8 +162,9 @@ class Feed:
         """What was told so far of the questions in flight, then all that follows. Ends for a
         watcher that is too slow."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        for event in [event for events in self._told.values() for event in events]:
-            queue.put_nowait(event)
+        for told in self._told.values():
+            for so_far in told:
+                queue.put_nowait(so_far)
         self._watchers.add(queue)
         try:
             while (event := await queue.get()) is not None:
