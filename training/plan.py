@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s1_eval.engines.checkpoints import located
 from s1_eval.errors import UserError
 from s1_eval.training.recipe import Lora, Model, Training
 
@@ -64,7 +65,9 @@ def config_of(model: Model, vocabulary: int | None = None) -> Any:
     where = model.source
     try:
         return AutoConfig.from_pretrained(
-            published if published.is_file() and not Path(where).exists() else where,
+            **located(
+                str(published) if published.is_file() and not Path(where).exists() else where
+            ),
             revision=model.revision,
             local_files_only=True,
         )

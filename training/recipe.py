@@ -84,7 +84,7 @@ class Lora(Settings):
 @dataclass(frozen=True, slots=True)
 class Model(Settings):
     """Exactly one of: `shape` for new weights with nano's tokenizer; `pretrained`, a
-    checkpoint's name or folder, with its own tokenizer.
+    checkpoint's name, folder or GGUF file, with its own tokenizer.
 
     revision: of a checkpoint on the hub. pad_token: in place of the tokenizer's own.
     """
@@ -105,7 +105,7 @@ class Model(Settings):
 
     @property
     def source(self) -> str:
-        """The folder or hub name behind `pretrained`; `nano` is the embedded model."""
+        """The folder, GGUF file or hub name behind `pretrained`; `nano` is the embedded model."""
         assert self.pretrained is not None
         return resolve_model(self.pretrained)
 

@@ -14,14 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval import libraries
+from s1_eval.engines.models import is_gguf, resolve_model
 from s1_eval.errors import UserError
 from s1_eval.thinking import is_special
+
+
+def located(source: str) -> dict[str, Any]:
+    """`source` as the library's loaders take it: a GGUF file is named apart from its folder."""
+    if not is_gguf(source):
+        return {"pretrained_model_name_or_path": source}
+    path = Path(source)
+    return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
 
 
 def load_tokenizer(
     source: str, revision: str | None = None, trust_remote_code: bool = False
 ) -> Any:
-    """The transformers tokenizer of `source`, a folder or a Hub name.
+    """The transformers tokenizer of `source`: a folder, a GGUF file, or a Hub name.
 
     Raises UserError where there is none.
     """
@@ -29,18 +38,18 @@ def load_tokenizer(
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            source, revision=revision, trust_remote_code=trust_remote_code
+            **located(source), revision=revision, trust_remote_code=trust_remote_code
         )
         if not _keeps_spaces(tokenizer):
             # Some transformers of version 5 read byte-level vocabularies (DeepSeek's, also in
             # Llama and Qwen checkpoints) by the rules of the class that the checkpoint names.
-            plain = PreTrainedTokenizerFast.from_pretrained(source, revision=revision)
+            plain = PreTrainedTokenizerFast.from_pretrained(**located(source), revision=revision)
             tokenizer = plain if _keeps_spaces(plain) else tokenizer
     except Exception as error:  # whatever a checkpoint's own files lead the library to
         raise UserError(
             f"the tokenizer of {source} can't be loaded: {_said(error)}{_lacking(source)}"
         ) from error
-    if not tokenizer.chat_template:
+    if not tokenizer.chat_template and not is_gguf(source):
         tokenizer.chat_template = _processor_template(source, revision)
     return tokenizer
 
@@ -78,14 +87,14 @@ def _processor_template(source: str, revision: str | None) -> str | None:
 
 
 def load_config(name: str, source: str, **hub: Any) -> Any:
-    """The configuration of `source`, a folder or a Hub name that the user calls `name`.
+    """The configuration of `source`, which the user calls `name`; see `load_tokenizer`.
 
     Raises UserError where there is none, or it is of no model that goes on with text.
     """
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(source, **hub)
+        config = AutoConfig.from_pretrained(**located(source), **hub)
         config.get_text_config(decoder=True)
     except Exception as error:  # as above
         raise UserError(f"the model {name} can't be loaded: {_said(error)}") from error
@@ -99,7 +108,7 @@ def load_config(name: str, source: str, **hub: Any) -> Any:
 
 def load_model(name: str, source: str, config: Any, dtype: str, **hub: Any) -> Any:
     """The weights of `source`, in whatever class the library has for generating text with them: a
-    model of images and text comes whole.
+    model of images and text comes whole, and what a GGUF file holds in few bits comes unpacked.
 
     Raises UserError where they can't be loaded, or are not all there: the library would go on with
     random ones.
@@ -109,7 +118,7 @@ def load_model(name: str, source: str, config: Any, dtype: str, **hub: Any) -> A
     loader = next(iter(_loaders(config)), AutoModelForCausalLM)
     try:
         model, told = loader.from_pretrained(
-            source, config=config, dtype=dtype, output_loading_info=True, **hub
+            **located(source), config=config, dtype=dtype, output_loading_info=True, **hub
         )
     except Exception as error:  # the library's, the file format's and the checkpoint's are many
         raise UserError(f"the model {name} can't be loaded: {_said(error)}") from error
@@ -119,7 +128,25 @@ def load_model(name: str, source: str, config: Any, dtype: str, **hub: Any) -> A
             f"{missing[0]} among them, and they would be random: give the whole checkpoint of a "
             "language model (an adapter has to be merged into its base model first)"
         )
+    if is_gguf(source):  # else the library takes it for packed weights, and saves none of them
+        model.hf_quantizer, model.is_quantized = None, False
+        model.config.__dict__.pop("quantization_config", None)
     return model
+
+
+def unpack(file: Path, folder: Path) -> None:
+    """The model in a GGUF file as a checkpoint folder, weights unpacked to bfloat16; whole or not
+    there. Raises UserError on a file that is none, and on a folder that is there already."""
+    if not is_gguf(str(file)) or not file.is_file():
+        raise UserError(f"{file} is no GGUF file: give one that ends in .gguf")
+    if folder.exists():
+        raise UserError(f"{folder} exists: name a new folder")
+    source = resolve_model(str(file))
+    model = load_model(str(file), source, load_config(str(file), source), "bfloat16")
+    unfinished = folder.with_name(f"{folder.name}.partial")
+    model.save_pretrained(unfinished)
+    load_tokenizer(source).save_pretrained(unfinished)
+    unfinished.rename(folder)
 
 
 def _loaders(config: Any) -> list[Any]:
@@ -167,12 +194,13 @@ def eos_ids(
     from transformers import AutoConfig, GenerationConfig
 
     try:
-        configured = GenerationConfig.from_pretrained(source, revision=revision).eos_token_id
+        beside = None if is_gguf(source) else GenerationConfig.from_pretrained
+        configured = beside and beside(source, revision=revision).eos_token_id
     except (OSError, ValueError):
         configured = None
     if configured is None:
         try:
-            config = config or AutoConfig.from_pretrained(source, revision=revision)
+            config = config or AutoConfig.from_pretrained(**located(source), revision=revision)
             inner = config.get_text_config(decoder=True)
             configured = getattr(inner, "eos_token_id", None)
         except (OSError, ValueError):
@@ -200,10 +228,13 @@ def unstopped_ends(tokenizer: Any, stops: frozenset[int]) -> list[str]:
 
 
 def fingerprint(source: str, revision: str | None = None) -> str:
-    """SHA-256 over the names and contents of the configuration and the weights.
+    """SHA-256 over the names and contents of the configuration and the weights; of a GGUF file,
+    which holds both, over its content.
 
     Raises UserError where there is no such checkpoint.
     """
+    if is_gguf(source):
+        return _sha256(Path(source))
     libraries.check(__name__)
     from transformers.utils import cached_file
 

@@ -1,9 +1,10 @@
-"""What a model's name means: `nano` is the one inside this package, a path is a folder, and
-anything else a name on the Hugging Face Hub. Loading models is the engines' business.
+"""What a model's name means: `nano` is the one inside this package, a path is a folder or a GGUF
+file, and anything else a name on the Hugging Face Hub. Loading models is the engines' business.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -12,8 +13,13 @@ from s1_eval.errors import UserError
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
+def is_gguf(source: str) -> bool:
+    """Whether a model is one file, weights, configuration and tokenizer together."""
+    return source.endswith(".gguf")
+
+
 def resolve_model(name: str) -> str:
-    """The folder or Hub name that loaders take for `name`.
+    """The folder, GGUF file or Hub name that loaders take for `name`.
 
     Raises UserError where it can be neither.
     """
@@ -30,10 +36,13 @@ def resolve_model(name: str) -> str:
         if not (path / "config.json").is_file():
             raise UserError(f"{name} is a folder without a config.json: {_instead(path)}")
         return str(path)
+    if is_gguf(name) and path.is_file():
+        _check_gguf(path)
+        return str(path)
     if not _HUB_NAME.fullmatch(name) or name.startswith("."):
         raise UserError(
             f"there is no model folder {name!r}: give `nano`, a folder with a config.json, "
-            "or a name on the Hugging Face Hub such as simplescaling/s1.1-32B"
+            "a GGUF file, or a name on the Hugging Face Hub such as simplescaling/s1.1-32B"
         )
     return name
 
@@ -44,10 +53,20 @@ def _instead(folder: Path) -> str:
             "it holds an adapter; merge it into its base model (PEFT's `merge_and_unload`, then "
             "`save_pretrained`, the tokenizer's too) and give that folder"
         )
-    if any(folder.glob("*.gguf")):
-        return (
-            "it holds GGUF weights; load them with transformers' `from_pretrained(FOLDER, "
-            "gguf_file=FILE)`, model and tokenizer, `save_pretrained` both, and give that folder, "
-            "or serve the file and use s1_api"
-        )
+    if files := sorted(folder.glob("*.gguf")):
+        return f"it holds GGUF weights: give the file itself, e.g. {files[0]}"
     return "give a model's own folder"
+
+
+def _check_gguf(path: Path) -> None:
+    """Raises UserError on a file that is no whole model, before a library reads it."""
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise UserError(f"{path} is no GGUF file, whatever its name says: give a model's")
+    if re.search(r"-\d{5}-of-\d{5}$", path.stem):
+        raise UserError(
+            f"{path} is one part of a model in several files: join them with llama.cpp's "
+            "`llama-gguf-split --merge`, and give the whole"
+        )
+    if importlib.util.find_spec("gguf") is None:
+        raise UserError(f"{path} is read with the package gguf: pip install gguf")

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from s1_eval.engines.models import is_gguf
 from s1_eval.engines.protocol import Engine
 from s1_eval.errors import UserError
 from s1_eval.libraries import needs
@@ -24,15 +25,17 @@ class Listed:
     served: a server has the weights, so there is nothing to look at before it is asked.
     scores: where log-likelihoods come from: its own `model` of transformers (`weights`), its
         coroutine `score` (`prompts`, see `s1_eval.engines.vllm`), or nowhere.
+    gguf: it reads a model that is one GGUF file.
     """
 
     path: str
     served: bool = False
     scores: Literal["weights", "prompts"] | None = None
+    gguf: bool = False
 
 
 ENGINES: dict[str, Listed] = {
-    "s1_hf": Listed("s1_eval.engines.transformers:TransformersEngine", scores="weights"),
+    "s1_hf": Listed("s1_eval.engines.transformers:TransformersEngine", scores="weights", gguf=True),
     "s1_vllm": Listed("s1_eval.engines.vllm:VLLMEngine", scores="prompts"),
     "s1_api": Listed("s1_eval.engines.completions:CompletionsEngine", served=True),
 }
@@ -60,8 +63,7 @@ def open_engine(engine: str, model: str, /, **args: Any) -> Engine:
 
     Raises UserError on an unknown engine, model or setting.
     """
-    if engine not in ENGINES:
-        raise UserError(f"unknown engine {engine!r}: choose from {', '.join(ENGINES)}")
+    _check(engine, model)
     chat, own = Chat.take(args)
     if chat != AS_IT_IS:
         own["chat"] = chat
@@ -76,8 +78,7 @@ def preview(engine: str, model: str, /, **args: Any) -> Engine | None:
 
     Raises UserError as `open_engine` does, but for what only the weights can tell.
     """
-    if engine not in ENGINES:
-        raise UserError(f"unknown engine {engine!r}: choose from {', '.join(ENGINES)}")
+    _check(engine, model)
     if ENGINES[engine].served:
         return None
     from s1_eval.engines.preview import Preview
@@ -85,6 +86,18 @@ def preview(engine: str, model: str, /, **args: Any) -> Engine | None:
     chat, own = Chat.take(args)
     with needs(extra_of(engine)):
         return Preview(model, chat=chat, **own)
+
+
+def _check(engine: str, model: str) -> None:
+    if engine not in ENGINES:
+        raise UserError(f"unknown engine {engine!r}: choose from {', '.join(ENGINES)}")
+    listed = ENGINES[engine]
+    if is_gguf(model) and not (listed.gguf or listed.served):
+        able = ", ".join(name for name, other in ENGINES.items() if other.gguf)
+        raise UserError(
+            f"{engine} reads no GGUF: give {model} to {able}, or unpack it once with "
+            f"`s1-train unpack {model} FOLDER` and give the folder"
+        )
 
 
 def construct(path: str, model: str, /, **settings: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from s1_eval.engines.models import resolve_model
+from s1_eval.engines.models import is_gguf, resolve_model
 from s1_eval.engines.table import construct, extra_of
 from s1_eval.errors import UserError
 from s1_eval.libraries import needs
@@ -57,6 +57,11 @@ def check_verifier(spec: VerifierSpec | None) -> None:
 
 
 def _source(model: str) -> str:
+    if is_gguf(model):
+        raise UserError(
+            f"--verifier {model}: a GGUF file has no head that scores steps; give the folder or "
+            "hub name of the process reward model that it was made from"
+        )
     return _folder() if model == NANO_PRM else resolve_model(model)
 
 

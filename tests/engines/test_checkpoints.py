@@ -140,7 +140,7 @@ def test_without_a_generation_config_the_end_is_the_configurations(
     ("files", "said"),
     [
         ({"adapter_config.json": "{}"}, "holds an adapter; merge it"),
-        ({"model.gguf": ""}, "holds GGUF weights"),
+        ({"model.gguf": ""}, "holds GGUF weights: give the file itself"),
         ({"config.json": json.dumps({"model_type": "t5"})}, "does not go on with a text"),
         ({"config.json": json.dumps({"model_type": "vit"})}, "does not go on with a text"),
         ({"config.json": "{"}, "can't be loaded"),
