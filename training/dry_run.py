@@ -86,7 +86,7 @@ def _facts(recipe: Recipe, rows: Sequence[Row], cut: int, count: int) -> Table:
 
     training, source = recipe.training, recipe.source
     lengths = [len(row["input_ids"]) for row in rows]
-    expected = source.examples if isinstance(source, Reasoning) else None
+    expected = source.expected if isinstance(source, Reasoning) else None
     examples = len(rows) or expected
     if rows:
         steps: int | None = len(plan_batches(training, lengths))

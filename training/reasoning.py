@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s1_eval.errors import UserError
+from s1_eval.methods.chain import UNFORCED
 from s1_eval.methods.step_conditional import STEPS_INSTRUCTION
 from s1_eval.methods.token_conditional import TOKENS_INSTRUCTION
 from s1_eval.thinking import FORMATS, Delimiters, bind
@@ -32,6 +33,10 @@ class Reasoning(Settings):
     condition: `tokens` and `steps` make s1's training data for conditional control (appendix E):
     the prompt names the thinking's length, rounded up to a power of two; with `steps`, thinking
     is split at blank lines and every step is headed by how many are left.
+    cuts: budget-aware data. Besides an example itself comes a copy for each of these numbers of
+    tokens that its thinking is longer than, with the thinking cut there, the end that budget
+    forcing puts behind it, and the answer, which alone carries loss. cut_answer: the column of
+    the answer in copies, where it is another.
     """
 
     dataset: str
@@ -44,6 +49,22 @@ class Reasoning(Settings):
     thinking_format: str = "s1"
     answer_prefix: str = ""
     condition: Literal["none", "tokens", "steps"] = "none"
+    cuts: tuple[Positive, ...] = ()
+    cut_answer: str | None = None
+
+    def check(self) -> None:
+        if self.cuts and self.condition != "none":
+            raise UserError(
+                f"cuts={list(self.cuts)}: a prompt that names the thinking's length (condition="
+                f"{self.condition}) would be wrong of a cut one; give one of cuts, condition"
+            )
+        if self.cut_answer and not self.cuts:
+            raise UserError("cut_answer is of cut thinking: give cuts, e.g. [512, 2048]")
+
+    @property
+    def expected(self) -> int | None:
+        """How many examples training will see, where that is known before the data is there."""
+        return None if self.cuts else self.examples
 
     def rows(self) -> Any:
         """The data set (`datasets.Dataset`). Raises UserError where it can't be had, lacks a
@@ -52,7 +73,7 @@ class Reasoning(Settings):
 
     def checked(self, rows: Any) -> Any:
         """`rows` if they have the columns and the number that the recipe says."""
-        for key in ("question", "thinking", "answer"):
+        for key in ("question", "thinking", "answer", *(["cut_answer"] if self.cut_answer else [])):
             if getattr(self, key) not in rows.column_names:
                 raise UserError(
                     f"{self.dataset} has no column {getattr(self, key)!r}: name the one that "
@@ -97,14 +118,17 @@ class Reasoning(Settings):
         """Every row as an example; `model` is a name for messages. Raises UserError where the
         tokenizer lacks the format's delimiters, and on a row without a text."""
         delimiters = trainable(self.thinking_format, tokenizer, model)
+        columns = (self.question, self.thinking, self.answer, self.cut_answer or self.answer)
         for i, row in enumerate(rows):
-            question, thinking, answer = (
-                _text(row[key], f"{self.dataset}, row {i}, column {key}")
-                for key in (self.question, self.thinking, self.answer)
+            question, thinking, answer, short = (
+                _text(row[key], f"{self.dataset}, row {i}, column {key}") for key in columns
             )
             if self.answer_prefix.rstrip() not in answer:
                 answer = self.answer_prefix + answer
             yield self._conditioned(question, thinking, answer, delimiters, tokenizer)
+            for cut in self.cuts:
+                if spans := cut_short(thinking, short, delimiters, tokenizer, cut):
+                    yield Example(question, spans)
 
     def _conditioned(
         self, question: str, thinking: str, answer: str, delimiters: Delimiters, tokenizer: Any
@@ -140,15 +164,47 @@ def transcript(thinking: str, answer: str, delimiters: Delimiters, eos: str) -> 
     """All that follows the generation prompt, as s1 (and DeepSeek-R1 with think tags) writes it.
     The delimiters are those that evaluation forces, id for id; all of it carries loss."""
     tags = delimiters.format == FORMATS["think_tags"]
-    start = delimiters.format.start if delimiters.start else ""
     parts = (
-        Span(start, apart=True),
-        Span(f"{'' if tags else NEWLINE}{thinking.strip()}{NEWLINE}"),
+        Span(delimiters.format.start if delimiters.start else "", apart=True),
+        Span(_written(thinking, delimiters)),
         Span(delimiters.format.end, apart=True),
         Span(f"{NEWLINE * 2 if tags else NEWLINE}{answer.strip()}"),
         Span(eos, apart=True),
     )
     return tuple(span for span in parts if span.text)
+
+
+def cut_short(
+    thinking: str, answer: str, delimiters: Delimiters, tokenizer: Any, tokens: int
+) -> tuple[Span, ...]:
+    """All that follows the generation prompt where budget forcing has cut the thinking after so
+    many tokens, id for id as evaluation forces it; none where the thinking is not longer. Only the
+    answer and its end carry loss."""
+    ids = tokenizer(_written(thinking, delimiters), add_special_tokens=False)["input_ids"]
+    if len(ids) <= tokens:
+        return ()
+    kept = tokenizer.decode(ids[:tokens], skip_special_tokens=False)
+    while tokenizer(kept, add_special_tokens=False)["input_ids"] != ids[:tokens]:
+        tokens -= 1  # a text that ends here would be encoded otherwise, or is half a letter
+        kept = tokenizer.decode(ids[:tokens], skip_special_tokens=False)
+    format = delimiters.format
+    nudge = ("" if format.end.endswith(NEWLINE) else NEWLINE) + UNFORCED.final_answer_nudge
+    parts = (
+        Span(format.start if delimiters.start else "", learn=False, apart=True),
+        Span(kept, learn=False),
+        Span("" if kept.endswith(format.lead) else format.lead, learn=False, apart=True),
+        Span(format.body, learn=False, apart=True),
+        Span(nudge, learn=False, apart=True),
+        Span(f" {answer.strip()}"),
+        Span(tokenizer.eos_token, apart=True),
+    )
+    return tuple(span for span in parts if span.text)
+
+
+def _written(thinking: str, delimiters: Delimiters) -> str:
+    """Thinking with the line ends around it, as s1 (and DeepSeek-R1 with think tags) writes it."""
+    tags = delimiters.format == FORMATS["think_tags"]
+    return f"{'' if tags else NEWLINE}{thinking.strip()}{NEWLINE}"
 
 
 def bucket(n: int) -> int:

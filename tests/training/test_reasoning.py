@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 
 from s1_eval.answers import grader
-from s1_eval.engines import Sampling
+from s1_eval.engines import Generation, Sampling
 from s1_eval.errors import UserError
 from s1_eval.methods import Policy, Question
+from s1_eval.methods.budget_forcing import budget_forcing
+from s1_eval.methods.chain import BudgetForcing
 from s1_eval.methods.step_conditional import StepConditional, step_conditional
 from s1_eval.methods.token_conditional import TokenConditional, token_conditional
 from s1_eval.thinking import bind
@@ -27,7 +30,7 @@ from s1_eval.training.examples import (
     refuse_pad,
     tokenize,
 )
-from s1_eval.training.reasoning import Reasoning, bucket
+from s1_eval.training.reasoning import Reasoning, bucket, transcript
 
 QUESTION = "Find the number of positive integers less than 1000 that are divisible by 5."
 THINKING = "First, we count the multiples of 5.\n\nThere are 199.\n\nWait, let me check that again."
@@ -110,6 +113,80 @@ def test_a_list_of_one_trace_is_that_trace(qwen):
 
 def test_buckets_are_powers_of_two():
     assert [bucket(n) for n in (1, 2, 3, 4, 5, 64, 65)] == [1, 2, 4, 4, 8, 64, 128]
+
+
+class Thinker:
+    """An engine that thinks what is given, up to the cap, and stops where it is to answer."""
+
+    def __init__(self, tokenizer: Any, thinking: Sequence[int]) -> None:
+        self.tokenizer, self.left = tokenizer, tuple(thinking)
+        self.info = SimpleNamespace(
+            model="x", context_length=4096, eos_ids=frozenset({tokenizer.eos_token_id})
+        )
+
+    async def generate(self, prompt: Any, *, max_tokens: int, **_: Any) -> Generation:
+        if not self.left:
+            raise Prompted(tuple(prompt))
+        written, self.left = self.left[:max_tokens], ()
+        return Generation(written)
+
+
+@pytest.mark.parametrize("thinking_format", ["s1", "think_tags"])
+@pytest.mark.parametrize("cut", [1, 9, 10, 14])
+def test_cut_thinking_is_answered_from_what_budget_forcing_writes(qwen, thinking_format, cut):
+    source = Reasoning("data", thinking_format=thinking_format, cuts=(cut, 4000))
+    whole, short = source.render([ROW], qwen, "x")
+    assert tokenize(whole, qwen) == rendered(qwen, thinking_format=thinking_format)
+    row = tokenize(short, qwen)
+    asked = policy(qwen, thinking_format)
+    written = qwen.encode(transcript(THINKING, "", asked.delimiters, "")[1].text)
+    engine = Thinker(qwen, written)
+    with pytest.raises(Prompted) as caught:
+        asyncio.run(
+            budget_forcing(
+                policy(qwen, thinking_format, engine),
+                question(),
+                BudgetForcing(max_thinking_tokens=cut),
+            )
+        )
+    [prompt] = caught.value.args
+    assert tuple(row["input_ids"][: len(prompt)]) == prompt
+    silent, learned = learned_text(row, qwen)
+    assert silent[1] is False
+    assert silent[0] == qwen.decode(prompt)
+    assert learned == (f" {ROW['attempt']}<|im_end|>", True)
+
+
+def test_a_cut_within_a_letter_is_moved_before_it(qwen):
+    text = "a𓀀𓀁"  # letters of several tokens each
+    source = Reasoning("data", thinking_format="think_tags", cuts=tuple(range(1, 9)))
+    _, *short = source.render([ROW | {"thinking": text}], qwen, "x")
+    for example in short:
+        written = "".join(span.text for span in example.completion)
+        kept, end, _ = written.removeprefix("<think>\n").partition("\n</think>")
+        assert end
+        assert text.startswith(kept)
+
+
+def test_the_answer_of_cut_thinking_may_stand_in_a_column_of_its_own(qwen):
+    source = Reasoning("data", cuts=(3,), cut_answer="target")
+    _, short = source.render([ROW | {"target": "199"}], qwen, "x")
+    assert qwen.decode(tokenize(short, qwen)["input_ids"]).endswith(
+        "<|im_start|>answer\nFinal Answer: 199<|im_end|>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"cuts": (9,), "condition": "tokens"}, "one of cuts, condition"),
+        ({"cut_answer": "x"}, "give cuts"),
+        ({"cuts": (0,)}, "cuts"),
+    ],
+)
+def test_cuts_that_mean_nothing_are_refused(settings, said):
+    with pytest.raises(UserError, match=said):
+        Reasoning("data", **settings)
 
 
 class Recorder:

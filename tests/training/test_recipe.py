@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ import yaml
 
 from s1_eval.errors import UserError
 from s1_eval.training import recipe_files
+from s1_eval.training.curation.question import Question
+from s1_eval.training.curation.recipe import load as curation
+from s1_eval.training.curation.stages import write_rows
 from s1_eval.training.main import main
 from s1_eval.training.recipe import load
 
@@ -26,15 +30,30 @@ def written(tmp_path: Path, **changes: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("nano.yaml", "nano_ends.yaml", "qwen2.5_0.5b.yaml"),
-        *("smollm2_135m.yaml", "smollm2_135m_cut.yaml", "smollm2_135m_lora.yaml"),
-    ],
-)
+FINE_TUNING = [
+    name for name, path in recipe_files.recipes().items() if recipe_files.command(path) == "sft"
+]
+
+
+@pytest.mark.parametrize("name", FINE_TUNING)
 def test_a_shipped_recipe_loads(name):
-    assert load(RECIPE.parent / name) == load(RECIPE.parent / name)
+    assert load(name) == load(RECIPE.with_name(f"{name}.yaml"))
+
+
+def test_each_leaves_its_checkpoint_in_a_folder_of_its_own():
+    assert len({load(name).output for name in FINE_TUNING}) == len(FINE_TUNING)
+
+
+@pytest.mark.parametrize("variant", ["random", "diverse", "longest", "full"])
+def test_an_ablation_reads_what_its_curation_writes(variant, tmp_path):
+    source = load(f"s1_32b_{variant}").source
+    question = Question("id", "math", "1+1?", thinking="Two.", attempt="2")
+    write_rows(tmp_path / "examples.parquet", Question, [question])
+    assert source.dataset == f"{curation('s1k').output}/{variant}-seed0/examples.parquet"
+    read = replace(source, dataset=str(tmp_path / "examples.parquet"), examples=None).rows()
+    assert [read[0][key] for key in (source.question, source.thinking, source.answer)] == [
+        *("1+1?", "Two.", "2")
+    ]
 
 
 @pytest.mark.parametrize(

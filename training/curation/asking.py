@@ -74,15 +74,15 @@ class Asking:
         of it."""
         engine, name = parse_model(self.model)
         served = ENGINES[engine].served
-        folder = Path(name if served else resolve_model(name))
-        local = not served and folder.is_dir()
+        path = Path(name if served else resolve_model(name))
+        local = not served and path.exists()
         return {
             "model": self.model,
             "method": self.method,
             "params": dict(self.params),
             "temperature": self.temperature,
             "seed": self.seed,
-            "weights": fingerprint(str(folder)) if local else None,
+            "weights": fingerprint(str(path)) if local else None,
         }
 
     def run(self, engine: Engine) -> Run:
