@@ -1,0 +1,94 @@
+"""Budget-aware data against s1's recipe, at as many tokens: nano from scratch on whole thinking
+alone, and on thinking of which a share is cut at any token and answered all the same.
+
+    python benchmarks/cut_data.py --out OUT [--examples 30000] [--share 0.5] [--problems 500]
+
+Both are trained by `nano.yaml` with their own `cut_share`, then asked held-out problems under caps.
+Printed: accuracy after a forced end, answers that leak thinking, and by `s1-eval compare` the
+paired difference at every cap. OUT keeps models and records; what is there is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from s1_eval.records import read_runs
+from s1_eval.training import sft
+from s1_eval.training.nano.source import Nano
+from s1_eval.training.recipe import Recipe, load
+
+OURS = [sys.executable, "-m", "s1_eval.cli.main"]
+CAPS = "4,8,16,24,32,48,64,96"
+SAMPLE = 3000
+"""Examples by which the tokens of one are estimated."""
+
+
+def recipes(examples: int, share: float) -> dict[str, Recipe]:
+    """Of both, with about as many tokens."""
+    nano = load("nano")
+    assert isinstance(nano.source, Nano)
+
+    def of(share: float, examples: int) -> Recipe:
+        return replace(nano, source=replace(nano.source, examples=examples, cut_share=share))
+
+    def tokens(share: float) -> float:
+        recipe = of(share, SAMPLE)
+        tokenizer = sft.load_tokenizer(recipe.model)
+        rows, _ = sft.rows_of(recipe.examples(tokenizer), recipe.training, tokenizer)
+        return sum(len(row["input_ids"]) for row in rows) / SAMPLE
+
+    return {
+        "whole": of(0.0, examples),
+        "cut": of(share, round(examples * tokens(0.0) / tokens(share))),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--examples", type=int, default=30_000)
+    parser.add_argument("--share", type=float, default=0.5)
+    parser.add_argument("--problems", type=int, default=500)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    questions = args.out / "questions.jsonl"
+    train = [sys.executable, "-m", "s1_eval.cli.train"]
+    subprocess.run(
+        [*train, "problems", str(questions), "--problems", str(args.problems)], check=True
+    )
+    for name, recipe in recipes(args.examples, args.share).items():
+        model, runs = args.out / name, args.out / f"runs-{name}"
+        if not model.exists():
+            sft.run(recipe, model, resume=model.with_name(f"{name}.partial").exists())
+        command = [*OURS, "sweep", "--model", f"s1_hf/{model}", "--task", "nano"]
+        command += ["--data", str(questions), "--method", "budget_forcing"]
+        command += ["--max-thinking-tokens", CAPS, "--out", str(runs)]
+        subprocess.run(command, check=True)
+    for name in ("whole", "cut"):
+        log = sft.read(args.out / name)
+        print(f"\n{name}: {log['data']['examples']} examples, {log['tokens']} tokens")
+        for run in sorted(read_runs([args.out / f"runs-{name}"]), key=lambda run: run.budget or 0):
+            rows = run.rows
+            forced = [row for row in rows if row["exit_reason"] == "budget"]
+            right = sum(bool(row["correct"]) for row in forced)
+            leaked = sum(bool(row.get("leaked")) for row in rows)
+            print(
+                f"cap {run.budget:3}: {sum(map(_right, rows)) / len(rows):6.1%} right; after a "
+                f"forced end {right} of {len(forced)}; leaked {leaked}; no answer "
+                f"{sum(not row['answered'] for row in rows)}"
+            )
+    subprocess.run(
+        [*OURS, "compare", str(args.out / "runs-cut"), str(args.out / "runs-whole")], check=True
+    )
+
+
+def _right(row: dict[str, object]) -> bool:
+    return bool(row["correct"])
+
+
+if __name__ == "__main__":
+    main()
