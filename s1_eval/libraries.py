@@ -77,6 +77,10 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
         "vllm.v1.engine.llm_engine:LLMEngine.from_engine_args",
         "vllm.v1.engine.llm_engine:LLMEngine.step",
     ),
+    "s1_eval.harness.inspect_choices": (
+        "inspect_ai._util.answer:answer_character",
+        "inspect_ai.solver._multiple_choice:parse_answers",
+    ),
     "s1_eval.harness.inspect_errors": ("inspect_ai._util.error:PrerequisiteError",),
     "s1_eval.harness.inspect_providers": (
         "inspect_ai.model._generate_config:active_generate_config",

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,6 +31,8 @@ from s1_eval.records.sample import SampleRow, as_row, sample_row, solved_fields
 from s1_eval.thinking import Message, Outcome
 from s1_eval.typed import flat
 from s1_eval.verifiers import Verifier
+
+_LOGGER = logging.getLogger(__name__)
 
 PACKAGES = {"inspect": "inspect_ai", "lm-eval": "lm_eval"}
 """The package whose version a record names, by harness; a sweep of ours has none."""
@@ -77,7 +81,17 @@ class Run:
         )
         nudged = flat(self.settings).get("nudge_after_eos", False)
         counts = answer_counts(policy, outcome, nudged)
-        return outcome, as_row({**solved, **counts, "response": outcome.answer})
+        copy = {"copy": True} if epoch > 1 and self._greedy() else {}
+        return outcome, as_row({**solved, **counts, **copy, "response": outcome.answer})
+
+    def _greedy(self) -> bool:
+        """Whether nothing is sampled: every epoch of a question is a copy of its first, and it is
+        said so once a process."""
+        thinking = flat(self.settings).get("temperature_thinking")
+        greedy = not (self.policy.sampling.temperature or thinking)
+        if greedy:
+            _warn_copies()
+        return greedy
 
     def unanswered(self, id: str, epoch: int, error: SampleFailed) -> SampleRow:
         """What stands for `solve`'s row where a harness wants one of every question and the engine
@@ -91,6 +105,14 @@ class Run:
         )
         told = str(error)[:2000]
         return as_row({**failed, "exit_reason": "unknown", "response": "", "error": told})
+
+
+@functools.cache
+def _warn_copies() -> None:
+    _LOGGER.warning(
+        "at temperature 0 every epoch of a question is a copy of the first: ask once, or sample "
+        "with a temperature"
+    )
 
 
 def open_run(

@@ -38,6 +38,7 @@ from s1_eval.evaluation.opened import shared, shared_verifier
 from s1_eval.evaluation.run import Run, open_run
 from s1_eval.methods import Policy, Question, method, settings
 from s1_eval.methods.chain import answer_text
+from s1_eval.methods.method import ANSWER_LIMITS
 from s1_eval.methods.plain import PLAIN, Plain, free_run
 from s1_eval.records.readers import KEY
 from s1_eval.thinking import Message, Outcome
@@ -154,12 +155,14 @@ class S1ModelAPI(ModelAPI):
         call = (config.extra_body or {}).get(KEY)
         if call is None:
             return await self._answer(input, sampling, dials, config.max_tokens)
-        if config.max_tokens is not None:
+        asked = MethodCall(**call)
+        limit = method(asked.method).answer_limit or ANSWER_LIMITS[0]
+        if config.max_tokens is not None and asked.params.get(limit) is None:
             raise UserError(
-                "--max-tokens does not reach a method: give plain -S max_tokens=N and the others "
-                "-S max_answer_tokens=N"
+                f"max_tokens={config.max_tokens}, of --max-tokens or the task, does not reach "
+                f"{asked.method}: give -S {limit}=N"
             )
-        return await self._solve(input, MethodCall(**call), sampling, dials)
+        return await self._solve(input, asked, sampling, dials)
 
     async def _answer(
         self,
@@ -169,6 +172,12 @@ class S1ModelAPI(ModelAPI):
         max_tokens: int | None,
     ) -> ModelOutput:
         """What any solver gets: think and answer, unforced."""
+        if earlier := next((m for m in input if (m.metadata or {}).get(KEY)), None):
+            raise UserError(
+                f"a solver asks the model again after {earlier.metadata[KEY]} has answered, and a "
+                "task of several turns can't be answered by a method of s1_eval: leave out what "
+                "comes after it"
+            )
         before, asked = _conversation(input)
         first = FirstQuestion(PLAIN, self.plain, sampling, asked, before, dials=dials)
         engine = await self.engine(first)
@@ -186,14 +195,19 @@ class S1ModelAPI(ModelAPI):
         before, prompt = _conversation(input)
         chosen = settings(call.method, call.params)
         first = FirstQuestion(method(call.method), chosen, sampling, prompt, before, dials=dials)
-        run = await self._run(call, first, framing_of(call, input))
+        run = await self._run(call, first)
         outcome, solved = await run.solve(call.sample_id, prompt, call.epoch, before)
-        return self._output(run.policy, outcome, {KEY: {**solved, "run": run.held}})
+        prompting = {**run.held["prompting"], **framing_of(call, input)}
+        held = {**run.held, "prompting": prompting}
+        output = self._output(run.policy, outcome, {KEY: {**solved, "run": held}})
+        output.message.metadata = {KEY: call.method}
+        return output
 
-    async def _run(self, call: MethodCall, first: FirstQuestion, framing: dict[str, Any]) -> Run:
-        """The run that the call belongs to; one object for all its questions."""
+    async def _run(self, call: MethodCall, first: FirstQuestion) -> Run:
+        """The run that the call belongs to; one object for all its questions, whatever stands
+        around each."""
         what = [call.method, call.params, call.grader, call.verifier]
-        what += [repr(first.sampling), repr(first.dials), framing]
+        what += [repr(first.sampling), repr(first.dials)]
         key = json.dumps(what, sort_keys=True)
         if key in self._runs:
             return self._runs[key]
@@ -208,7 +222,6 @@ class S1ModelAPI(ModelAPI):
                 settings=first.settings,
                 sampling=first.sampling,
                 verifier=verifier,
-                prompting=framing,
                 dials=first.dials,
             )
         return self._runs[key]
@@ -278,8 +291,9 @@ def _sampling(config: GenerateConfig) -> Sampling:
 
 def framing_of(call: MethodCall, input: Sequence[ChatMessage]) -> dict[str, Any]:
     """What solvers before ours have put around the question: part of the run's identity. What the
-    data itself says, which may differ from question to question, is the data's."""
-    own = {tuple(turn) for turn in call.own_turns}
+    data itself says, which may differ from question to question, is the data's. What solvers make
+    of the data may differ too: `read_log` then has one run of the log all the same."""
+    own = {tuple(turn) for turn in call.own_turns} | {("user", call.question)}
     put = [said for m in input[:-1] if (said := (m.role, m.text)) not in own]
     systems = [text for role, text in put if role == "system"]
     turns = [{"role": role, "content": text} for role, text in put if role != "system"]

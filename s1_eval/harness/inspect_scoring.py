@@ -1,11 +1,13 @@
-"""The one Inspect scorer of all our benchmarks, and its metrics. It grades as lm-eval and `sweep`
-do, and leaves the sample record in the score's metadata.
+"""Our Inspect scorer and its metrics: of all our benchmarks, where it grades as lm-eval and `sweep`
+do and leaves the sample record in the score's metadata; and of any other task, by a grader that is
+named.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from inspect_ai.scorer import (
     CORRECT,
@@ -22,14 +24,17 @@ from inspect_ai.scorer import (
 )
 from inspect_ai.solver import TaskState
 
+from s1_eval.answers import GRADERS, Grader
+from s1_eval.answers.choices import ChoiceGrader
 from s1_eval.errors import UserError
-from s1_eval.evaluation.benchmark import open_grader
+from s1_eval.evaluation.benchmark import grader_data, open_grader
 from s1_eval.evaluation.grading import judged, whole_row
+from s1_eval.harness.inspect_errors import plainly
 from s1_eval.records.foreign_inspect import ANSWER_EXITS
-from s1_eval.records.readers import KEY
+from s1_eval.records.located import KEY, VERDICT
 from s1_eval.records.sample import SampleRow, as_row
 
-ANSWERED = "answered"
+ANSWERED, THINKING = "answered", "thinking_tokens"
 
 NAME = "s1_eval/grade"
 """What a log calls the scorer. Inspect records names without their package's prefix, so this one
@@ -61,8 +66,8 @@ def thinking_tokens() -> Metric:
     """Mean thinking tokens over all questions and epochs."""
 
     def mean(scores: list[SampleScore]) -> float:
-        records = ((score.score.metadata or {}).get(KEY) for score in scores)
-        return _mean(record["thinking_tokens"] for record in records if record)
+        told = ((score.score.metadata or {}).get(THINKING) for score in scores)
+        return _mean(tokens for tokens in told if tokens is not None)
 
     return mean
 
@@ -70,17 +75,27 @@ def thinking_tokens() -> Metric:
 @scorer(
     metrics=[accuracy(), stderr(), accuracy_answered(), unanswered(), thinking_tokens()], name=NAME
 )
-def grade() -> Scorer:
-    """Grade the answer with the benchmark's grader.
+def grade(grader: str | dict[str, Any] | None = None) -> Scorer:
+    """Grade the answer with the task's grader, which a benchmark of ours brings along, or with one
+    that is named.
 
+    grader: `math`, `integer` or `choice`, or one of them as `name` beside its settings. A sample
+        with several targets is right by any of them.
     The score's metadata holds the sample record under `s1_eval`, with its run record and traces,
-    where a method of ours answered; other providers' answers are graded all the same.
+    where a method of ours answered a task of ours; on other tasks, and of other providers' answers,
+    it holds the verdict alone. Thinking tokens are the record's, else what the usage reports.
     """
+    with plainly():
+        named = None if grader is None else _spec(grader)
 
     async def score(state: TaskState, target: Target) -> Score:
         about = state.metadata.get(KEY)
-        if about is None:
-            raise UserError("s1_eval/grade scores the tasks of s1_eval: this sample has no grader")
+        if about is None and named is None:
+            raise UserError(
+                "s1_eval/grade needs a grader on a task that is not of s1_eval: give "
+                f"grade(grader=...), or -S grader=... to `inspect score`: {', '.join(GRADERS)}"
+            )
+        spec = named or about["grader"]
         solved = (state.output.metadata or {}).get(KEY)
         if solved and solved["sample_id"] != str(state.sample_id):
             raise UserError(
@@ -93,20 +108,54 @@ def grade() -> Scorer:
         }
 
         def graded() -> SampleRow:
-            if solved:
-                return whole_row(solved, about, target.text, about["options"])
-            grader = open_grader(about["grader"])
-            return as_row(judged(as_row(theirs), target.text, grader, about["options"]))
+            if solved and about is not None:
+                asked = {**about, "grader": spec}
+                return whole_row(solved, asked, target.text, about["options"])
+            answer = as_row(solved or theirs)
+            if about is not None:
+                return as_row(judged(answer, target.text, open_grader(spec), about["options"]))
+            return _any_of(answer, state, target, open_grader(spec))
 
         row = await asyncio.to_thread(graded)
+        whole = "run" in row
+        usage = state.output.usage
+        thinking = solved["thinking_tokens"] if solved else usage and usage.reasoning_tokens
+        left = {KEY: row} if whole else {VERDICT: {**row, "grader": spec}}
         return Score(
             value=CORRECT if row["correct"] else INCORRECT,
             answer=row["answer"],
             explanation=row["rule"],
-            metadata={ANSWERED: row["answered"], **({KEY: row} if solved else {})},
+            metadata={ANSWERED: row["answered"], THINKING: thinking, **left},
         )
 
     return score
+
+
+def _spec(grader: str | Mapping[str, Any]) -> dict[str, Any]:
+    """The grader with every setting. Raises UserError for one that there is not."""
+    given = {"name": grader} if isinstance(grader, str) else dict(grader)
+    if given.get("name") not in GRADERS:
+        raise UserError(f"grader={grader!r}: give {', '.join(GRADERS)}")
+    return grader_data(open_grader(given))
+
+
+def _any_of(answer: SampleRow, state: TaskState, target: Target, by: Grader) -> SampleRow:
+    """The verdict by the target that fits best: the first that is right, else the first. Raises
+    UserError on a target that the grader can't read, and on options of which several are right."""
+    options = [choice.value for choice in state.choices]
+    if options and len(target) > 1 and by.name == ChoiceGrader.name:
+        raise UserError(
+            f"sample {state.sample_id} has several right options ({', '.join(target)}), and the "
+            "grader choice knows one: score it with Inspect's choice()"
+        )
+    found = []
+    for each in target:
+        try:
+            by.check_target(each)
+        except UserError as error:
+            raise UserError(f"sample {state.sample_id}: {error}") from error
+        found.append(as_row(judged(answer, each, by, options)))
+    return next((verdict for verdict in found if verdict["correct"]), found[0])
 
 
 def _answered(score: SampleScore) -> bool:

@@ -7,14 +7,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, multiple_choice, solver
+from inspect_ai.util import sandbox as current_sandbox
 
 from s1_eval import libraries
+from s1_eval.errors import UserError
 from s1_eval.harness import inspect_providers
+from s1_eval.harness.inspect_choices import labels, mark, several
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_models import MethodCall, S1ModelAPI
 from s1_eval.methods import METHODS, Method, settings
@@ -27,28 +31,44 @@ libraries.check(__name__)
 from inspect_ai._util.registry import registry_lookup  # noqa: E402
 from inspect_ai.solver._solver import solver_register  # noqa: E402
 
+_LOGGER = logging.getLogger(__name__)
+
 
 def solve_with(
-    method: str, params: Mapping[str, Any], verifier: VerifierSpec | None = None
+    method: str,
+    params: Mapping[str, Any],
+    verifier: VerifierSpec | None = None,
+    sandbox: str | None = None,
 ) -> Solver:
     """A solver that answers every question with `method`, on the model in use.
 
     verifier: the process reward model that the method searches by, see `open_verifier`.
+    sandbox: `scorer` where a task's sandbox is its scorer's alone, see `check_single`.
     Raises UserError on a bad parameter, before any model is loaded.
     """
     with plainly():
+        if sandbox not in (None, "scorer"):
+            raise UserError(f"sandbox={sandbox!r}: give sandbox=scorer, or leave it out")
         chosen = settings(method, params)
         checked = flat(chosen)
         if verifier is not None:
             parse_verifier(verifier)
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        """The options of a multiple-choice sample are shown, and the answer marked, by Inspect's
-        own solver for them: it is what the `choice` scorer reads."""
-        if state.choices:
-            shown = multiple_choice(multiple_correct=len(state.target) > 1)
-            return await shown(state, answer)
-        return await answer(state)
+        """The options of a multiple-choice sample are shown by Inspect's own solver for them,
+        unless the prompt has them, and the answer is marked for the `choice` scorer."""
+        if not state.choices:
+            check_single(state, sandbox)
+            return await answer(state)
+        shown = labels(state.user_prompt.text, state)
+        if shown is None:
+            check_single(state, sandbox)
+            return await multiple_choice(multiple_correct=several(state))(state, answer)
+        _take_back(state, method)
+        check_single(state, sandbox)
+        state = await answer(state)
+        mark(state, shown)
+        return state
 
     async def answer(state: TaskState, *_: Any, **unset: Any) -> TaskState:
         model = get_model()
@@ -85,9 +105,10 @@ def solver_of(method: Method) -> Callable[..., Solver]:
 
     def made(*args: Any, **kwargs: Any) -> Solver:
         given = dict(signature.bind(*args, **kwargs).arguments)
-        misspelled = given.pop(_REST, {})
+        rest = given.pop(_REST, {})
         verifier = given.pop("verifier", None) if method.verifier else None
-        return solve_with(method.name, {**given, **misspelled}, verifier)
+        sandbox = rest.pop("sandbox", None)
+        return solve_with(method.name, {**given, **rest}, verifier, sandbox)
 
     signature = _signature(method)
     described = settings_of(method.settings)
@@ -98,12 +119,13 @@ def solver_of(method: Method) -> Callable[..., Solver]:
     return solver(method.name)(made)
 
 
-_REST = "misspelled"
+_REST = "rest"
 
 
 def _signature(method: Method) -> inspect.Signature:
     """The settings that a method can't do without, its verifier, the others with their defaults;
-    and whatever else is given, which `settings` then names with the nearest of these."""
+    and whatever else is given: `sandbox`, see `solve_with`, or a misspelling, which `settings` then
+    names with the nearest of these."""
     hints = flat_hints(method.settings)
     parameters = [
         inspect.Parameter(
@@ -151,6 +173,55 @@ def _copy(made: Callable[..., Solver]) -> Callable[..., Solver]:
         return made(*args, **kwargs)
 
     return by_bare_name
+
+
+def check_single(state: TaskState, sandbox: str | None) -> None:
+    """Raises UserError unless the sample asks for one answer to what a user said, in words. Half of
+    a task that takes tools or turns would be scored as if it were the whole.
+
+    sandbox: `scorer` says that the sandbox is for the scorer, which runs an answer's code there.
+    """
+    said = [message.role for message in state.messages]
+    calls = any(getattr(message, "tool_calls", None) for message in state.messages)
+    if state.tools or calls or "tool" in said:
+        raise UserError(
+            f"sample {state.sample_id} gives the model tools, and a method of s1_eval answers once "
+            "in words: run the task with the solver it was made for"
+        )
+    if sandbox is None and _has_sandbox():
+        raise UserError(
+            f"sample {state.sample_id} has a sandbox, which is there for tools, and a method of "
+            "s1_eval answers once in words: run the task with the solver it was made for; or if "
+            "its scorer alone runs code there, add -S sandbox=scorer"
+        )
+    if said[-1:] != ["user"]:
+        raise UserError(
+            f"a method of s1_eval answers the last message, which has to be a user's, but sample "
+            f"{state.sample_id} is {', '.join(said) or 'empty'}: leave out solvers that answer "
+            "before it"
+        )
+
+
+def _has_sandbox() -> bool:
+    try:
+        return bool(current_sandbox())
+    except ProcessLookupError:
+        return False
+
+
+def _take_back(state: TaskState, method: str) -> None:
+    """Take off an answer that `multiple_choice()` got before us, with its marks: it has shown the
+    options, and the method is to answer them."""
+    if len(state.messages) > 1 and getattr(state.messages[-1], "source", None) == "generate":
+        _LOGGER.warning(
+            "multiple_choice() asked the model before %s did, and that answer is thrown away: "
+            "leave it out, since %s shows the options by itself",
+            method,
+            method,
+        )
+        state.messages.pop()
+        for choice in state.choices:
+            choice.correct = None
 
 
 def _turns(state: TaskState) -> list[tuple[str, str]]:

@@ -73,6 +73,12 @@ def performance(runs: Sequence[Run], label: Label) -> Iterator[str]:
     if said:
         yield f"samples without an answer count as wrong: {', '.join(said)}"
     for run in runs:
+        if copies := sum(bool(row.get("copy")) for row in run.rows):
+            yield (
+                f"{label(run)}: {copies} of {len(run.rows)} samples are copies, since greedy "
+                "decoding gives every epoch of a question the same answer: they say nothing more"
+            )
+    for run in runs:
         graded = [row for row in run.rows if "recorded_correct" in row]
         pairs = Counter((row["recorded_correct"], row["correct"]) for row in graded)
         if differ := pairs[True, False] + pairs[False, True]:

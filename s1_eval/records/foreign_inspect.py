@@ -11,6 +11,7 @@ from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.records.foreign_rows import Given
+from s1_eval.records.located import KEY, VERDICT
 from s1_eval.records.sample import SampleRow
 from s1_eval.thinking import CUT, AnswerExit
 
@@ -55,12 +56,23 @@ def recorded(log: Any, sample: Any) -> Given:
         )
     if output.choices:
         given["answer_exit"] = ANSWER_EXITS.get(output.stop_reason)
+    if ours := our_verdict(sample):
+        return given | {name: ours[name] for name in ("correct", "answered", "answer")}
     scores = list((sample.scores or {}).values())
     if len(scores) == 1 and (correct := _right(scores[0].value)) is not None:
         given["correct"] = correct
         if scores[0].answer is not None:
             given["answer"] = scores[0].answer
     return given
+
+
+def our_verdict(sample: Any) -> dict[str, Any] | None:
+    """What our scorer left of a sample: a whole record, with its `run`, on a task of ours, else the
+    verdict with the `grader`. None where it did not score it."""
+    left = [score.metadata for score in (sample.scores or {}).values() if score.metadata]
+    found = (each for name in (KEY, VERDICT) for each in (m.get(name) for m in left))
+    ours = next((each for each in found if isinstance(each, dict)), None)
+    return None if ours is None else dict(ours)
 
 
 def thinking_exit(stop: str | None, answered: bool, held: bool) -> str:

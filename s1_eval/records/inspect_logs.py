@@ -16,13 +16,14 @@ from s1_eval.json_lines import MAX_LINE
 from s1_eval.libraries import needs
 from s1_eval.records.foreign_inspect import (
     ended_by,
+    our_verdict,
     question_of,
     target_of,
     tokens_of,
     verdict,
 )
 from s1_eval.records.located import KEY, Located
-from s1_eval.records.run import RunRecord, as_record, run_id, run_record
+from s1_eval.records.run import RunRecord, as_record, differences, run_id, run_record
 from s1_eval.records.sample import SampleRow, as_row, shared_of
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ def read_log(
     stands. judge: the verdict where our scorer gave none; by default the log's own.
     """
     log, samples = _open(path)
+    runs = _Runs()
     about: _Ours | None = None
     waiting: list[tuple[Any, str]] = []
     while True:
@@ -92,6 +94,8 @@ def read_log(
         found = _record(log, sample)
         if found is not None:
             row, run, graded = found
+            if run is not None:
+                row, run = runs.joined(row, run)
             about = about or _Ours(run, row["budget"])
             if ended_by(sample):
                 row = as_row({**row, **_unanswered(sample)})
@@ -171,11 +175,10 @@ def _open(path: Path) -> tuple[Any, Iterator[Any]]:
 
 def _record(log: Any, sample: Any) -> tuple[SampleRow, RunRecord, bool] | None:
     """(row, run record, whether our scorer graded it) of a sample that our solver answered."""
-    for score in (sample.scores or {}).values():
-        if score.metadata and isinstance(score.metadata.get(KEY), dict):
-            row = dict(score.metadata[KEY])
-            run = row.pop("run", None)
-            return as_row(row), run, True
+    verdict = our_verdict(sample)
+    if verdict and "run_id" in verdict:
+        run = verdict.pop("run", None)
+        return as_row(verdict), run, True
     found = (sample.output.metadata or {}).get(KEY)
     if not isinstance(found, dict) or not isinstance(found.get("run"), dict):
         return None
@@ -187,15 +190,40 @@ def _record(log: Any, sample: Any) -> tuple[SampleRow, RunRecord, bool] | None:
         run |= {"task": log.eval.task, "dataset": dataset, "secret": None}
     else:
         run = run_record(run, about)
-    if sample.scores:
+    if verdict:
+        run["grader"] = verdict.pop("grader")
+    elif sample.scores:
         run["grader"] = {"name": ", ".join(scorer.name for scorer in log.eval.scorers or ())}
     run["run_id"] = run_id(run)
     record = as_record(run)
-    return as_row({"target": target_of(sample), **row, **shared_of(record)}), record, False
+    row = {"target": target_of(sample), **row, **(verdict or {}), **shared_of(record)}
+    return as_row(row), record, verdict is not None
 
 
 def _unanswered(sample: Any) -> Mapping[str, Any]:
     return {**ended_by(sample), "answer": "", "correct": False, "answered": False}
+
+
+_FRAMING = frozenset(f"prompting.{name}" for name in ("system", "turns", "around"))
+
+
+class _Runs:
+    """One log is of one task asked in one way. Where what solvers put around a question is made of
+    its data, as the options of multiple choice are, its samples are of one run all the same, which
+    is called after the first."""
+
+    def __init__(self) -> None:
+        self._first: RunRecord | None = None
+        self._same: dict[str, bool] = {}
+
+    def joined(self, row: SampleRow, run: RunRecord) -> tuple[SampleRow, RunRecord]:
+        first = self._first = self._first or run
+        id = run["run_id"]
+        if id not in self._same:
+            self._same[id] = {*differences(first, run)} <= _FRAMING
+        if id == first["run_id"] or not self._same[id]:
+            return row, run
+        return as_row({**row, **shared_of(first)}), first
 
 
 class _Ours:

@@ -15,6 +15,11 @@ KEY = "s1_eval"
 """Where an Inspect score's metadata, or its output's, holds the sample record."""
 
 
+VERDICT = "s1_eval_verdict"
+"""Where the metadata of a score of ours holds the verdict on an answer that has no whole record, on
+a task of others or by a model of others: fields of the row, and the `grader`."""
+
+
 class Located(NamedTuple):
     """A row and where it stands. What a file gives is checked when it is put into a run. The run
     record is None if the file holds none. line: of a file that has one whole row a line, from 1."""

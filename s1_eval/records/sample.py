@@ -55,6 +55,7 @@ class OwnRow(Measured, total=False):
     thinking_answers: int
     most_tokens: int
     recounted: bool
+    copy: bool
     forced_end: bool
     recorded_correct: bool
     error: str

@@ -37,6 +37,11 @@ def test_a_usual_table_has_no_such_note():
     assert made.rows[0][-1].mark == made.rows[0][-2].mark == ""
 
 
+def test_copies_of_an_epoch_are_named():
+    notes, _ = said(scored({}, {"copy": True}, {"copy": True}))
+    assert "2 of 3 samples are copies" in " ".join(notes)
+
+
 @pytest.mark.parametrize(
     ("method", "params", "helps"),
     [
