@@ -172,11 +172,10 @@ class S1ModelAPI(ModelAPI):
         max_tokens: int | None,
     ) -> ModelOutput:
         """What any solver gets: think and answer, unforced."""
-        if earlier := next((m for m in input if (m.metadata or {}).get(KEY)), None):
+        if earlier := next((name for m in input if (name := (m.metadata or {}).get(KEY))), None):
             raise UserError(
-                f"a solver asks the model again after {earlier.metadata[KEY]} has answered, and a "
-                "task of several turns can't be answered by a method of s1_eval: leave out what "
-                "comes after it"
+                f"a solver asks the model again after {earlier} has answered, and a task of several "
+                "turns can't be answered by a method of s1_eval: leave out what comes after it"
             )
         before, asked = _conversation(input)
         first = FirstQuestion(PLAIN, self.plain, sampling, asked, before, dials=dials)

@@ -95,7 +95,7 @@ def grade(grader: str | dict[str, Any] | None = None) -> Scorer:
                 "s1_eval/grade needs a grader on a task that is not of s1_eval: give "
                 f"grade(grader=...), or -S grader=... to `inspect score`: {', '.join(GRADERS)}"
             )
-        spec = named or about["grader"]
+        spec = named or (about or {})["grader"]
         solved = (state.output.metadata or {}).get(KEY)
         if solved and solved["sample_id"] != str(state.sample_id):
             raise UserError(
