@@ -30,7 +30,7 @@ from weakref import WeakValueDictionary
 
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
-from s1_eval.engines.continuation import banned_early, check_room, first_stop
+from s1_eval.engines.continuation import banned_early, check_room, first_stop, total_time
 from s1_eval.engines.protocol import (
     Engine,
     EngineInfo,
@@ -106,6 +106,7 @@ class CachedEngine:
             if not found and len(known) < max_tokens and not greedy and repeats:
                 known = ()
             ids = known
+            asked: list[Generation] = []
             while not found and len(ids) < max_tokens:
                 with watched(behind(len(ids), watch())):
                     more = await self.engine.generate(
@@ -114,6 +115,7 @@ class CachedEngine:
                         stop=replace(stop, min_tokens=max(stop.min_tokens - len(ids), 0)),
                         sampling=sampling,
                     )
+                asked.append(more)
                 ids += more.ids + more.stop_ids
                 # Looked for in the whole, since a stop string may begin in what was known.
                 found = first_stop(ids, stop, self.tokenizer)
@@ -121,7 +123,12 @@ class CachedEngine:
                 self._chains.put(key, ids)
         generation = found or Generation(ids)
         length = len(generation.ids) + len(generation.stop_ids)
-        return replace(generation, reused=min(len(known), length))
+        return replace(
+            generation,
+            reused=min(len(known), length),
+            cached_tokens=asked[0].cached_tokens if asked and not known else None,
+            timing=total_time([more.timing for more in asked]),
+        )
 
     def close(self) -> None:
         self.engine.close()

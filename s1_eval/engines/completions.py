@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import s1_eval
 from s1_eval.engines.checkpoints import eos_ids, load_tokenizer
-from s1_eval.engines.continuation import Request, check_kept, check_room, continue_exactly
+from s1_eval.engines.continuation import (
+    Request,
+    Served,
+    check_kept,
+    check_room,
+    continue_exactly,
+)
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.prefixes import beginnings
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
@@ -207,7 +213,7 @@ class CompletionsEngine:
             fetch(self._client, method, url, body, timeout=timeout, largest=_LARGEST_CARDS)
         )
 
-    async def _serve(self, request: Request) -> tuple[int, ...]:
+    async def _serve(self, request: Request) -> Served:
         from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type
 
         body = self._body(request)
@@ -276,15 +282,14 @@ class CompletionsEngine:
             return min(error.retry_after, _LONGEST_WAIT)
         return wait_random_exponential(self._backoff, _LONGEST_WAIT)(state)
 
-    async def _post(
-        self, url: str, body: JsonObject, request: Request, timeout: float
-    ) -> tuple[int, ...]:
+    async def _post(self, url: str, body: JsonObject, request: Request, timeout: float) -> Served:
         """Raises _TransientError where another try may do, else SampleFailed, or UserError where
         no question would be answered."""
         largest = _REPLY + _PROMPT_ID * len(request.prompt) + _SAMPLED_ID * request.max_tokens
         events = _Events(request.watch) if request.watch else None
         if events:
-            body, largest = {**body, "stream": True}, 2 * largest
+            streamed = {"stream": True, "stream_options": {"include_usage": True}}
+            body, largest = body | streamed, 2 * largest
         try:
             reply = await fetch(
                 self._client,
@@ -300,7 +305,7 @@ class CompletionsEngine:
                 raise _UnstreamedError(f"{url} refused to stream: {excerpt(reply.text)}")
             _check_status(reply, url)
             reply = events.whole(reply) if events else reply
-            ids, reason = _sampled(reply, url, body["prompt"], self._dialect)
+            ids, reason, cached = _sampled(reply, url, body["prompt"], self._dialect)
             self._check_answer(ids, reason, request, url)
         except NoReply as error:
             self._cool(url)
@@ -312,7 +317,7 @@ class CompletionsEngine:
         except _RefusedError as error:
             raise SampleFailed(str(error)) from error
         self._cooling.pop(url, None)
-        return ids
+        return Served(ids, cached)
 
     def _cool(self, url: str) -> None:
         self._cooling[url] = time.monotonic() + _COOLING
@@ -619,13 +624,15 @@ def _check_status(reply: Reply, url: str) -> None:
 
 def _sampled(
     reply: Reply, url: str, prompt: Sequence[int], dialect: Dialect
-) -> tuple[tuple[int, ...], str]:
-    """The ids that the server sampled, the stop's included, and its reason to end.
+) -> tuple[tuple[int, ...], str, int | None]:
+    """The ids that the server sampled, the stop's included, its reason to end, and how many of the
+    prompt's ids it had in a cache, None where its usage does not say.
 
     Hostile input: anything that is not exactly that raises _TransientError.
     """
     try:
-        choice = reply.json()["choices"][0]
+        whole = reply.json()
+        choice = whole["choices"][0]
         reason: Any = choice["finish_reason"]
         ids: list[Any]
         if dialect == "token_ids":
@@ -645,4 +652,10 @@ def _sampled(
         raise _TransientError(
             f"{url} gave an unreadable answer ({excerpt(repr(error))}): {excerpt(reply.text)}"
         ) from error
-    return tuple(ids), reason
+    return tuple(ids), reason, _cached(whole.get("usage"), len(prompt))
+
+
+def _cached(usage: Any, prompt: int) -> int | None:
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    count = details.get("cached_tokens") if isinstance(details, dict) else None
+    return count if type(count) is int and 0 <= count <= prompt else None

@@ -17,6 +17,7 @@ from s1_eval.engines.protocol import (
     Generation,
     Sampling,
     Stop,
+    Timing,
     Tokenizer,
     split_at_stop,
 )
@@ -41,8 +42,18 @@ class Request:
     watch: Watch | None = None
 
 
-Serve = Callable[[Request], Awaitable[tuple[int, ...]]]
-"""Samples ids for a request, the ids of the stop included; raises if it can't."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a server made of a request. ids: as sampled, those of the stop included. The others: see
+    `Generation`."""
+
+    ids: tuple[int, ...]
+    cached_tokens: int | None = None
+    timing: Timing | None = None
+
+
+Serve = Callable[[Request], Awaitable[Served]]
+"""Samples ids for a request; raises if it can't."""
 
 
 def check_room(info: EngineInfo, prompt: Sequence[int], max_tokens: int) -> None:
@@ -105,6 +116,7 @@ async def continue_exactly(
     """
     ids: tuple[int, ...] = ()
     banned = sampling.banned
+    served: list[Served] = []
     while True:
         room, early = max_tokens - len(ids), max(stop.min_tokens - len(ids), 0)
         if early and stop.strings:
@@ -120,7 +132,8 @@ async def continue_exactly(
             banned=banned,
             watch=_known(watch(), len(ids), vocabulary),
         )
-        new = await serve(request)
+        served.append(await serve(request))
+        new = served[-1].ids
         check_kept(new, request)
         outside = next((i for i, id in enumerate(new) if id not in vocabulary), None)
         if outside is not None:
@@ -129,7 +142,18 @@ async def continue_exactly(
         ids += new
         found = first_stop(ids, stop, tokenizer)
         if found or len(ids) == max_tokens:
-            return found or Generation(ids)
+            timings = [part.timing for part in served]
+            return replace(
+                found or Generation(ids),
+                cached_tokens=served[0].cached_tokens,
+                timing=total_time(timings),
+            )
+
+
+def total_time(timings: Sequence[Timing | None]) -> Timing | None:
+    """The time of requests that followed each other; None where that of one is not known."""
+    known = [timing for timing in timings if timing is not None]
+    return sum(known[1:], known[0]) if known and len(known) == len(timings) else None
 
 
 def _known(by: Watch | None, offset: int, vocabulary: frozenset[int]) -> Watch | None:

@@ -6,8 +6,10 @@ Requests, threads and model files are the business of `s1_eval.engines.transform
 from __future__ import annotations
 
 import inspect
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy
@@ -16,7 +18,14 @@ from torch import Tensor
 
 from s1_eval import libraries
 from s1_eval.engines.prefixes import Recent, beginnings
-from s1_eval.engines.protocol import Generation, Sampling, Stop, Tokenizer, split_at_stop
+from s1_eval.engines.protocol import (
+    Generation,
+    Sampling,
+    Stop,
+    Timing,
+    Tokenizer,
+    split_at_stop,
+)
 from s1_eval.engines.watching import Watch
 from s1_eval.errors import UserError
 
@@ -73,6 +82,15 @@ class Row:
         self._random = numpy.random.default_rng(sampling.seed)
         self._drawn = (0, 0.0)
         self._window = (self._start, self._start)
+        self._cached = 0
+        self._times = [time.perf_counter()]
+
+    def begin(self, cached: int) -> None:
+        """The model begins to read the prompt, `cached` ids of which are known. What is read again
+        of a row that was set back counts as decoding."""
+        if len(self._times) == 1:
+            self._cached = cached
+            self._times.append(time.perf_counter())
 
     @property
     def sampled(self) -> int:
@@ -90,6 +108,8 @@ class Row:
     def push(self, id: int) -> Generation | None:
         """Append a sampled id; the generation, if that completes it."""
         self.sequence.append(id)
+        if len(self._times) == 2:
+            self._times.append(time.perf_counter())
         if self._watch:
             self._watch(self.sampled - 1, (id,))
         if id in self.stop.ids or self._shows_string():
@@ -97,7 +117,17 @@ class Row:
             self.generation = split_at_stop(ids, self.stop, self._tokenizer)
         if not self.generation and len(self.sequence) == self._end:
             self.generation = Generation(tuple(self.sequence[self._start :]))
+        if self.generation:
+            self.generation = replace(
+                self.generation, cached_tokens=self._cached, timing=self._timing()
+            )
         return self.generation
+
+    def _timing(self) -> Timing | None:
+        if len(self._times) < 3:
+            return None
+        asked, began, first = self._times
+        return Timing(began - asked, first - began, time.perf_counter() - first)
 
     def _shows_string(self) -> bool:
         """Whether the text of the latest ids has a stop string. They are decoded over a window
@@ -330,6 +360,8 @@ class OneByOne:
             self._caches[self._waiting.popleft()] = None
         finished = []
         for row, cache in list(self._caches.items()):
+            if cache is None:
+                row.begin(0)
             ids = row.sequence if cache is None else row.sequence[-1:]
             given = torch.tensor([ids], device=self._model.device)
             out = self._model(given, use_cache=True, **self._last_only, **{self._cache_name: cache})
@@ -537,6 +569,9 @@ class Batched:
         fresh = max(joining.fresh for joining in group)
         width = max(map(len, distinct))
         past = width - fresh
+        for joining in group:
+            reused = len(joining.row.sequence) - fresh
+            joining.row.begin(max(reused, 0) if joining.kept else 0)
         layers = [layer.blank(len(distinct), past, width) for layer in self._layers]
         for line, (ids, joining) in enumerate(distinct.items()):
             reused = len(ids) - fresh

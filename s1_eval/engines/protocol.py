@@ -76,19 +76,44 @@ class Sampling(Settings):
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """Where the seconds of a request went.
+
+    waiting: until the model began to read the prompt. prefill: until it had sampled the first id.
+    decode: until it had sampled the last one.
+    """
+
+    waiting: float
+    prefill: float
+    decode: float
+
+    def __add__(self, other: Timing) -> Timing:
+        return Timing(
+            self.waiting + other.waiting,
+            self.prefill + other.prefill,
+            self.decode + other.decode,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
-    """What the engine sampled.
+    """What the engine sampled, and what that took as far as the engine says.
 
     ids: the sampled ids up to the stop, without it.
     stop_ids: the sampled ids that made the stop (for a string: every token that reaches into
         it); empty when the length ended the generation.
     reused: how many leading ids of `ids + stop_ids` came from a cache, not from the model.
+    cached_tokens: how many leading ids of the prompt the engine's prefix cache held, whoever had
+        put them there; None where it does not say.
+    timing: None where the engine does not say, or was not asked at all.
     """
 
     ids: tuple[int, ...]
     stop_ids: tuple[int, ...] = ()
     reason: Literal["stop", "length"] = "length"
     reused: int = 0
+    cached_tokens: int | None = field(default=None, compare=False)
+    timing: Timing | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +129,8 @@ class EngineInfo:
         depend on the batch) or `none`.
     settings: its arguments by name, but for those that can't change a result; see `settings_of`.
     chat: how conversations become prompts, as the user set it for this engine.
+    prefix_cache: whether a beginning of a prompt that was read before is not read again; None for
+        a server, which says so with each answer or not at all.
     """
 
     engine: str
@@ -116,6 +143,7 @@ class EngineInfo:
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     chat: Chat = AS_IT_IS
+    prefix_cache: bool | None = None
 
 
 def settings_of(**arguments: Any) -> dict[str, Any]:

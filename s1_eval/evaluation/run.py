@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +21,9 @@ from s1_eval.errors import SampleFailed, UserError
 from s1_eval.evaluation.benchmark import Sample, grader_data, open_grader
 from s1_eval.evaluation.binding import NO_DIALS, Dials, Prompts, bind_method
 from s1_eval.evaluation.grading import judged
+from s1_eval.evaluation.load import LOAD
 from s1_eval.methods import Method, Policy, Question
+from s1_eval.methods.meter import Meter
 from s1_eval.methods.spill import answer_counts
 from s1_eval.records.failures import Failure
 from s1_eval.records.hardware import hardware
@@ -67,17 +68,19 @@ class Run:
         before: what was said before the question, see `Question`.
         """
         question = Question(id, prompt, self.grader, tuple(before), self.raw)
-        policy = self.policy.fork(id, epoch)
-        began = time.perf_counter()
-        outcome = await self.method.run(policy, question, self.settings)
+        meter = Meter(self.policy.engine.info)
+        policy = dataclasses.replace(self.policy.fork(id, epoch), meter=meter)
+        with LOAD.one() as share:
+            outcome = await self.method.run(policy, question, self.settings)
         solved = solved_fields(
             outcome,
             sample_id=id,
             epoch=epoch,
-            seconds=time.perf_counter() - began,
+            seconds=share.seconds,
             seed=policy.sampling.seed,
             with_traces=True,
             decode=policy.decode,
+            spent={**meter.fields(), "machine_seconds": share.machine_seconds},
         )
         nudged = flat(self.settings).get("nudge_after_eos", False)
         counts = answer_counts(policy, outcome, nudged)

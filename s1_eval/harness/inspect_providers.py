@@ -9,7 +9,6 @@ what the usage says.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,9 +20,10 @@ from s1_eval import libraries
 from s1_eval.engines.protocol import settings_of
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import grader_data, open_grader
+from s1_eval.evaluation.load import LOAD
 from s1_eval.harness.inspect_models import MethodCall, framing_of
 from s1_eval.methods import METHODS
-from s1_eval.records.foreign_inspect import ANSWER_EXITS, thinking_exit
+from s1_eval.records.foreign_inspect import ANSWER_EXITS, read_tokens, thinking_exit
 from s1_eval.records.readers import KEY
 from s1_eval.records.run import held_fields
 from s1_eval.thinking import Delimiters, ThinkingFormat
@@ -117,8 +117,8 @@ async def solve_by_dials(
     """Ask once with the method's options; the record stands in the output's metadata, as our own
     providers leave it."""
     config, method = dials(model, call.method, settings), METHODS[call.method]
-    began = time.perf_counter()
-    output = await model.generate(messages, config=config)
+    with LOAD.one() as share:
+        output = await model.generate(messages, config=config)
     usage = output.usage
     if usage is None or usage.reasoning_tokens is None:
         if method.unforced:
@@ -137,6 +137,7 @@ async def solve_by_dials(
         "answer_tokens": max(0, usage.output_tokens - thinking),
         "generated_tokens": usage.output_tokens,
         "verifier_tokens": 0,
+        **read_tokens(usage),
         "exit_reason": thinking_exit(
             output.stop_reason,
             bool(output.completion.strip()),
@@ -144,7 +145,8 @@ async def solve_by_dials(
         ),
         "answer_exit": ANSWER_EXITS.get(output.stop_reason),
         "num_ignores_used": 0,
-        "seconds": time.perf_counter() - began,
+        "seconds": share.seconds,
+        "machine_seconds": share.machine_seconds,
         "seed": model.config.seed,
         "response": output.completion,
     }

@@ -12,6 +12,7 @@ from typing import Any
 from s1_eval.answers.grading import Grader
 from s1_eval.engines.protocol import Engine, Generation, Sampling, Stop, Tokenizer
 from s1_eval.errors import UserError
+from s1_eval.methods.meter import Meter
 from s1_eval.thinking import (
     AS_IT_IS,
     NOT_KNOWN,
@@ -74,6 +75,7 @@ class Policy:
     template_date: the date that the chat template prints, see `s1_eval.thinking.dates`.
     thinking: what is known of how the model thinks, and how it was found.
     chat: how conversations become prompts.
+    meter: of the question at hand; forks share it.
     """
 
     engine: Engine
@@ -83,6 +85,7 @@ class Policy:
     template_date: str | None = None
     thinking: Thinking = NOT_KNOWN
     chat: Chat = AS_IT_IS
+    meter: Meter | None = None
 
     @classmethod
     def bind(
@@ -205,12 +208,15 @@ class Policy:
     async def generate(self, prompt: Sequence[int], *, max_tokens: int, stop: Stop) -> Generation:
         """Continue `prompt` with this policy's sampling; the place in the text is part of the
         seed, so two continuations of one chain never repeat each other's random numbers."""
-        return await self.engine.generate(
+        generation = await self.engine.generate(
             prompt,
             max_tokens=max_tokens,
             stop=stop,
             sampling=self.sampling.fork("at", len(prompt)),
         )
+        if self.meter:
+            self.meter.count(prompt, generation)
+        return generation
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.engine.tokenizer.decode(list(ids), skip_special_tokens=False)

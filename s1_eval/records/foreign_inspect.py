@@ -44,6 +44,10 @@ def recorded(log: Any, sample: Any) -> Given:
         **_texts(output),
     }
     usage = output.usage
+    if usage is not None:
+        given |= read_tokens(usage)
+    if output.time is not None:
+        given["seconds"] = output.time
     if usage is not None and usage.reasoning_tokens is not None:
         given["thinking_tokens"] = usage.reasoning_tokens
         given["answer_tokens"] = max(0, usage.output_tokens - usage.reasoning_tokens)
@@ -140,6 +144,14 @@ def tokens_of(sample: Any) -> dict[str, int]:
         "answer_tokens": max(0, generated - thinking),
         "generated_tokens": generated,
     }
+
+
+def read_tokens(usage: Any) -> dict[str, int]:
+    """`prompt_tokens` and `cached_tokens` of Inspect's `ModelUsage`, whose input tokens are those at
+    the full price; nothing where it counts none."""
+    cached, written = usage.input_tokens_cache_read or 0, usage.input_tokens_cache_write or 0
+    whole = usage.input_tokens + cached + written
+    return {"prompt_tokens": whole, "cached_tokens": cached} if whole else {}
 
 
 def _right(value: Any) -> bool | None:

@@ -29,6 +29,8 @@ NTH = "nth"
 
 _TEXTS = ("thinking", "response", "transcript", "prompt")
 _COUNTS = ("thinking_tokens", "answer_tokens", "generated_tokens")
+READ = ("prompt_tokens", "cached_tokens")
+"""What a file may tell of the model's input."""
 REPEATED = frozenset({*_TEXTS[:3], *_COUNTS, "correct", "answered", "answer", "exit_reason"})
 """What a row may have a list of: one entry for each time that the question was asked."""
 ENDED = "ended by"
@@ -127,6 +129,9 @@ def make_row(
         )
     parts = _parts(given, file, where)
     extra: dict[str, Any] = {} if most is None else {"most_tokens": most}
+    for name in READ:
+        if name in given:
+            extra[name] = as_whole(given.pop(name), name, where)
     if recounted := _count(given, parts, count, where):
         extra["recounted"] = True
     counts = {name: as_whole(given[name], name, where) for name in _COUNTS}
@@ -165,7 +170,7 @@ def make_row(
         "answered": given["answered"],
         "exit_reason": as_text(given["exit_reason"]),
         "verifier_tokens": 0,
-        "seconds": None,
+        "seconds": as_number(given.get("seconds")),
         "seed": None,
         "response": parts.response,
         **counts,

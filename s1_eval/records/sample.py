@@ -48,6 +48,12 @@ class OwnRow(Measured, total=False):
     further key that a file or a method gives is kept."""
 
     answer_exit: AnswerExit | None
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    machine_seconds: float | None
+    waiting_seconds: float | None
+    prefill_seconds: float | None
+    decode_seconds: float | None
     forced_thinking_tokens: int
     reused_tokens: int
     answer_special_tokens: int
@@ -90,6 +96,9 @@ SAMPLE_FIELDS = (*SHARED_FIELDS, *Measured.__annotations__)
 """What every row has, in the order of the file."""
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 def solved_fields(
     outcome: Outcome,
     *,
@@ -99,12 +108,14 @@ def solved_fields(
     seed: int | None,
     with_traces: bool = False,
     decode: Decode | None = None,
+    spent: Mapping[str, Any] = _NOTHING,
 ) -> SampleRow:
     """What a method's outcome says of a row, which is all but the run's own fields, the target and
     the verdict.
 
     epoch: from 1. seconds: wall time of the method, None where it was not taken.
     with_traces: adds `traces`, every chain that was paid for; with `decode` they carry text.
+    spent: further fields, of what its requests cost together.
 
     Beyond `SAMPLE_FIELDS`: `answer_exit` (why the answer ended), `forced_thinking_tokens` (the
     ignore strings, which count as thinking too), `reused_tokens` (sampled ids that a continuation
@@ -128,6 +139,7 @@ def solved_fields(
         "answer_exit": outcome.answer_exit,
         "forced_thinking_tokens": sum(len(t.ids("thinking", "forced")) for t in chosen),
         "reused_tokens": sum(t.reused for t in outcome.traces),
+        **spent,
     }
     if taken := {*SAMPLE_FIELDS, *fields} & outcome.extra.keys():
         raise ValueError(f"the method's own keys {sorted(taken)} are fields of the sample record")

@@ -14,6 +14,7 @@ import pytest
 
 from s1_eval.cli.main import main
 from s1_eval.records import read_runs, validate_run, validate_sample
+from s1_eval.records.readers import MAY_DIFFER
 
 SWEEP = (
     *("sweep", "--model", "s1_hf/nano", "--task", "nano"),
@@ -110,12 +111,11 @@ def test_the_same_seed_gives_the_same_records(swept, tmp_path):
     assert main(command) == 0
 
     def told(folder: Path) -> dict:
-        timeless = ("seconds", "reused_tokens")
         return {
             (run.name, row["sample_id"]): {
                 key: [{**t, "reused": 0} for t in value] if key == "traces" else value
                 for key, value in row.items()
-                if key not in timeless
+                if key not in MAY_DIFFER
             }
             for run in sorted(p.parent for p in folder.glob("*/samples.jsonl"))
             for row in rows(run)

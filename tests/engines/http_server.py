@@ -258,7 +258,7 @@ class CompletionsServer:
             sampling=Sampling(body["temperature"], seed=body.get("seed")),
             banned=frozenset(int(id) for id in body.get("logit_bias", {})),
         )
-        ids = asyncio.run(self.model.serve(request))
+        ids = asyncio.run(self.model.serve(request)).ids
         choice: dict[str, Any] = {
             "index": 0,
             "text": "",

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from scripted import ToyTokenizer
 
-from s1_eval.engines.continuation import Request, banned_early, check_room
+from s1_eval.engines.continuation import Request, Served, banned_early, check_room
 from s1_eval.engines.protocol import (
     EngineInfo,
     Generation,
@@ -86,7 +86,7 @@ class PseudoServer:
         self.vocabulary = len(PIECES) + padding
         self.requests: list[Request] = []
 
-    async def serve(self, request: Request) -> tuple[int, ...]:
+    async def serve(self, request: Request) -> Served:
         assert all(0 <= id < len(PIECES) for id in request.prompt), "id outside the vocabulary"
         assert request.stop.min_tokens <= request.max_tokens
         self.requests.append(request)
@@ -101,4 +101,4 @@ class PseudoServer:
                 break
             if split_at_stop(known, strings, self.tokenizer):
                 break
-        return tuple(ids)
+        return Served(tuple(ids))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pseudo_model import PIECES, PseudoEngine, PseudoServer, next_id
 
-from s1_eval.engines.continuation import continue_exactly, first_stop
+from s1_eval.engines.continuation import Served, continue_exactly, first_stop
 from s1_eval.engines.protocol import Generation, Sampling, Stop
 
 GREEDY = Sampling()
@@ -77,7 +77,7 @@ def test_ids_outside_the_tokenizer_are_replaced_and_never_fed_back():
 )
 def test_a_server_that_ignores_limits_or_stops_is_reported(returned, stop, message):
     async def serve(request):
-        return returned
+        return Served(returned)
 
     with pytest.raises(RuntimeError, match=message):
         through(PseudoServer(), serve, stop=stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -439,3 +440,25 @@ async def test_other_caches_change_nothing_either(engine, prompts, tmp_path, kin
         other.close()
     assert together == [expected(p) for p in prompts[:6]]
     assert len(set(together[0])) > 8, "degenerate weights"
+
+
+async def test_a_generation_says_what_it_took(prompts) -> None:
+    engine = TransformersEngine("nano", max_batch_size=1)
+    began = time.perf_counter()
+    first = await generate(engine, prompts[0], max_tokens=40)
+    taken = time.perf_counter() - began
+    sequence = [*prompts[0], *first.ids]
+    again = await generate(engine, sequence, max_tokens=2)
+    engine.close()
+    assert (first.cached_tokens, again.cached_tokens) == (0, len(sequence) - 1)
+    parts = first.timing.waiting, first.timing.prefill, first.timing.decode
+    assert min(parts) > 0
+    assert sum(parts) <= taken
+
+
+async def test_waiting_for_a_place_in_the_batch_is_no_decoding(prompts) -> None:
+    engine = TransformersEngine("nano", max_batch_size=1)
+    both = (generate(engine, prompt, max_tokens=30) for prompt in prompts[:2])
+    first, second = await asyncio.gather(*both)
+    engine.close()
+    assert second.timing.waiting > first.timing.waiting + first.timing.decode

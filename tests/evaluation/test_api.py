@@ -34,7 +34,7 @@ NANO = ("s1_hf/nano", "nano", "budget_forcing")
 def rows(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """By run and question, without how long it took."""
     return {
-        (path.parent.name, row["sample_id"]): {**row, "seconds": None}
+        (path.parent.name, row["sample_id"]): {**row, **dict.fromkeys(MAY_DIFFER)}
         for path in folder.glob("*/samples.jsonl")
         for row in map(json.loads, path.read_text().splitlines())
     }

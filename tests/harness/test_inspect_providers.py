@@ -104,6 +104,8 @@ def test_a_thinking_budget_is_token_conditional_control(hosted, server, tmp_path
     assert {body["thinking_token_budget"] for body in server.asked} == {64}
     [recorded] = read_runs([tmp_path])
     assert {(row["thinking_tokens"], row["budget"]) for row in recorded.rows} == {(64, 64)}
+    assert {(row["prompt_tokens"], row["cached_tokens"]) for row in recorded.rows} == {(9, 0)}
+    assert all(0 < row["machine_seconds"] <= row["seconds"] for row in recorded.rows)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,12 @@ def output(content, reasoning_tokens=None, stop="stop"):
     choice = ChatCompletionChoice(message=message, stop_reason=stop)
     made = ModelOutput(model="mockllm/model", choices=[choice])
     used = 3 + (reasoning_tokens or 0)
-    made.usage = ModelUsage(output_tokens=used, reasoning_tokens=reasoning_tokens)
+    made.usage = ModelUsage(
+        output_tokens=used,
+        reasoning_tokens=reasoning_tokens,
+        input_tokens=20,
+        input_tokens_cache_read=8,
+    )
     return made
 
 
@@ -68,6 +73,8 @@ def test_a_providers_reasoning_and_budget_are_found(tmp_path):
     rows = sorted(run.rows, key=lambda row: row["sample_id"])
     assert [row["thinking_tokens"] for row in rows] == [12, 25, 20]
     assert [row["generated_tokens"] for row in rows] == [15, 28, 23]
+    assert {(row["prompt_tokens"], row["cached_tokens"]) for row in rows} == {(28, 8)}
+    assert {*run.params} == {"tokens"}
     assert [row["correct"] for row in rows] == [True, False, False]
     assert [row["answered"] for row in rows] == [True, True, False]
     assert [row["exit_reason"] for row in rows] == ["unknown", "unknown", "budget"]

@@ -1,0 +1,75 @@
+"""What the requests of one question cost together, counted as they are answered. Which requests
+there are is the methods' affair, what their tokens and seconds are worth that of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from s1_eval.engines.continuation import total_time
+from s1_eval.engines.protocol import EngineInfo, Generation, Timing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Ids = NDArray[np.uint32]
+
+
+class Meter:
+    """Of one question in one run, whatever else the engine and its caches serve.
+
+    prompt_tokens: the prompts of all requests, a beginning as often as it was sent.
+    cached_tokens: how many of them an earlier request of the question had brought before the
+        model, so that an engine with a prefix cache has them; what other questions and runs share
+        is not counted. 0 of an engine that keeps none. Of a server, no more than it says itself;
+        None where it does not say so of every request.
+    timings: one a request, see `Generation`.
+    """
+
+    def __init__(self, engine: EngineInfo) -> None:
+        self._engine = engine
+        self._read: list[Ids] = []
+        self.prompt_tokens = 0
+        self.cached_tokens: int | None = 0
+        self.timings: list[Timing | None] = []
+
+    def count(self, prompt: Sequence[int], generation: Generation) -> None:
+        """Count a request that was answered."""
+        import numpy as np
+
+        sampled = (*generation.ids, *generation.stop_ids)
+        # The last id was sampled and not read: nothing was asked for behind it.
+        ids = np.array([*prompt, *sampled[:-1]], dtype=np.uint32)
+        shared = [_common(ids, other) for other in self._read]
+        known = min(max(shared, default=0), len(prompt))
+        self._read = [other for other, n in zip(self._read, shared, strict=True) if n < len(other)]
+        self._read.append(ids)
+        self.prompt_tokens += len(prompt)
+        self._count_cached(known, generation)
+        self.timings.append(generation.timing)
+
+    def _count_cached(self, known: int, generation: Generation) -> None:
+        keeps, says = self._engine.prefix_cache, generation.cached_tokens
+        if keeps is None and says is None:
+            self.cached_tokens = None
+        elif self.cached_tokens is not None and keeps is not False:
+            self.cached_tokens += known if says is None or keeps else min(known, says)
+
+    def fields(self) -> dict[str, Any]:
+        """Of the sample record."""
+        time = total_time(self.timings)
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": self.cached_tokens,
+            "waiting_seconds": None if time is None else time.waiting,
+            "prefill_seconds": None if time is None else time.prefill,
+            "decode_seconds": None if time is None else time.decode,
+        }
+
+
+def _common(one: Ids, other: Ids) -> int:
+    """How many leading ids the two share."""
+    length = min(len(one), len(other))
+    differs = one[:length] != other[:length]
+    return int(differs.argmax()) if differs.any() else length

@@ -1,0 +1,58 @@
+"""What a question's requests cost, counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from scripted import ScriptedEngine
+
+from s1_eval.engines.protocol import Generation, Timing
+from s1_eval.methods.meter import Meter
+
+INFO = ScriptedEngine("").info
+KEEPS = replace(INFO, prefix_cache=True)
+SERVER = replace(INFO, prefix_cache=None)
+
+
+def metered(info, *requests):
+    meter = Meter(info)
+    for prompt, generation in requests:
+        meter.count(prompt, generation)
+    return meter
+
+
+def test_a_continuation_has_what_was_read_before_and_not_the_id_sampled_last():
+    first = ((1, 2, 3), Generation((4, 5)))
+    meter = metered(KEEPS, first, ((1, 2, 3, 4, 5, 9), Generation((6,))))
+    assert (meter.prompt_tokens, meter.cached_tokens) == (9, 4)
+    stopped = ((1, 2, 3), Generation((4, 5), (7,), "stop"))
+    meter = metered(KEEPS, stopped, ((1, 2, 3, 4, 5, 9), Generation((6,))))
+    assert (meter.prompt_tokens, meter.cached_tokens) == (9, 5)
+
+
+def test_samples_of_one_prompt_bring_it_before_the_model_once():
+    meter = metered(KEEPS, *[((1, 2, 3), Generation((n, 5))) for n in range(4)])
+    assert (meter.prompt_tokens, meter.cached_tokens) == (12, 9)
+
+
+def test_without_a_prefix_cache_all_is_read_again():
+    requests = [((1, 2, 3), Generation((4,)))] * 2
+    assert metered(replace(INFO, prefix_cache=False), *requests).cached_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("says", "cached"), [((0, 2), 2), ((3, 3), 3), ((0, None), None), ((None, 0), None)]
+)
+def test_a_server_has_cached_what_it_says_but_nothing_that_others_brought(says, cached):
+    requests = [((1, 2, 3), Generation((4,), cached_tokens=said)) for said in says]
+    assert metered(SERVER, *requests).cached_tokens == cached
+
+
+def test_seconds_are_known_where_all_requests_tell_them():
+    timed = Generation((4,), timing=Timing(1.0, 2.0, 3.0))
+    fields = metered(KEEPS, ((1,), timed), ((2,), timed)).fields()
+    assert [fields[f"{part}_seconds"] for part in ("waiting", "prefill", "decode")] == [2, 4, 6]
+    assert (
+        metered(KEEPS, ((1,), timed), ((2,), Generation((4,)))).fields()["waiting_seconds"] is None
+    )
