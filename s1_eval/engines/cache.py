@@ -30,7 +30,7 @@ from weakref import WeakValueDictionary
 
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
-from s1_eval.engines.continuation import banned_early, check_room, first_stop, total_time
+from s1_eval.engines.continuation import banned_early, check_room, first_stop
 from s1_eval.engines.protocol import (
     Engine,
     EngineInfo,
@@ -38,6 +38,7 @@ from s1_eval.engines.protocol import (
     Sampling,
     Stop,
     Tokenizer,
+    total_time,
 )
 from s1_eval.engines.watching import behind, watch, watched
 from s1_eval.errors import UserError

@@ -20,6 +20,7 @@ from s1_eval.engines.protocol import (
     Timing,
     Tokenizer,
     split_at_stop,
+    total_time,
 )
 from s1_eval.engines.watching import Watch, watch
 from s1_eval.errors import UserError
@@ -148,12 +149,6 @@ async def continue_exactly(
                 cached_tokens=served[0].cached_tokens,
                 timing=total_time(timings),
             )
-
-
-def total_time(timings: Sequence[Timing | None]) -> Timing | None:
-    """The time of requests that followed each other; None where that of one is not known."""
-    known = [timing for timing in timings if timing is not None]
-    return sum(known[1:], known[0]) if known and len(known) == len(timings) else None
 
 
 def _known(by: Watch | None, offset: int, vocabulary: frozenset[int]) -> Watch | None:

@@ -95,6 +95,12 @@ class Timing:
         )
 
 
+def total_time(timings: Sequence[Timing | None]) -> Timing | None:
+    """The time of requests together; None where that of one is not known."""
+    known = [timing for timing in timings if timing is not None]
+    return sum(known[1:], known[0]) if known and len(known) == len(timings) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """What the engine sampled, and what that took as far as the engine says.

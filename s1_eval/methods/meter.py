@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from s1_eval.engines.continuation import total_time
-from s1_eval.engines.protocol import EngineInfo, Generation, Timing
+from s1_eval.engines.protocol import EngineInfo, Generation, Timing, total_time
 
 if TYPE_CHECKING:
     import numpy as np

@@ -147,8 +147,8 @@ def tokens_of(sample: Any) -> dict[str, int]:
 
 
 def read_tokens(usage: Any) -> dict[str, int]:
-    """`prompt_tokens` and `cached_tokens` of Inspect's `ModelUsage`, whose input tokens are those at
-    the full price; nothing where it counts none."""
+    """`prompt_tokens` and `cached_tokens` of Inspect's `ModelUsage`, whose input tokens are those
+    at the full price; nothing where it counts none."""
     cached, written = usage.input_tokens_cache_read or 0, usage.input_tokens_cache_write or 0
     whole = usage.input_tokens + cached + written
     return {"prompt_tokens": whole, "cached_tokens": cached} if whole else {}

@@ -23,6 +23,7 @@ from s1_eval.evaluation.plan import plan_settings
 from s1_eval.evaluation.sweep import EngineFailed
 from s1_eval.methods import Method, Policy, Question
 from s1_eval.methods.plain import Plain, plain
+from s1_eval.records.readers import MAY_DIFFER
 from s1_eval.thinking import Outcome
 from s1_eval.typed import Positive, Settings
 
