@@ -18,7 +18,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import s1_eval
-from s1_eval.engines.checkpoints import eos_ids, load_tokenizer
+from s1_eval.engines.architecture import Architecture, architecture_of
+from s1_eval.engines.checkpoints import eos_ids, load_config, load_tokenizer
 from s1_eval.engines.continuation import (
     Request,
     Served,
@@ -168,6 +169,7 @@ class CompletionsEngine:
                 fingerprint=hashlib.sha256(f"{model}\n{root}".encode()).hexdigest(),
                 seeding=seeding,
                 chat=chat,
+                architecture=None if tokenizer else _architecture(source),
                 versions={
                     "s1_eval": s1_eval.__version__,
                     "server": _version(self._ask, next(iter(cards))),
@@ -588,6 +590,14 @@ def _dialect(ask: _Ask, url: str, model: str, id: int, timeout: float) -> Dialec
         f"the server at {url} can't be used: it has to take prompts as token ids and return the "
         f"ids that it sampled; vLLM's does: `{_START.format(model=model)}` ({'; '.join(problems)})"
     )
+
+
+def _architecture(source: str) -> Architecture | None:
+    """Of the model that the server has loaded from there."""
+    try:
+        return architecture_of(load_config(source, source))
+    except UserError:
+        return None
 
 
 def _version(ask: _Ask, url: str) -> str:

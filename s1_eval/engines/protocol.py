@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from annotated_types import Ge, Gt, Le
 
+from s1_eval.engines.architecture import Architecture
 from s1_eval.thinking import AS_IT_IS, Chat
 from s1_eval.typed import Says, Settings, Temperature
 
@@ -137,6 +138,7 @@ class EngineInfo:
     chat: how conversations become prompts, as the user set it for this engine.
     prefix_cache: whether a beginning of a prompt that was read before is not read again; None for
         a server, which says so with each answer or not at all.
+    architecture: what the model computes for a token; None where it is not known.
     """
 
     engine: str
@@ -150,6 +152,7 @@ class EngineInfo:
     settings: Mapping[str, Any] = field(default_factory=dict)
     chat: Chat = AS_IT_IS
     prefix_cache: bool | None = None
+    architecture: Architecture | None = None
 
 
 def settings_of(**arguments: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import s1_eval
+from s1_eval.engines.architecture import architecture_of
 from s1_eval.engines.checkpoints import context_length as context_length_of
 from s1_eval.engines.checkpoints import (
     eos_ids,
@@ -107,6 +108,7 @@ class TransformersEngine:
             seeding="request",
             chat=chat,
             prefix_cache=decoder.tokens is not None,
+            architecture=architecture_of(config),
             versions={"s1_eval": s1_eval.__version__}
             | {n: importlib.metadata.version(n) for n in ("tokenizers", "torch", "transformers")},
             settings=settings_of(

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from s1_eval import libraries
+from s1_eval.engines.architecture import architecture_of
 from s1_eval.engines.checkpoints import eos_ids, fingerprint, load_tokenizer
 from s1_eval.engines.continuation import Request, Served, check_room, continue_exactly
 from s1_eval.engines.models import resolve_model
@@ -99,6 +100,7 @@ class VLLMEngine:
             fingerprint=fingerprint(source, revision),
             seeding="engine" if on_cpu else "request",
             chat=chat,
+            architecture=architecture_of(config.hf_config),
             prefix_cache=bool(engine_args.get("enable_prefix_caching", True)),
             versions=versions(),
             settings=settings_of(

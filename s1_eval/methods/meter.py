@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from s1_eval.engines.architecture import Architecture
 from s1_eval.engines.protocol import EngineInfo, Generation, Timing, total_time
+from s1_eval.verifiers.protocol import VerifierInfo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +26,8 @@ class Meter:
         is not counted. 0 of an engine that keeps none. Of a server, no more than it says itself;
         None where it does not say so of every request.
     timings: one a request, see `Generation`.
+    flops: of reading what no earlier request had brought before the model and of sampling, and of
+        what a verifier read; None where an architecture is not known.
     """
 
     def __init__(self, engine: EngineInfo) -> None:
@@ -32,6 +36,7 @@ class Meter:
         self.prompt_tokens = 0
         self.cached_tokens: int | None = 0
         self.timings: list[Timing | None] = []
+        self.flops: int | None = 0
 
     def count(self, prompt: Sequence[int], generation: Generation) -> None:
         """Count a request that was answered."""
@@ -46,7 +51,21 @@ class Meter:
         self._read.append(ids)
         self.prompt_tokens += len(prompt)
         self._count_cached(known, generation)
+        read_again = 0 if self._engine.prefix_cache is False else known
+        self._count_flops(self._engine.architecture, read_again, len(ids), len(sampled))
         self.timings.append(generation.timing)
+
+    def count_verifier(self, verifier: VerifierInfo, start: int, end: int) -> None:
+        """Count what a verifier read: its tokens from `start` to `end`, behind those before."""
+        self._count_flops(verifier.architecture, start, end, 0)
+
+    def _count_flops(
+        self, architecture: Architecture | None, start: int, end: int, sampled: int
+    ) -> None:
+        if architecture is None:
+            self.flops = None
+        elif self.flops is not None:
+            self.flops += architecture.flops(start, end, sampled)
 
     def _count_cached(self, known: int, generation: Generation) -> None:
         keeps, says = self._engine.prefix_cache, generation.cached_tokens
@@ -61,6 +80,7 @@ class Meter:
         return {
             "prompt_tokens": self.prompt_tokens,
             "cached_tokens": self.cached_tokens,
+            "flops": self.flops,
             "waiting_seconds": None if time is None else time.waiting,
             "prefill_seconds": None if time is None else time.prefill,
             "decode_seconds": None if time is None else time.decode,

@@ -78,7 +78,10 @@ class Scorer:
             for i, score in enumerate(each.scores):
                 beginning = steps[: i + 1]
                 if beginning not in self._read:
-                    self.tokens += ends[i + 1] - ends[i] + (0 if self._read else each.opening)
+                    start = ends[i] if self._read else 0
+                    self.tokens += ends[i + 1] - start
+                    if self._policy.meter:
+                        self._policy.meter.count_verifier(self._verifier.info, start, ends[i + 1])
                     self.unscored += not isfinite(score)
                     self._read.add(beginning)
         return [tuple(s if isfinite(s) else 0.0 for s in each.scores) for each in scored]

@@ -49,6 +49,7 @@ class RunRecord(Shared, total=False):
     secret: bool | None
     started: str
     hardware: Sequence[Mapping[str, Any]] | None
+    architecture: Mapping[str, Any] | None
     left_out: int
 
 

@@ -50,6 +50,7 @@ class OwnRow(Measured, total=False):
     answer_exit: AnswerExit | None
     prompt_tokens: int | None
     cached_tokens: int | None
+    flops: int | None
     machine_seconds: float | None
     waiting_seconds: float | None
     prefill_seconds: float | None

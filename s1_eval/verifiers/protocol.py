@@ -7,8 +7,10 @@ its format's business. Which traces are scored, and what the scores decide, is t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
+
+from s1_eval.engines.architecture import Architecture
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class VerifierInfo:
     context_length: question, steps and the format's own tokens together.
     fingerprint: a hash of the weights.
     settings: its engine's arguments, as `EngineInfo.settings`.
+    architecture: what it computes for a token, its head left out; None where that is not known.
     """
 
     engine: str
@@ -32,6 +35,13 @@ class VerifierInfo:
     fingerprint: str
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    architecture: Architecture | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What tells the verifier from others, for a run record."""
+        fields = asdict(self)
+        del fields["architecture"]
+        return fields
 
 
 @dataclass(frozen=True, slots=True)

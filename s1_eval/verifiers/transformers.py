@@ -16,6 +16,7 @@ from itertools import pairwise, takewhile
 from math import nan
 from typing import TYPE_CHECKING
 
+from s1_eval.engines.architecture import architecture_of
 from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.prefixes import Recent, beginnings
 from s1_eval.engines.protocol import settings_of
@@ -80,6 +81,7 @@ class TransformersVerifier:
             fingerprint=fingerprint(model),
             versions={n: importlib.metadata.version(n) for n in ("torch", "transformers")},
             settings=settings_of(device=where.type),
+            architecture=architecture_of(config),
         )
         self._max_batch_tokens = max_batch_tokens
         self._tree = _Tree()

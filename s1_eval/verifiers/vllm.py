@@ -15,6 +15,7 @@ from math import nan
 from typing import Any
 
 from s1_eval import libraries
+from s1_eval.engines.architecture import architecture_of
 from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.prefixes import beginnings
 from s1_eval.engines.protocol import settings_of
@@ -98,6 +99,7 @@ class VLLMVerifier:
             fingerprint=fingerprint(model),
             versions=versions(),
             settings=settings_of(**{n: v for n, v in engine_args.items() if n not in NEUTRAL}),
+            architecture=architecture_of(config),
         )
         self._scores: dict[bytes, float] = {}
         self._clock = _Clock()

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 from scripted import ScriptedEngine
 
+from s1_eval.engines.architecture import Architecture
 from s1_eval.engines.protocol import Generation, Timing
 from s1_eval.methods.meter import Meter
+from s1_eval.verifiers.protocol import VerifierInfo
 
 INFO = ScriptedEngine("").info
 KEEPS = replace(INFO, prefix_cache=True)
@@ -56,3 +58,24 @@ def test_seconds_are_known_where_all_requests_tell_them():
     assert (
         metered(KEEPS, ((1,), timed), ((2,), Generation((4,)))).fields()["waiting_seconds"] is None
     )
+
+
+def test_flops_are_of_what_is_read_once_and_of_what_is_sampled():
+    model = Architecture(per_token=100, per_sampled=10, attention=((None, 1),))
+    first = ((1, 2, 3), Generation((4, 5)))
+    requests = [first, ((1, 2, 3, 4, 5, 9), Generation((6,)))]
+    meter = metered(replace(KEEPS, architecture=model), *requests)
+    assert meter.flops == model.flops(0, 4, 2) + model.flops(4, 6, 1)
+    forgetful = replace(INFO, prefix_cache=False, architecture=model)
+    assert metered(forgetful, *requests).flops == model.flops(0, 4, 2) + model.flops(0, 6, 1)
+    assert metered(KEEPS, *requests).flops is None
+
+
+def test_a_verifiers_reading_is_counted_too():
+    model = Architecture(per_token=100, per_sampled=10, attention=((None, 1),))
+    verifier = VerifierInfo("x", "x", "x", "\n", 99, "x", "x", architecture=model)
+    meter = metered(replace(KEEPS, architecture=model), ((1,), Generation((4,))))
+    meter.count_verifier(verifier, 3, 8)
+    assert meter.flops == model.flops(0, 1, 1) + model.flops(3, 8)
+    meter.count_verifier(replace(verifier, architecture=None), 8, 9)
+    assert meter.flops is None
