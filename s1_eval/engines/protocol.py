@@ -208,14 +208,14 @@ def split_at_stop(ids: Sequence[int], stop: Stop, tokenizer: Tokenizer) -> Gener
         starts = [at for s in stop.strings if (at := text.find(s, max(0, early - len(s) + 1))) >= 0]
         if starts:
             before = text[: min(starts)]
-            kept = _ids_within(ids[:end], before, tokenizer)
+            kept = ids_within(ids[:end], before, tokenizer)
             return Generation(tuple(ids[:kept]), tuple(ids[kept:end]), "stop")
     if by_id is None:
         return None
     return Generation(tuple(ids[:by_id]), (ids[by_id],), "stop")
 
 
-def _ids_within(ids: Sequence[int], text: str, tokenizer: Tokenizer) -> int:
+def ids_within(ids: Sequence[int], text: str, tokenizer: Tokenizer) -> int:
     """How many leading ids decode to no more than `text`."""
     low, high = 0, len(ids)
     while low < high:

@@ -51,4 +51,5 @@ BUDGET_FORCING = Method(
     sweep=sweep,
     budget=budget_of,
     forces=True,
+    single=True,
 )

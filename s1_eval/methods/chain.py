@@ -197,10 +197,13 @@ async def answer(policy: Policy, thinking: Trace, params: BudgetForcing) -> Trac
     closing = _closing(policy, thinking, params)
     sequence = (*thinking.prompt, *thinking.ids(), *(id for s in closing for id in s.ids))
     room = info.context_length - len(sequence)
-    limit = room if params.max_answer_tokens is None else min(room, params.max_answer_tokens)
+    limit = policy.limited(room, len(sequence) - len(thinking.prompt))
+    if params.max_answer_tokens is not None:
+        limit = min(limit, params.max_answer_tokens)
     segments = [*thinking.segments, *closing]
     if limit < 1:
-        return replace(thinking, segments=tuple(segments), answer_exit="context")
+        ended: AnswerExit = "context" if room < 1 else "budget"
+        return replace(thinking, segments=tuple(segments), answer_exit=ended)
     if params.ban_delimiters and ends_by_force(thinking.exit_reason, params.nudge_after_eos):
         sampling = replace(policy.sampling, banned=delimiter_ids(policy))
         policy = replace(policy, sampling=sampling)
@@ -306,15 +309,16 @@ def _closing_tokens(policy: Policy, delimiters: Delimiters, params: BudgetForcin
 def _cap(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> tuple[int, ExitReason]:
     """The number of thinking tokens at which this chain is cut, and what cuts it there."""
     delimiters = policy.delimiters_for(prompt)
-    opened = len(prompt) + len(delimiters.start)
-    room = policy.engine.info.context_length - opened - _closing_tokens(policy, delimiters, params)
+    left = policy.engine.info.context_length - len(prompt)
+    allowed = policy.limited(left, 0)
+    room = allowed - len(delimiters.start) - _closing_tokens(policy, delimiters, params)
     cap = params.max_thinking_tokens
     if not delimiters.end and (limit := params.max_answer_tokens):
         # All that is written is the answer, so either limit is its limit.
         cap = min(cap, limit) if isinstance(cap, int) else limit
     if isinstance(cap, int) and cap <= room:
         return cap, "budget"
-    return max(room, 0), "context"
+    return max(room, 0), "context" if allowed == left else "budget"
 
 
 def _append(segments: list[Segment], segment: Segment) -> None:

@@ -114,4 +114,5 @@ CLASS_CONDITIONAL = Method(
     service="effort",
     reference={"length": DEFAULT},
     forces=True,
+    single=True,
 )

@@ -128,6 +128,7 @@ class Method:
     chooses: its answer is chosen among independent samples, so that a run with n of them serves
         every k up to n.
     unforced: the model as it is; first in tables.
+    single: it is one chain whose answer is the answer, so it can be shown as it grows.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Method:
     forces: bool = False
     chooses: bool = False
     unforced: bool = False
+    single: bool = False
 
     async def run(self, policy: Policy, question: Question, settings: Any) -> Outcome:
         """The method's outcome, with the limit that its settings set.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from s1_eval.engines.protocol import Stop, split_at_stop
 from s1_eval.methods.chain import answer_exit, answer_text
@@ -54,9 +54,12 @@ async def free_run(policy: Policy, prompt: tuple[int, ...], params: Plain) -> Tr
     start = delimiters.start
     opening = (Segment("delimiter", "forced", start),) if start else ()
     room = info.context_length - len(prompt) - len(start)
-    limit = room if params.max_tokens is None else min(room, params.max_tokens)
+    limit = policy.limited(room, len(start))
+    if params.max_tokens is not None:
+        limit = min(limit, params.max_tokens)
     if limit < 1:
-        return Trace(prompt, opening, "context", answer_exit="context")
+        ended: Literal["budget", "context"] = "context" if room < 1 else "budget"
+        return Trace(prompt, opening, ended, answer_exit=ended)
     generation = await policy.generate((*prompt, *start), max_tokens=limit, stop=Stop(info.eos_ids))
     ids, last = generation.ids, generation
     if generation.stop_ids and generation.stop_ids[0] in delimiters.stop_ids and len(ids) < limit:
@@ -93,25 +96,27 @@ def split(
     """(thinking, delimiter, answer): `ids` split at the first end delimiter, found by its ids or,
     where the model spelled it with other tokens, by its text. Without one all is thinking, and
     where there is no thinking, all is the answer."""
-    ids, format = tuple(ids), delimiters.format
+    ids = tuple(ids)
     if not delimiters.end:
         return (), (), ids
-    body = format.body
-    for text in (body, body.rstrip(), *_loose(format)):
+    for text in ends(delimiters.format):
         found = _find(policy, ids, text)
         if found is not None:
             return found
     return ids, (), ()
 
 
-def _loose(format: ThinkingFormat) -> tuple[str, ...]:
-    """Stops that say as much as the whole end: what follows them there is whitespace or a tag of
-    the answer's. s1's is only the beginning of its end."""
-    return tuple(
+def ends(format: ThinkingFormat) -> tuple[str, ...]:
+    """The texts by which a model that nobody forces ends its thinking, the first in this order: the
+    end, and stops that say as much: what follows them there is whitespace or a tag of the answer's.
+    s1's is only the beginning of its end."""
+    body = format.body
+    loose = (
         stop
         for stop in format.stops
-        if format.body.startswith(stop) and not format.body[len(stop) : len(stop) + 1].isalnum()
+        if body.startswith(stop) and not body[len(stop) : len(stop) + 1].isalnum()
     )
+    return body, body.rstrip(), *loose
 
 
 def _find(
@@ -131,4 +136,12 @@ def _find(
     return found.ids, found.stop_ids, ids[upto:]
 
 
-PLAIN = Method("plain", Plain, plain, "unforced run", dials=(Dial("max_tokens"),), unforced=True)
+PLAIN = Method(
+    "plain",
+    Plain,
+    plain,
+    "unforced run",
+    dials=(Dial("max_tokens"),),
+    unforced=True,
+    single=True,
+)

@@ -76,6 +76,8 @@ class Policy:
     thinking: what is known of how the model thinks, and how it was found.
     chat: how conversations become prompts.
     meter: of the question at hand; forks share it.
+    max_tokens: ids that a chain may have behind its prompt, forced ones included; None leaves that
+        to the context.
     """
 
     engine: Engine
@@ -86,6 +88,7 @@ class Policy:
     thinking: Thinking = NOT_KNOWN
     chat: Chat = AS_IT_IS
     meter: Meter | None = None
+    max_tokens: int | None = None
 
     @classmethod
     def bind(
@@ -200,6 +203,11 @@ class Policy:
             "thinking": thinking.state,
             "thinking_source": thinking.source,
         }
+
+    def limited(self, room: int, behind: int) -> int:
+        """How many of the `room` ids that are left a chain may take, with so many behind its
+        prompt."""
+        return room if self.max_tokens is None else min(room, self.max_tokens - behind)
 
     def fork(self, *branch: object) -> Policy:
         """The same policy with a seed of its own, see `Sampling.fork`."""

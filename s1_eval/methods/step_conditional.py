@@ -78,4 +78,5 @@ STEP_CONDITIONAL = Method(
     budget=budget,
     asks="steps",
     forces=True,
+    single=True,
 )

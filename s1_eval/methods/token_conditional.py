@@ -75,4 +75,5 @@ TOKEN_CONDITIONAL = Method(
     asks="tokens",
     service="tokens",
     forces=True,
+    single=True,
 )
