@@ -18,7 +18,7 @@ asked for in Python leaves the records that `s1-eval sweep` leaves, and is score
 A method of one's own, in ten lines: [methods.md](methods.md#a-method-of-your-own).
 """
 
-SHOWN = ("evaluate", "Result", "read_runs", "score", "compare")
+SHOWN = ("evaluate", "Result", "read_runs", "score", "compare", "advise")
 
 
 def section(name: str) -> str:

@@ -14,6 +14,7 @@ _HOMES = {
     "Result": "s1_eval.evaluation.api",
     "Sample": "s1_eval.evaluation.benchmark",
     "UserError": "s1_eval.errors",
+    "advise": "s1_eval.evaluation.api",
     "compare": "s1_eval.evaluation.api",
     "evaluate": "s1_eval.evaluation.api",
     "evaluate_async": "s1_eval.evaluation.api",

@@ -1,5 +1,6 @@
 from s1_eval.errors import UserError as UserError
 from s1_eval.evaluation.api import Result as Result
+from s1_eval.evaluation.api import advise as advise
 from s1_eval.evaluation.api import compare as compare
 from s1_eval.evaluation.api import evaluate as evaluate
 from s1_eval.evaluation.api import evaluate_async as evaluate_async

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from s1_eval import __version__
 from s1_eval.cli import (
+    advise,
     at_k,
     audit_checker,
     check,
@@ -30,7 +31,7 @@ from s1_eval.libraries import needs
 from s1_eval.thinking.render import printable
 
 COMMANDS = (
-    *(sweep, serve, score, compare, at_k, compute_optimal, leaderboard),
+    *(sweep, serve, score, advise, compare, at_k, compute_optimal, leaderboard),
     *(doctor, check, audit_checker, repair),
 )
 

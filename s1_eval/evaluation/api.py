@@ -33,7 +33,7 @@ from s1_eval.evaluation.questions import own_questions
 from s1_eval.evaluation.reading import readers
 from s1_eval.evaluation.sweep import Sweep, SweepStopped
 from s1_eval.methods import METHODS, Dial, Method
-from s1_eval.metrics import Entry, comparison
+from s1_eval.metrics import Advice, Entry, comparison
 from s1_eval.records import Run
 from s1_eval.records import read_rows as rows_of
 from s1_eval.records import read_runs as read
@@ -110,6 +110,11 @@ class Result:
         if x not in drawn:
             raise UserError(f"x={x!r}: give {' or '.join(drawn)}")
         return drawn[x](self._entries)
+
+    def advise(self, **options: Any) -> list[Advice]:
+        """How much thinking a question deserves, as `s1-eval advise` prints it with `--json`.
+        Options: see `advise`."""
+        return advise(self, **options)
 
     def samples(self, traces: bool = False) -> DataFrame:
         """Every sample record as a row of a pandas frame, its response included.
@@ -338,6 +343,27 @@ def compare(
     """
     found = comparison.compare(_runs(a), _runs(b), at, points, alpha, allow)
     return [dataclasses.asdict(each) for each in found]
+
+
+def advise(
+    runs: Runs, *, at: str = "generated_tokens", points: float = 2.0, seed: int = 0
+) -> list[Advice]:
+    """How much thinking a question deserves: for every series of runs that differ in their budget
+    what each question needed, what uniform budgets, rules and an oracle come to, and what to do.
+    As `s1-eval advise` prints it with `--json`.
+
+    runs: see `score`. at: what to save, `generated_tokens` or `thinking_tokens`.
+    points: the loss of accuracy that is small. seed: of the folds.
+
+    >>> result = s1_eval.evaluate(
+    ...     "s1_hf/nano", "nano", "budget_forcing", max_thinking_tokens="2^4..2^6", limit=12
+    ... )
+    >>> [advice] = s1_eval.advise(result)
+    >>> advice["budgets"], advice["shared"]
+    ([16, 32, 64], True)
+    """
+    held = _runs(runs)
+    return metrics.advise(held, rows_of(held, readers(_remark)), at, points, seed)
 
 
 def _runs(given: Any) -> list[Run]:

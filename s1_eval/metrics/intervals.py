@@ -189,6 +189,22 @@ def mean(values: Floats, lowest: float = -math.inf, level: float = LEVEL) -> Int
     )
 
 
+def ratio(
+    part: Floats, whole: Floats, lowest: float = -math.inf, highest: float = math.inf
+) -> tuple[float, Interval | None]:
+    """Of the mean of `part` over that of `whole`, one value of each per question: the ratio, and
+    the interval of its linearization (Cochran 1977, section 6.3), made as `mean` makes it. NaN and
+    None where nothing is in `whole`; no limit is beyond `lowest` and `highest`."""
+    base = float(whole.mean())
+    if not base:
+        return math.nan, None
+    value = float(part.mean()) / base
+    span = mean(value + (part - value * whole) / base, lowest=lowest)
+    if span is None:
+        return value, None
+    return value, replace(span, high=max(value, min(highest, span.high)), method=span.method)
+
+
 def control(
     points: Sequence[Point], tokens: Sequence[Floats], reference: Floats | None = None
 ) -> tuple[Interval | None, list[str]]:

@@ -145,7 +145,7 @@ def _questions(tallies: Mapping[str, Tally]) -> tuple[str, ...]:
 def _same_questions(one: Series, restrict: bool) -> Series:
     """The series, its runs' rows all of the same questions."""
     members = _members(one)
-    _check_targets(one, members)
+    check_targets(one, members)
     sets = [{row["sample_id"] for row in run.rows} for run in members]
     common = set.intersection(*sets)
     if all(questions == common for questions in sets):
@@ -166,7 +166,7 @@ def _same_questions(one: Series, restrict: bool) -> Series:
     )
 
 
-def _check_targets(one: Series, members: Sequence[Run]) -> None:
+def check_targets(one: Series, members: Sequence[Run]) -> None:
     """Raises UserError where a question's id stands for two questions."""
     targets: dict[str, tuple[str, Run]] = {}
     for run in members:

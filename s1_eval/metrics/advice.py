@@ -1,0 +1,524 @@
+"""How much thinking a question deserves: from runs that differ in their budget, what each question
+needed, what uniform budgets, rules and an oracle come to, and what to do.
+
+How rows are joined into chains stands in `budgets`; the rules, and how one is chosen, in
+`stopping`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from s1_eval.errors import UserError
+from s1_eval.metrics import caveats, intervals, stopping
+from s1_eval.metrics.budgets import PRICES, Grid, budget_series, chains, one_chain
+from s1_eval.metrics.entries import Metric
+from s1_eval.metrics.intervals import Interval
+from s1_eval.metrics.series import Series
+from s1_eval.metrics.stopping import Fitted, Rules
+from s1_eval.records import LeaveOut, Located, Run, refuse
+
+if TYPE_CHECKING:
+    from s1_eval.metrics.intervals import Floats
+
+MARGIN = 2.0
+"""Points of accuracy that may be lost."""
+FEWEST = 10
+"""Questions that something can be fitted on."""
+PRICES_TRIED = 25
+_MOST = 1 << 14
+"""Questions beyond which nobody asks."""
+
+Verdict = Literal["do", "don't", "can't tell"]
+ORACLE = "oracle"
+
+
+class Spot(TypedDict):
+    """A policy at one amount. accuracy: percent. cost: mean per question, on the axis asked for.
+    against_cap: accuracy minus that of uniform budgets of the same mean cost, in points; None for
+    uniform budgets, and where they never cost as much."""
+
+    name: str
+    accuracy: Metric
+    cost: Metric
+    against_cap: Metric | None
+
+
+class Curve(TypedDict):
+    """policy: `cap`, `difficulty`, `rule` (the best of all practical kinds), a kind of rule, or
+    `oracle`. note: what has to be known of it."""
+
+    policy: str
+    note: str | None
+    spots: list[Spot]
+
+
+class Choice(TypedDict):
+    """What to do in place of the largest budget, chosen on other questions than it is scored on.
+
+    name: as it is chosen on all questions. stability: share of the choices that were the one most
+    often made. difference: points of accuracy, minus the largest budget's. saved: percent of its
+    cost. against_cap: see `Spot`. verdict: `do` where at most `margin` points are lost for sure,
+    `don't` where more are or the largest is it, else `can't tell`. needed: questions that would
+    tell, were the difference to stay as it is; None: over 16,384, or nothing to go by.
+    """
+
+    name: str
+    stability: float
+    accuracy: Metric
+    cost: Metric
+    difference: Metric
+    saved: Metric
+    against_cap: Metric | None
+    verdict: Verdict
+    needed: int | None
+
+
+class Question(TypedDict):
+    """One question. Its epochs are averaged.
+
+    right: percent of its epochs that are right at the largest budget. accuracies: percent at each
+    budget. budget: the smallest from which at least half of the epochs are right and stay right;
+    None where that never is. cost: mean, there. never: no epoch is right at any budget.
+    overthought: percent of epochs right at some budget and wrong at the largest. wasted: percent
+    of the thinking tokens behind the point where the answer was settled. The last two are None
+    where the runs are separate chains.
+    """
+
+    sample_id: str
+    right: Metric
+    accuracies: list[float]
+    budget: Any
+    cost: float | None
+    never: bool
+    overthought: float | None
+    wasted: float | None
+
+
+class Advice(TypedDict):
+    """One series of budgets.
+
+    at: what cost is counted in. budgets: the dial's values, the smallest first. shared: whether
+    the runs are one chain cut at each budget; None where no traces tell. margin: points.
+    stays_right, never, overthought, thought_on: percent of chains: right at some budget and at all
+    larger ones; never right; right and then wrong at the largest; gone on after the answer was
+    settled. wasted: percent of all thinking tokens that came after. sentences: what to do.
+    """
+
+    model: str
+    task: str
+    method: str
+    varied: str
+    held: dict[str, Any]
+    at: str
+    questions: int
+    epochs: int
+    budgets: list[Any]
+    shared: bool | None
+    margin: float
+    stays_right: Metric
+    never: Metric
+    overthought: Metric | None
+    thought_on: Metric | None
+    wasted: Metric | None
+    cap: Choice | None
+    rule: Choice | None
+    curves: list[Curve]
+    per_question: list[Question]
+    sentences: list[str]
+    notes: list[str]
+
+
+def advise(
+    runs: Sequence[Run],
+    rows: Iterable[Located] = (),
+    at: str = "generated_tokens",
+    points: float = MARGIN,
+    seed: int = 0,
+    leave_out: LeaveOut = refuse,
+) -> list[Advice]:
+    """One `Advice` for every series of runs that differ in their budget.
+
+    rows: of the runs, whole: their traces say whether the runs are one chain, without which rules
+        that look along it can't be replayed.
+    at: `generated_tokens`, or `thinking_tokens`. points: the loss of accuracy that is small.
+    seed: of the folds. leave_out: told of series that can't be used.
+    Raises UserError where there are no budgets to choose among.
+    """
+    if at not in PRICES:
+        raise UserError(f"at={at!r}: give {', '.join(PRICES)}")
+    if not 0 < points <= 100:
+        raise UserError(f"points={points}: give a number above 0, e.g. {MARGIN:g}")
+    found = budget_series(runs)
+    if not found:
+        raise UserError(
+            "no two runs differ in their budget alone, so there is none to choose: run several, "
+            "e.g. s1-eval sweep … --max-thinking-tokens 2^5..2^12"
+        )
+    advice = []
+    for one, shared in zip(found, one_chain(found, rows), strict=True):
+        try:
+            advice.append(_of_series(one, chains(one, at, shared), at, points, seed))
+        except UserError as error:
+            leave_out(error, one.runs)
+    if not advice:
+        raise UserError("nothing is left to advise on: all of it was skipped, see there")
+    return advice
+
+
+def _of_series(one: Series, grid: Grid, at: str, points: float, seed: int) -> Advice:
+    uniform = stopping.caps(grid)
+    notes = [*grid.notes, *_notes(one, grid)]
+    kinds: list[Rules] = []
+    if grid.shared:
+        along = (stopping.agreeing(grid), stopping.confident(grid))
+        kinds += [rules for rules in along if rules]
+    if prompts := stopping.by_length(grid):
+        kinds.append(prompts)
+    fits = len(grid.ids) >= FEWEST
+    cap = _choice(grid, uniform, uniform, points, seed) if fits else None
+    every = stopping.joined("rule", [uniform, *kinds]) if kinds else None
+    rule = _choice(grid, every, uniform, points, seed) if fits and every else None
+    stays, never, over = _turns(grid)
+    settled = _settled(grid) if grid.shared else None
+    advice: Advice = {
+        "model": one.model,
+        "task": one.task,
+        "method": one.method,
+        "varied": str(one.varied),
+        "held": dict(one.held),
+        "at": at,
+        "questions": len(grid.ids),
+        "epochs": grid.epochs,
+        "budgets": list(grid.values),
+        "shared": grid.shared,
+        "margin": points,
+        "stays_right": _share(grid, stays),
+        "never": _share(grid, never),
+        "overthought": _share(grid, over) if grid.shared else None,
+        "thought_on": None if settled is None else _share(grid, settled[0] > 0),
+        "wasted": None if settled is None else _ratio(grid, settled[0], grid.thinking[:, -1]),
+        "cap": cap,
+        "rule": rule,
+        "curves": _curves(grid, uniform, kinds, seed, fits),
+        "per_question": _questions(grid, stays, over, settled),
+        "sentences": [],
+        "notes": notes,
+    }
+    advice["sentences"] = sentences(advice)
+    return advice
+
+
+def _notes(one: Series, grid: Grid) -> Iterable[str]:
+    yield from caveats.missing(one.runs, one.label)
+    if grid.shared is None:
+        yield (
+            "the records hold no traces, so nothing says that the runs are one chain cut at each "
+            "budget: rules that look along a chain, overthinking and waste are left out, and a "
+            "question may be right or wrong at another budget by chance alone"
+        )
+    elif not grid.shared:
+        yield (
+            "the runs are separate chains, not one cut at each budget: rules that look along a "
+            "chain, overthinking and waste are left out, and a question may be right or wrong at "
+            "another budget by chance alone; one sweep in one folder shares its chains"
+        )
+    if grid.epochs < 2:
+        yield (
+            "one epoch: nothing says how difficult a question is but the answers that are scored, "
+            "so there is no curve by difficulty (--epochs 2 or more, --temperature 1)"
+        )
+    if len(grid.ids) < FEWEST:
+        yield f"{len(grid.ids)} questions: nothing is fitted on fewer than {FEWEST}"
+
+
+def _turns(grid: Grid) -> tuple[Floats, Floats, Floats]:
+    """Per chain, 0 or 1: right at some budget and all larger ones; never right; right at some and
+    wrong at the largest."""
+    last = grid.correct[:, -1].astype(float)
+    ever = grid.correct.any(axis=1).astype(float)
+    return last, 1 - ever, ever - last
+
+
+def _settled(grid: Grid) -> tuple[Floats, Floats]:
+    """Per chain: thinking tokens behind the first budget whose answer is that of every larger one;
+    all of its thinking tokens. A chain whose last answer is none is never settled."""
+    import numpy as np
+
+    final = grid.answers[:, -1:]
+    differs = (grid.answers != final) | (final < 0)
+    at = grid.answers.shape[1] - (~differs)[:, ::-1].cumprod(axis=1).sum(axis=1)
+    at = np.minimum(at, grid.answers.shape[1] - 1)
+    behind = grid.thinking[:, -1] - grid.thinking[np.arange(len(at)), at]
+    return behind, grid.thinking[:, -1]
+
+
+def _questions(
+    grid: Grid, stays: Floats, over: Floats, settled: tuple[Floats, Floats] | None
+) -> list[Question]:
+    import numpy as np
+
+    # Right at a budget and at every larger one: the share of epochs, (budgets, questions).
+    firm = np.flip(np.flip(grid.correct, 1).cumprod(1), 1).T.astype(float)
+    share = grid.by_question(firm)
+    enough = share >= 0.5 - 1e-12
+    accuracy = grid.by_question(grid.correct.T.astype(float))
+    cost = grid.by_question(grid.cost.T)
+    fallen = grid.by_question(over)
+    wasted = None
+    if settled is not None:
+        whole = np.maximum(grid.by_question(settled[1]), 1e-12)
+        wasted = grid.by_question(settled[0]) / whole
+    counts = np.bincount(grid.question)
+    found: list[Question] = []
+    for q, id in enumerate(grid.ids):
+        first = int(enough[:, q].argmax()) if enough[:, q].any() else None
+        right = float(accuracy[-1, q])
+        span = intervals.wilson(right, int(counts[q])) if counts[q] > 1 else None
+        note = None if span else "one epoch does not say how sure a question is answered"
+        found.append(
+            {
+                "sample_id": id,
+                "right": _metric(100 * right, span and span.percent(), note),
+                "accuracies": [float(100 * value) for value in accuracy[:, q]],
+                "budget": None if first is None else grid.values[first],
+                "cost": None if first is None else float(cost[first, q]),
+                "never": not accuracy[:, q].any(),
+                "overthought": float(100 * fallen[q]) if grid.shared else None,
+                "wasted": None if wasted is None else float(100 * wasted[q]),
+            }
+        )
+    return found
+
+
+def _curves(
+    grid: Grid, uniform: Rules, kinds: Sequence[Rules], seed: int, fits: bool
+) -> list[Curve]:
+    found = [Curve(policy="cap", note=None, spots=_spots(grid, uniform, uniform.names, None))]
+    highest = float(uniform.cost.mean(axis=1).max())
+    prices = _prices(highest)
+    if fits:
+        parts = [*kinds, stopping.joined("rule", [uniform, *kinds])] if kinds else []
+        for rules in parts:
+            fitted = stopping.cross_fit(rules, stopping.at_prices(prices), seed)
+            found.append(
+                {
+                    "policy": rules.kind,
+                    "note": "chosen on other questions, its probes charged",
+                    "spots": _fitted_spots(grid, rules, fitted, uniform),
+                }
+            )
+        if by := stopping.by_difficulty(grid, prices, seed):
+            made = Rules("difficulty", tuple("" for _ in prices), *by)
+            found.append(
+                {
+                    "policy": "difficulty",
+                    "note": "a budget for each bin of difficulty, chosen on other questions; how "
+                    "difficult a question is, its other epochs say, which are not charged",
+                    "spots": _thinned(_spots(grid, made, made.names, uniform)),
+                }
+            )
+    spots: list[Spot] = [
+        {
+            "name": "",
+            "accuracy": _metric(100 * accuracy, None, "known afterwards"),
+            "cost": _metric(cost, None, "known afterwards"),
+            "against_cap": None,
+        }
+        for cost, accuracy in stopping.oracle(grid)
+    ]
+    note = "knows which answers are right: no rule does better"
+    if not grid.shared:
+        note += "; takes the luckiest of separate chains, too"
+    found.append({"policy": ORACLE, "note": note, "spots": spots})
+    return found
+
+
+def _prices(highest: float) -> Floats:
+    """What a unit of cost may be worth in accuracy: from nothing to more than there is to gain."""
+    import numpy as np
+
+    found: Floats = np.geomspace(1e-3, 10, PRICES_TRIED) / max(highest, 1e-12)
+    return found
+
+
+def _fitted_spots(grid: Grid, rules: Rules, fitted: Fitted, uniform: Rules) -> list[Spot]:
+    names = tuple(rules.names[rule] for rule, _ in fitted.chosen)
+    made = Rules(rules.kind, names, fitted.accuracy, fitted.cost)
+    return _thinned(_spots(grid, made, names, uniform))
+
+
+def _thinned(spots: Sequence[Spot]) -> list[Spot]:
+    """By cost, those of equal cost and accuracy once."""
+    seen = {(s["cost"]["value"], s["accuracy"]["value"]): s for s in reversed(spots)}
+    return sorted(seen.values(), key=lambda spot: spot["cost"]["value"] or 0.0)
+
+
+def _spots(grid: Grid, rules: Rules, names: Sequence[str], uniform: Rules | None) -> list[Spot]:
+    return [
+        {
+            "name": name,
+            "accuracy": _accuracy(grid, right),
+            "cost": _cost(cost),
+            "against_cap": None if uniform is None else against_caps(grid, right, cost, uniform),
+        }
+        for name, right, cost in zip(names, rules.accuracy, rules.cost, strict=True)
+    ]
+
+
+def against_caps(grid: Grid, right: Floats, cost: Floats, uniform: Rules) -> Metric | None:
+    """A policy's accuracy minus that of uniform budgets of equal mean cost, in points: of the two
+    neighbouring budgets, each for so many questions that the mean is the same. None outside of all.
+
+    The interval is over questions, with what the mean cost owes to chance taken along: the
+    difference of cost, times the slope between the two budgets, is taken off question by question
+    (its mean is zero).
+    """
+    import numpy as np
+
+    means = uniform.cost.mean(axis=1)
+    order = np.argsort(means, kind="stable")
+    target = float(cost.mean())
+    above = int(np.searchsorted(means[order], target))
+    if above == len(order) or (above == 0 and target < means[order[0]] - 1e-9):
+        return None
+    low, high = order[max(above - 1, 0)], order[above]
+    gap = float(means[high] - means[low])
+    share = (target - float(means[low])) / gap if gap > 0 else 0.0
+    mixed = (1 - share) * uniform.accuracy[low] + share * uniform.accuracy[high]
+    spent = (1 - share) * uniform.cost[low] + share * uniform.cost[high]
+    rise = float((uniform.accuracy[high] - uniform.accuracy[low]).mean())
+    slope = rise / gap if gap > 0 else 0.0
+    values = right - mixed
+    return _points(float(values.mean()), values - slope * (cost - spent), grid.epochs)
+
+
+def _choice(grid: Grid, rules: Rules, uniform: Rules, points: float, seed: int) -> Choice:
+    """The cheapest of the rules that lose half the margin at most, on other questions."""
+    last = len(grid.labels) - 1
+    choose = stopping.cheapest(last, points / 200)
+    fitted = stopping.cross_fit(rules, choose, seed)
+    everywhere = int(choose(rules.accuracy.mean(axis=1), rules.cost.mean(axis=1))[0])
+    right, cost = fitted.accuracy[0], fitted.cost[0]
+    lost = right - uniform.accuracy[last]
+    difference = _points(float(lost.mean()), lost, grid.epochs)
+    low, high = difference["low"], difference["high"]
+    verdict: Verdict = "can't tell"
+    if low is not None and low >= -points:
+        verdict = "do"
+    elif (high is not None and high < -points) or everywhere == last:
+        verdict = "don't"
+    return {
+        "name": rules.names[everywhere],
+        "stability": fitted.chosen[0][1],
+        "accuracy": _accuracy(grid, right),
+        "cost": _cost(cost),
+        "difference": difference,
+        "saved": _saved(cost, uniform.cost[last]),
+        "against_cap": against_caps(grid, right, cost, uniform),
+        "verdict": verdict,
+        "needed": _needed(difference, points, len(lost)) if verdict == "can't tell" else None,
+    }
+
+
+def _needed(difference: Metric, points: float, questions: int) -> int | None:
+    """See `Choice`: an interval's width goes with one over the root of the questions."""
+    value, low, high = difference["value"], difference["low"], difference["high"]
+    if value is None or low is None or high is None or value == -points:
+        return None
+    half = value - low if value > -points else high - value
+    needed = math.ceil(questions * (half / (value + points)) ** 2)
+    return needed if needed <= _MOST else None
+
+
+def _accuracy(grid: Grid, values: Floats) -> Metric:
+    span = intervals.proportion(values.clip(0, 1), grid.epochs)
+    note = None if span else intervals.reason(values)
+    return _metric(float(100 * values.mean()), span and span.percent(), note)
+
+
+def _cost(values: Floats) -> Metric:
+    span = intervals.mean(values, lowest=0)
+    return _metric(float(values.mean()), span, None if span else intervals.reason(values))
+
+
+def _share(grid: Grid, values: Floats) -> Metric:
+    return _accuracy(grid, grid.by_question(values.astype(float)))
+
+
+def _points(value: float, values: Floats, epochs: int) -> Metric:
+    """Of a paired difference, whose `values` per question have that mean."""
+    inside = bool((abs(values) <= 1).all())
+    span = intervals.difference(values, epochs) if inside else intervals.mean(values)
+    note = None if span else intervals.reason(values)
+    return _metric(100 * value, span and span.percent(), note)
+
+
+def _saved(cost: Floats, whole: Floats) -> Metric:
+    """In percent of `whole`."""
+    value, span = intervals.ratio(whole - cost, whole)
+    return _metric(100 * value, span and span.percent(), None if span else intervals.reason(cost))
+
+
+def _ratio(grid: Grid, part: Floats, whole: Floats) -> Metric:
+    one, other = grid.by_question(part), grid.by_question(whole)
+    value, span = intervals.ratio(one, other, lowest=0, highest=1)
+    return _metric(100 * value, span and span.percent(), None if span else intervals.reason(one))
+
+
+def _metric(value: float, span: Interval | None, note: str | None) -> Metric:
+    return {
+        "value": value if math.isfinite(value) else None,
+        "low": span.low if span else None,
+        "high": span.high if span else None,
+        "note": note,
+        "interval": span.method if span else None,
+    }
+
+
+def sentences(advice: Advice) -> list[str]:
+    """What to do, in words."""
+    unit = advice["at"].replace("_", " ")
+    cap, rule = advice["cap"], advice["rule"]
+    if cap is None:
+        return [f"The data can't tell: {advice['questions']} questions are too few to fit on."]
+    largest = advice["curves"][0]["spots"][-1]["name"]
+    found = [_said(cap, largest, unit, advice)]
+    if rule is not None and rule["name"] != cap["name"]:
+        found.append(_said(rule, largest, unit, advice))
+    return found
+
+
+def _said(choice: Choice, largest: str, unit: str, advice: Advice) -> str:
+    name = choice["name"][0].upper() + choice["name"][1:]
+    if choice["name"] == largest:
+        return (
+            f"Keep the largest budget tried ({largest}): no smaller one keeps its accuracy to "
+            f"within {advice['margin'] / 2:g} points on these questions."
+        )
+    saved = choice["saved"]["value"]
+    fewer = "as many" if saved is None else f"{abs(saved):.0f}% {'fewer' if saved >= 0 else 'more'}"
+    figures = f"{_signed(choice['difference'])} points for {fewer} {unit}"
+    uniform = {spot["name"] for spot in advice["curves"][0]["spots"]}
+    if choice["against_cap"] is not None and choice["name"] not in uniform:
+        figures += f", {_signed(choice['against_cap'])} against a uniform budget of as many"
+    if choice["verdict"] == "do":
+        return f"{name}: {figures}."
+    if choice["verdict"] == "don't":
+        return f"Keep the largest budget ({largest}). {name} loses too much: {figures}."
+    n = choice["needed"]
+    more = "over 16,384" if n is None else f"about {n:,}"
+    return (
+        f"{name}: {figures}; {advice['questions']} questions can't tell whether that loses more "
+        f"than {advice['margin']:g} points ({more} would)."
+    )
+
+
+def _signed(metric: Metric) -> str:
+    value, low, high = metric["value"], metric["low"], metric["high"]
+    shown = "?" if value is None else f"{round(value, 1) + 0.0:+.1f}"
+    if low is None or high is None:
+        return shown
+    return f"{shown} [{round(low, 1) + 0.0:.1f}, {round(high, 1) + 0.0:.1f}]"

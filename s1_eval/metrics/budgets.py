@@ -1,0 +1,252 @@
+"""The answers of one series laid out by budget: what every chain (a question in one epoch) answered
+at every budget, what that cost, and whether the chains are one and the same, cut at each budget.
+
+The rows of runs that differ in their budget alone are joined by question and epoch. They are one
+chain only where their traces say so, id for id: the thinking at each budget is the beginning of
+the longest. What an answer along a chain would have been is not known of separate runs.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from s1_eval.errors import UserError
+from s1_eval.metrics.scoring import check_targets
+from s1_eval.metrics.series import CAP, Series, dial, series, shown
+from s1_eval.records import Located, OwnRow, Run, flatten
+from s1_eval.records.method_info import IGNORES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from s1_eval.metrics.intervals import Floats
+
+    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+
+Price = Callable[[OwnRow], tuple[float | None, float | None]]
+"""What a row cost, whole; and its answer alone, which an answer that was asked for on the way and
+given up costs. None: the row does not say."""
+
+
+def _tokens(row: OwnRow) -> tuple[float, float]:
+    return row["generated_tokens"], _answering(row)
+
+
+def _thinking(row: OwnRow) -> tuple[float, float]:
+    return row["thinking_tokens"], _answering(row)
+
+
+def _answering(row: OwnRow) -> float:
+    """Tokens sampled for the answer, its stop included."""
+    thought = row["thinking_tokens"] - row.get("forced_thinking_tokens", 0)
+    return max(row["generated_tokens"] - thought, 0)
+
+
+PRICES: Mapping[str, Price] = {"generated_tokens": _tokens, "thinking_tokens": _thinking}
+"""What a budget can be counted in. With `thinking_tokens` the final answer is free, as in
+`score`'s curves; answers that were asked for on the way are charged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Chains by budgets. Chains are ordered by question.
+
+    varied: the dial. labels, values: of each budget, the smallest first.
+    ids: of the questions. question: the index of each chain's, (chains,).
+    correct, answers, ended, thinking: (chains, budgets). answers: equal texts have one number,
+        none is -1. ended: the chain is over there, so that a larger budget changes nothing.
+    cost: of stopping there. probe: of asking there and going on.
+    confidence: (chains, budgets), higher is surer; None where the rows have none.
+    prompt: tokens of each question's prompt, None where that is not known.
+    shared: whether every chain is one chain cut at each budget; None: no traces to tell by.
+    notes: what has to be known of all this.
+    """
+
+    varied: str
+    labels: tuple[str, ...]
+    values: tuple[Any, ...]
+    ids: tuple[str, ...]
+    question: Ints
+    correct: Bools
+    answers: Ints
+    ended: Bools
+    thinking: Floats
+    cost: Floats
+    probe: Floats
+    confidence: Floats | None
+    prompt: Floats | None
+    shared: bool | None
+    notes: tuple[str, ...]
+
+    def name(self, budget: int) -> str:
+        """A budget as a sentence has it."""
+        label = self.labels[budget]
+        if self.varied != CAP:
+            return f"{self.varied}={label}"
+        return "no cap" if self.values[budget] is None else f"cap at {label}"
+
+    @property
+    def epochs(self) -> int:
+        """Chains of the question that has fewest."""
+        import numpy as np
+
+        return int(np.bincount(self.question).min())
+
+    def by_question(self, values: Floats) -> Floats:
+        """Means over each question's chains. values: (…, chains)."""
+        import numpy as np
+
+        starts = np.flatnonzero(np.diff(self.question, prepend=-1))
+        found: Floats = np.add.reduceat(values, starts, axis=-1, dtype=np.float64)
+        return found / np.bincount(self.question)
+
+
+def budget_series(runs: Sequence[Run]) -> list[Series]:
+    """The series that vary an amount, each with the run that has no cap as its last, where there
+    is one."""
+    found = []
+    for one in series(runs):
+        if one.varied is None:
+            continue
+        uncapped = [] if one.varied != CAP else [run for run in runs if _without_cap(run, one)]
+        members = (*one.runs, *uncapped[:1])
+        found.append(Series(one.model, one.task, one.method, one.varied, one.held, members))
+    return found
+
+
+def _without_cap(run: Run, one: Series) -> bool:
+    """Whether a run is the series' own but for its cap, which it lacks."""
+    settings = {**flatten(run.record)}
+    capped = {**flatten(one.runs[0].record)}
+    name = f"method_params.{CAP}"
+    free = settings.pop(name, None) is None and capped.pop(name, None) is not None
+    return free and settings == capped
+
+
+def chains(one: Series, at: str, shared: bool | None) -> Grid:
+    """The grid of a series. at: one of `PRICES`. shared: of `one_chain`.
+
+    Only what every budget has is taken; how much was left out stands in `notes`. Raises UserError
+    where nothing is common to all, where ids stand for different questions, or where the rows
+    can't tell the cost.
+    """
+    import numpy as np
+
+    check_targets(one, one.runs)
+    tables = [{(row["sample_id"], row["epoch"]): row for row in run.rows} for run in one.runs]
+    common = sorted(set.intersection(*(set(t) for t in tables)))
+    if not common:
+        raise UserError(
+            f"the runs of {one.name} have no question in common: run the same questions"
+        )
+    notes = []
+    every = set.union(*(set(t) for t in tables))
+    if dropped := len(every) - len(common):
+        notes.append(
+            f"{dropped} of {len(every)} chains lack an answer at some budget and are left out"
+        )
+    varied = str(one.varied)
+    values = tuple(dial(run, varied) for run in one.runs)
+    ids = tuple(dict.fromkeys(id for id, _ in common))
+    place = {id: i for i, id in enumerate(ids)}
+    rows = [[t[cell] for t in tables] for cell in common]
+    price = PRICES[at]
+    priced = [[price(row) for row in line] for line in rows]
+    if any(None in pair for line in priced for pair in line):
+        raise UserError(f"some rows of {one.name} do not say their {at}: choose another --at")
+    cost = np.array(priced, dtype=np.float64)
+    limits = {"budget", "context"} if one.varied != CAP else {"natural", "eos", "context"}
+    thinking = np.array([[row["thinking_tokens"] for row in line] for line in rows], dtype=float)
+    ended = np.array([[row["exit_reason"] in limits for row in line] for line in rows], dtype=bool)
+    grown = thinking[:, 1:] - thinking[:, :-1]
+    if (grown < 0).any() or (grown[ended[:, :-1]] != 0).any():  # over, and yet it went on
+        shared = shared and False
+    return Grid(
+        varied=varied,
+        labels=tuple("none" if value is None else shown(value) for value in values),
+        values=values,
+        ids=ids,
+        question=np.array([place[id] for id, _ in common], dtype=np.int64),
+        correct=np.array([[row["correct"] for row in line] for line in rows], dtype=bool),
+        answers=_coded(rows),
+        ended=ended,
+        thinking=thinking,
+        cost=cost[..., 0],
+        probe=cost[..., 1],
+        confidence=_confidence(rows),
+        prompt=_prompt(rows, common, place),
+        shared=shared,
+        notes=tuple(notes),
+    )
+
+
+def one_chain(found: Sequence[Series], rows: Iterable[Located]) -> list[bool | None]:
+    """For each series whether its traces are the beginnings of the longest, chain by chain; None
+    where some row has no trace, or several. rows: of all runs, whole; read once."""
+    of_run: dict[str, list[int]] = {}
+    for i, one in enumerate(found):
+        for run in one.runs:
+            of_run.setdefault(run.id, []).append(i)
+    longest: dict[tuple[int, str, int], bytes] = {}
+    same: list[bool | None] = [one.varied in (CAP, IGNORES) for one in found]
+    read = [0] * len(found)
+    for located in rows:
+        row = located.row
+        thinking = _packed(row.get("traces"))
+        for i in of_run.get(row["run_id"], ()):
+            read[i] += 1
+            if thinking is None:
+                same[i] = None
+            elif same[i]:
+                key = (i, row["sample_id"], row["epoch"])
+                short, long = sorted((thinking, longest.get(key, b"")), key=len)
+                same[i] = long.startswith(short)
+                longest[key] = long
+    whole = [sum(len(run.rows) for run in one.runs) for one in found]
+    return [s if r == w else None for s, r, w in zip(same, read, whole, strict=True)]
+
+
+def _packed(traces: Sequence[Mapping[str, Any]] | None) -> bytes | None:
+    if not traces or len(traces) != 1:
+        return None
+    ids = [i for s in traces[0]["segments"] if s["role"] == "thinking" for i in s["ids"]]
+    return struct.pack(f"<{len(ids)}I", *ids)
+
+
+def _coded(rows: Sequence[Sequence[OwnRow]]) -> Ints:
+    """Numbers for answers; equal ones in a row of `rows` have the same."""
+    import numpy as np
+
+    coded = np.full((len(rows), len(rows[0])), -1, dtype=np.int64)
+    for line, out in zip(rows, coded, strict=True):
+        known: dict[str, int] = {}
+        for i, row in enumerate(line):
+            if row["answered"]:
+                out[i] = known.setdefault(row["answer"].strip(), len(known))
+    return coded
+
+
+def _confidence(rows: Sequence[Sequence[OwnRow]]) -> Floats | None:
+    import numpy as np
+
+    told = [[(row.get("confidence") or {}).get("mean") for row in line] for line in rows]
+    if any(value is None for line in told for value in line):
+        return None
+    return np.array(told, dtype=np.float64)
+
+
+def _prompt(
+    rows: Sequence[Sequence[OwnRow]], cells: Sequence[tuple[str, int]], place: Mapping[str, int]
+) -> Floats | None:
+    import numpy as np
+
+    lengths = np.full(len(place), np.nan)
+    for line, (id, _) in zip(rows, cells, strict=True):
+        told = line[0].get("prompt_tokens")
+        lengths[place[id]] = np.nan if told is None else told
+    return None if np.isnan(lengths).any() else lengths
