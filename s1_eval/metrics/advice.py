@@ -198,7 +198,7 @@ def _of_series(one: Series, grid: Grid, at: str, points: float, seed: int) -> Ad
         "stays_right": _share(grid, stays),
         "never": _share(grid, never),
         "overthought": _share(grid, over) if grid.shared else None,
-        "thought_on": None if settled is None else _share(grid, settled[0] > 0),
+        "thought_on": None if settled is None else _share(grid, (settled[0] > 0).astype(float)),
         "wasted": None if settled is None else _ratio(grid, settled[0], grid.thinking[:, -1]),
         "cap": cap,
         "rule": rule,
@@ -445,7 +445,7 @@ def _cost(values: Floats) -> Metric:
 
 
 def _share(grid: Grid, values: Floats) -> Metric:
-    return _accuracy(grid, grid.by_question(values.astype(float)))
+    return _accuracy(grid, grid.by_question(values))
 
 
 def _points(value: float, values: Floats, epochs: int) -> Metric:

@@ -234,10 +234,16 @@ def _coded(rows: Sequence[Sequence[OwnRow]]) -> Ints:
 def _confidence(rows: Sequence[Sequence[OwnRow]]) -> Floats | None:
     import numpy as np
 
-    told = [[(row.get("confidence") or {}).get("mean") for row in line] for line in rows]
+    told = [[_mean_confidence(row) for row in line] for line in rows]
     if any(value is None for line in told for value in line):
         return None
     return np.array(told, dtype=np.float64)
+
+
+def _mean_confidence(row: OwnRow) -> float | None:
+    told = row.get("confidence")
+    mean = told.get("mean") if isinstance(told, Mapping) else None
+    return float(mean) if isinstance(mean, int | float) else None
 
 
 def _prompt(

@@ -165,8 +165,8 @@ def _policies(axes: Axes, advice: Advice) -> None:
             whole = all(limit is not None for limit in (*low, *high))
             if whole:
                 axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)  # type: ignore[arg-type]
-        style = {"ls": ":" if policy == ORACLE else "-", "ms": 5, "lw": 1.8}
-        axes.plot(x, y, color=colour, marker=marker, label=said, **style)
+        dotted = ":" if policy == ORACLE else "-"
+        axes.plot(x, y, color=colour, marker=marker, label=said, ls=dotted, ms=5, lw=1.8)
     axes.set_xlabel(f"Mean {advice['at'].replace('_', ' ')} per question", color=INK)
     axes.set_ylabel("Accuracy (%), 95% interval of one budget for all", color=INK)
     axes.set_ylim(0, 100)
@@ -216,7 +216,7 @@ def _map(axes: Axes, advice: Advice) -> None:
     figure = axes.get_figure()
     assert figure
     bar = figure.colorbar(image, ax=axes, pad=0.02, label="Epochs that are right (%)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(colors=INK)
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False, labelcolor=INK, fontsize=9.5
