@@ -62,6 +62,7 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
     ),
     "s1_eval.engines.vllm": (
         "vllm.envs:VLLM_USE_V2_MODEL_RUNNER",
+        "vllm.logprobs:FlatLogprobs.append_fast",
         "vllm.sampling_params:RequestOutputKind.CUMULATIVE",
         "vllm.sampling_params:RequestOutputKind.FINAL_ONLY",
     ),

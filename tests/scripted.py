@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, split_at_stop
+from s1_eval.thinking import Logprobs
 from s1_eval.verifiers import Scored, VerifierInfo
 
 CHATML = (
@@ -80,7 +81,8 @@ class ScriptedEngine:
     """Emits `script`, each call going on where the one before left off; afterwards it starts
     over (`cyclic`) or says end-of-sequence for ever. Ids that `min_tokens` bans are passed over.
 
-    calls: every request so far. `closed` tells whether `close` was called.
+    calls: every request so far. `closed` tells whether `close` was called. confident: how confident
+    it is at its n-th id, where log-probabilities are asked for; None tells none.
     """
 
     def __init__(
@@ -90,10 +92,12 @@ class ScriptedEngine:
         tokenizer: ToyTokenizer | None = None,
         context_length: int = 4096,
         cyclic: bool = False,
+        confident: Callable[[int], float] | None = None,
     ):
         self.tokenizer = tokenizer or ToyTokenizer()
         self.script = tuple(self.tokenizer.encode(script) if isinstance(script, str) else script)
         self.cyclic = cyclic
+        self.confident = confident
         self.calls: list[Call] = []
         self.closed = False
         self.info = EngineInfo(
@@ -116,7 +120,12 @@ class ScriptedEngine:
         assert all(0 <= id < len(self.tokenizer) for id in prompt), "id outside the vocabulary"
         room = self.info.context_length - len(prompt)
         assert max_tokens <= room, f"max_tokens={max_tokens}, room for {room}"
+        first = self._at
         generation = self._emit(prompt, max_tokens, stop, sampling)
+        if (likely := sampling.logprobs) is not None and self.confident:
+            sure = [-self.confident(n) for n in range(first, self._at)]
+            places = [(each, [0] * likely, [each] * likely) for each in sure]
+            generation = generation.told(Logprobs.of(likely, places))
         self.calls.append(Call(tuple(prompt), max_tokens, stop, sampling, generation))
         return generation
 

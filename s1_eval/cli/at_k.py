@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
-from s1_eval.cli.options import whole_numbers
+from s1_eval.cli.options import comma_list, whole_numbers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +24,14 @@ def add_parser(commands: Any) -> None:
     add_paths(parser)
     parser.add_argument(
         "--k", type=whole_numbers, default=[], metavar="K[,K]", help="default: 1, 2, 4, … and n"
+    )
+    parser.add_argument(
+        "--keep",
+        type=comma_list(float),
+        default=[1.0],
+        metavar="SHARE[,SHARE]",
+        help="of votes by the model's confidence, the share of the chains that votes, the most "
+        "confident; default: 1",
     )
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the tables")
     parser.add_argument(
@@ -43,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     inputs = Inputs(args)
     found = inputs.each(
         inputs.runs(args.paths),
-        lambda run: at_k(run, _grouper(run.task), args.k, args.seed),
+        lambda run: at_k(run, _grouper(run.task), args.k, args.seed, args.keep),
     )
     if args.json:
         print(json.dumps(found, indent=2, allow_nan=False))  # noqa: T201
@@ -110,7 +118,8 @@ def _print(found: Curves, console: Console) -> None:
             f"pass@1[avg-of-{found['samples']}] {fixed(once['value'])} {span(once)}. "
             "Percent and points, 95% intervals over questions; tokens (generated) and verifier "
             "(tokens read): means per question. pass@k is also known as cov@k; weighted and "
-            "vanilla are best-of-k by the verifier's summed and highest scores.",
+            "vanilla are best-of-k by the summed and the highest scores, which are the verifier's "
+            "or confidences; conf@k is weighted by the model's confidence, measure by measure.",
             "dim",
         )
     )

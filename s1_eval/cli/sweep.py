@@ -83,6 +83,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--top-k", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
+        "--logprobs",
+        type=int,
+        metavar="N",
+        help="record the log-probability of every sampled id, and of the N likeliest in its place",
+    )
+    parser.add_argument(
         "--fail-on-error",
         nargs="?",
         const=True,
@@ -126,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
         top_p=args.top_p,
         top_k=args.top_k,
         seed=args.seed,
+        logprobs=args.logprobs,
         verifier=args.verifier,
         verifier_args=key_values(args.verifier_args, "-V"),
         cache=not args.no_cache,

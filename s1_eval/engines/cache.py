@@ -30,7 +30,7 @@ from weakref import WeakValueDictionary
 
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
-from s1_eval.engines.continuation import banned_early, check_room, first_stop
+from s1_eval.engines.continuation import banned_early, check_room, first_stop, joined
 from s1_eval.engines.protocol import (
     Engine,
     EngineInfo,
@@ -42,6 +42,7 @@ from s1_eval.engines.protocol import (
 )
 from s1_eval.engines.watching import behind, watch, watched
 from s1_eval.errors import UserError
+from s1_eval.thinking import Logprobs
 
 _LOGGER = logging.getLogger(__name__)
 _PATIENCE = 60
@@ -55,9 +56,9 @@ class CachedEngine:
     """`engine`, asked only for what `folder` does not know yet.
 
     Keys hold everything that changes a result: the weights' fingerprint, engine, versions,
-    settings and dtype, the sampling, its seed and bans, the ids suppressed by `min_tokens`, and
-    the prompt. A server is known by its address and its model's name alone, so give each set of
-    weights a folder of its own.
+    settings and dtype, the sampling, its seed and bans, the ids suppressed by `min_tokens`, how
+    many log-probabilities go with each id, and the prompt. A server is known by its address and
+    its model's name alone, so give each set of weights a folder of its own.
 
     Any number of processes may share the folder, on a local disk. Requests for one chain wait
     for each other, so what two of them need is decoded once.
@@ -101,11 +102,11 @@ class CachedEngine:
         key = self._key(prompt, stop, sampling)
         lock = self._locks.setdefault((id(asyncio.get_running_loop()), key), asyncio.Lock())
         async with lock:
-            chain = self._chains.get(key)
-            known = chain[:max_tokens]
+            chain, likely = _unpack(self._chains.get(key), sampling.logprobs)
+            known, told = chain[:max_tokens], None if likely is None else likely[:max_tokens]
             found = first_stop(known, stop, self.tokenizer)
             if not found and len(known) < max_tokens and not greedy and repeats:
-                known = ()
+                known, told = (), None if told is None else told[:0]
             ids = known
             asked: list[Generation] = []
             while not found and len(ids) < max_tokens:
@@ -117,11 +118,16 @@ class CachedEngine:
                         sampling=sampling,
                     )
                 asked.append(more)
-                ids += more.ids + more.stop_ids
+                new = more.ids + more.stop_ids
+                ids += new
+                told = joined(told, more.logprobs, len(new))
                 # Looked for in the whole, since a stop string may begin in what was known.
                 found = first_stop(ids, stop, self.tokenizer)
-            if len(ids) > len(chain):
-                self._chains.put(key, ids)
+            if len(ids) > len(chain) and (told is None) == (sampling.logprobs is None):
+                self._chains.put(key, _pack(ids, told))
+                if told is not None:  # which serves whoever asks for the ids alone as well
+                    bare = replace(sampling, logprobs=None)
+                    self._chains.put(self._key(prompt, stop, bare), _pack(ids))
         generation = found or Generation(ids)
         length = len(generation.ids) + len(generation.stop_ids)
         return replace(
@@ -129,7 +135,7 @@ class CachedEngine:
             reused=min(len(known), length),
             cached_tokens=asked[0].cached_tokens if asked and not known else None,
             timing=total_time([more.timing for more in asked]),
-        )
+        ).told(told)
 
     def close(self) -> None:
         self.engine.close()
@@ -145,6 +151,8 @@ class CachedEngine:
             # An engine may draw anew after a suspected stop string, so these are part of it.
             how = [sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed]
             how += sorted(stop.strings)
+        if sampling.logprobs is not None:
+            how.append({"logprobs": sampling.logprobs})
         if sampling.banned:
             how.append({"banned": sorted(sampling.banned)})
         suppressed: list[int] = []
@@ -176,21 +184,20 @@ class _Chains:
                 "disk that you may write to"
             ) from error
 
-    def get(self, key: bytes) -> tuple[int, ...]:
-        """The longest chain recorded under `key`, empty without one."""
+    def get(self, key: bytes) -> bytes:
+        """The longest chain recorded under `key`, see `_pack`; empty without one."""
         row = self._execute("SELECT ids, checksum FROM chains WHERE key = ?", (key,))
         if row is None:
-            return ()
+            return b""
         ids, checksum = row
         if not isinstance(ids, bytes) or len(ids) % 4 or checksum != zlib.crc32(key + ids):
             _LOGGER.warning("a damaged chain in %s is decoded again", self._folder)
             self._execute("DELETE FROM chains WHERE key = ?", (key,))
-            return ()
-        return struct.unpack(f"<{len(ids) // 4}I", ids)
+            return b""
+        return ids
 
-    def put(self, key: bytes, ids: Sequence[int]) -> None:
+    def put(self, key: bytes, packed: bytes) -> None:
         """Records a chain, unless a longer one has arrived meanwhile."""
-        packed = _pack(ids)
         self._execute(
             "INSERT INTO chains VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE "
             "SET ids = excluded.ids, checksum = excluded.checksum "
@@ -279,5 +286,16 @@ def _is_damage(error: sqlite3.Error) -> bool:
     )
 
 
-def _pack(ids: Sequence[int]) -> bytes:
-    return struct.pack(f"<{len(ids)}I", *ids)
+def _pack(ids: Sequence[int], logprobs: Logprobs | None = None) -> bytes:
+    """A chain's ids, then their log-probabilities."""
+    return struct.pack(f"<{len(ids)}I", *ids) + (logprobs.pack() if logprobs else b"")
+
+
+def _unpack(packed: bytes, likely: int | None) -> tuple[tuple[int, ...], Logprobs | None]:
+    """Inverse of `_pack`. likely: the width of the log-probabilities, None without any."""
+    words = 1 if likely is None else 2 + 2 * likely
+    number = len(packed) // (4 * words)
+    ids = struct.unpack(f"<{number}I", packed[: 4 * number])
+    if likely is None:
+        return ids, None
+    return ids, Logprobs.unpack(packed[4 * number :], likely, number)

@@ -34,7 +34,7 @@ from s1_eval.engines.replies import NoReply, Reply, excerpt, fetch, open_client
 from s1_eval.engines.watching import Watch
 from s1_eval.errors import SampleFailed, UserError
 from s1_eval.json_lines import JsonObject
-from s1_eval.thinking import AS_IT_IS, Chat
+from s1_eval.thinking import AS_IT_IS, Chat, Logprobs
 
 if TYPE_CHECKING:
     import tenacity
@@ -55,6 +55,9 @@ _REPLY, _PROMPT_ID, _SAMPLED_ID = 1 << 20, 16, 512
 """Bytes of an answer that are read: in any case, per id of the prompt, which may come back, and
 per sampled one. That is its id, its text (128 spaces are one token of some models) and, in one
 dialect, log-probabilities."""
+
+_LIKELY_ID = 64
+"""Bytes more for each likely id in the place of a sampled one."""
 
 _WIDEST = 2
 """Ids up to that many times the tokenizer's last one may be a padded output layer's."""
@@ -135,6 +138,7 @@ class CompletionsEngine:
         self._roots = _Roots()
         self._cooling: dict[str, float] = {}
         self._heard = 0.0
+        self._telling: dict[int, asyncio.Future[None]] = {}
         # httpx searches its queue at every event; what waits here costs nothing.
         self._slots = asyncio.Semaphore(max_connections)
         self._client = open_client(api_key, limits=httpx.Limits(max_connections=max_connections))
@@ -192,19 +196,53 @@ class CompletionsEngine:
     async def generate(
         self, prompt: Sequence[int], *, max_tokens: int, stop: Stop, sampling: Sampling
     ) -> Generation:
-        """See `Engine.generate`."""
+        """See `Engine.generate`. Raises UserError where a server can't tell the log-probabilities
+        that are asked for."""
         check_room(self._info, prompt, max_tokens)
-        return await self._thread.run(
-            continue_exactly(
-                self._serve,
-                prompt,
-                max_tokens=max_tokens,
-                stop=stop,
-                sampling=sampling,
-                tokenizer=self._tokenizer,
-                vocabulary=self._vocabulary,
-            )
+        return await self._thread.run(self._generate(prompt, max_tokens, stop, sampling))
+
+    async def _generate(
+        self, prompt: Sequence[int], max_tokens: int, stop: Stop, sampling: Sampling
+    ) -> Generation:
+        if (likely := sampling.logprobs) is not None:
+            if likely not in self._telling:
+                self._telling[likely] = asyncio.ensure_future(self._check_logprobs(likely))
+            await asyncio.shield(self._telling[likely])
+        return await continue_exactly(
+            self._serve,
+            prompt,
+            max_tokens=max_tokens,
+            stop=stop,
+            sampling=sampling,
+            tokenizer=self._tokenizer,
+            vocabulary=self._vocabulary,
         )
+
+    async def _check_logprobs(self, likely: int) -> None:
+        """Ask every server that is up for one id and its log-probabilities. Raises UserError."""
+        first = (min(self._vocabulary),)
+        body = self._body(Request(first, 1, Stop(), Sampling(logprobs=likely)))
+        for url in self._urls:
+            try:
+                reply = await fetch(
+                    self._client,
+                    "POST",
+                    f"{url}/completions",
+                    body,
+                    timeout=self._timeout,
+                    largest=_REPLY,
+                )
+                _check_status(reply, url)
+                ids, *_ = _sampled(reply, url, first, self._dialect)
+                _logprobs(reply, url, ids, likely)
+            except NoReply:
+                continue  # whoever is asked next says what it makes of that
+            except (_TransientError, _RefusedError) as error:
+                raise UserError(
+                    f"log-probabilities, {likely} likely ids in each place, can't be had of the "
+                    f"server ({error}): vLLM's has them, with --max-logprobs {likely} or more; or "
+                    "load the model itself with s1_vllm or s1_hf"
+                ) from error
 
     def close(self) -> None:
         self._thread.close(self._client.aclose)
@@ -287,7 +325,9 @@ class CompletionsEngine:
     async def _post(self, url: str, body: JsonObject, request: Request, timeout: float) -> Served:
         """Raises _TransientError where another try may do, else SampleFailed, or UserError where
         no question would be answered."""
-        largest = _REPLY + _PROMPT_ID * len(request.prompt) + _SAMPLED_ID * request.max_tokens
+        likely = request.sampling.logprobs
+        place = _SAMPLED_ID + _LIKELY_ID * (1 + (likely or 0))
+        largest = _REPLY + _PROMPT_ID * len(request.prompt) + place * request.max_tokens
         events = _Events(request.watch) if request.watch else None
         if events:
             streamed = {"stream": True, "stream_options": {"include_usage": True}}
@@ -309,6 +349,7 @@ class CompletionsEngine:
             reply = events.whole(reply) if events else reply
             ids, reason, cached = _sampled(reply, url, body["prompt"], self._dialect)
             self._check_answer(ids, reason, request, url)
+            told = None if likely is None else _logprobs(reply, url, ids, likely)
         except NoReply as error:
             self._cool(url)
             kind = _TransientError if error.connected else _UnconnectedError
@@ -319,7 +360,7 @@ class CompletionsEngine:
         except _RefusedError as error:
             raise SampleFailed(str(error)) from error
         self._cooling.pop(url, None)
-        return Served(ids, cached)
+        return Served(ids, cached, logprobs=told)
 
     def _cool(self, url: str) -> None:
         self._cooling[url] = time.monotonic() + _COOLING
@@ -361,6 +402,9 @@ class CompletionsEngine:
             "skip_special_tokens": False,
             **_DIALECTS[self._dialect],
         }
+        if sampling.logprobs is not None:
+            likely = max(sampling.logprobs, int(body.get("logprobs", 0)))
+            body |= {"logprobs": likely, "return_tokens_as_token_ids": True}
         if stop.strings:
             body["stop"] = list(stop.strings)
         if request.banned:
@@ -669,3 +713,32 @@ def _cached(usage: Any, prompt: int) -> int | None:
     details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
     count = details.get("cached_tokens") if isinstance(details, dict) else None
     return count if type(count) is int and 0 <= count <= prompt else None
+
+
+def _logprobs(reply: Reply, url: str, ids: Sequence[int], likely: int) -> Logprobs:
+    """Those of each sampled id, and of the likeliest in its place. Hostile input."""
+    try:
+        told = reply.json()["choices"][0]["logprobs"]
+        values = told["token_logprobs"]
+        tops = told["top_logprobs"] if likely else [{}] * len(values)
+        places = []
+        for value, others in zip(values, tops, strict=True):
+            ranked = sorted(others.items(), key=lambda each: -each[1])[:likely]
+            if not all(_is_logprob(each) for each in (value, *others.values())):
+                raise ValueError("log-probabilities that are none")
+            if not all(name.startswith("token_id:") for name, _ in ranked):
+                raise ValueError("it names tokens by their text")
+            names = [int(name.removeprefix("token_id:")) for name, _ in ranked]
+            places.append((value, names, [each for _, each in ranked]))
+        if len(places) != len(ids):
+            raise ValueError(f"log-probabilities of {len(places)} of {len(ids)} ids")
+        return Logprobs.of(likely, places)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        raise _TransientError(
+            f"{url} gave no log-probabilities ({excerpt(repr(error))}): {excerpt(reply.text)}"
+        ) from error
+
+
+def _is_logprob(value: object) -> bool:
+    """Rounding may lift a certain id a little above 0."""
+    return isinstance(value, int | float) and -1e6 < value < 1e-3

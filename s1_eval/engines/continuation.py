@@ -24,6 +24,7 @@ from s1_eval.engines.protocol import (
 )
 from s1_eval.engines.watching import Watch, watch
 from s1_eval.errors import UserError
+from s1_eval.thinking import Logprobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a server made of a request. ids: as sampled, those of the stop included. The others: see
-    `Generation`."""
+    """What a server made of a request. ids: as sampled, those of the stop included. logprobs: of
+    each of them, where `Sampling.logprobs` asks for them. The others: see `Generation`."""
 
     ids: tuple[int, ...]
     cached_tokens: int | None = None
     timing: Timing | None = None
+    logprobs: Logprobs | None = None
 
 
 Serve = Callable[[Request], Awaitable[Served]]
@@ -117,6 +119,7 @@ async def continue_exactly(
     """
     ids: tuple[int, ...] = ()
     banned = sampling.banned
+    told = None if sampling.logprobs is None else Logprobs(sampling.logprobs)
     served: list[Served] = []
     while True:
         room, early = max_tokens - len(ids), max(stop.min_tokens - len(ids), 0)
@@ -141,6 +144,7 @@ async def continue_exactly(
             banned |= {new[outside]}
             new = new[:outside]
         ids += new
+        told = joined(told, served[-1].logprobs, len(new))
         found = first_stop(ids, stop, tokenizer)
         if found or len(ids) == max_tokens:
             timings = [part.timing for part in served]
@@ -148,7 +152,12 @@ async def continue_exactly(
                 found or Generation(ids),
                 cached_tokens=served[0].cached_tokens,
                 timing=total_time(timings),
-            )
+            ).told(told)
+
+
+def joined(told: Logprobs | None, more: Logprobs | None, number: int) -> Logprobs | None:
+    """`told`, and the first so many of `more` behind it; None where one of them is not told."""
+    return None if told is None or more is None else told + more[:number]
 
 
 def _known(by: Watch | None, offset: int, vocabulary: frozenset[int]) -> Watch | None:

@@ -28,6 +28,7 @@ from s1_eval.engines.protocol import (
 )
 from s1_eval.engines.watching import Watch
 from s1_eval.errors import UserError
+from s1_eval.thinking import Logprobs
 
 libraries.check(__name__)
 from transformers.cache_utils import (  # noqa: E402
@@ -84,6 +85,9 @@ class Row:
         self._window = (self._start, self._start)
         self._cached = 0
         self._times = [time.perf_counter()]
+        likely = sampling.logprobs
+        self._logprobs = None if likely is None else Logprobs(likely)
+        self._place: tuple[float, list[int], list[float]] | None = None
 
     def begin(self, cached: int) -> None:
         """The model begins to read the prompt, `cached` ids of which are known. What is read again
@@ -105,6 +109,10 @@ class Row:
             self._drawn = len(self.sequence), number
         return number
 
+    def tell(self, sampled: float, top_ids: list[int], top: list[float]) -> None:
+        """The log-probabilities of the place that the next `push` fills."""
+        self._place = sampled, top_ids, top
+
     def push(self, id: int) -> Generation | None:
         """Append a sampled id; the generation, if that completes it."""
         self.sequence.append(id)
@@ -112,6 +120,8 @@ class Row:
             self._times.append(time.perf_counter())
         if self._watch:
             self._watch(self.sampled - 1, (id,))
+        if self._logprobs is not None and self._place is not None:
+            self._logprobs.append(*self._place)
         if id in self.stop.ids or self._shows_string():
             ids = self.sequence[self._start :]
             self.generation = split_at_stop(ids, self.stop, self._tokenizer)
@@ -119,7 +129,9 @@ class Row:
             self.generation = Generation(tuple(self.sequence[self._start :]))
         if self.generation:
             self.generation = replace(
-                self.generation, cached_tokens=self._cached, timing=self._timing()
+                self.generation.told(self._logprobs),
+                cached_tokens=self._cached,
+                timing=self._timing(),
             )
         return self.generation
 
@@ -159,10 +171,15 @@ class Chooser:
         self._holes = torch.tensor(holes, device=device) if holes else None
 
     def choose(self, logits: Tensor, rows: Sequence[Row | None]) -> list[int]:
-        """One id per row; where the row is None, any.
+        """One id per row; where the row is None, any. Rows that ask for log-probabilities are told
+        those of `logits` as they come.
 
         logits: [rows, width of the output layer].
         """
+        asking = {
+            at: row for at, row in enumerate(rows) if row and row.sampling.logprobs is not None
+        }
+        raw = logits[list(asking)].float().log_softmax(-1) if asking else None
         logits = logits[:, : self._size].float()
         if self._holes is not None:
             logits[:, self._holes] = -torch.inf
@@ -184,7 +201,17 @@ class Chooser:
         drawing = {at: row for at, row in enumerate(rows) if row and row.sampling.temperature > 0}
         if drawing:
             ids[list(drawing)] = _draw(logits[list(drawing)], list(drawing.values()))
+        if raw is not None:
+            _tell(raw, ids[list(asking)], list(asking.values()))
         return list(ids.tolist())
+
+
+def _tell(raw: Tensor, ids: Tensor, rows: list[Row]) -> None:
+    """Tell each row how likely its id was. raw: [rows, ids], before any id was banned."""
+    top, top_ids = raw.topk(max(row.sampling.logprobs or 0 for row in rows))
+    told = raw.gather(-1, ids[:, None])[:, 0]
+    for row, *place in zip(rows, told.tolist(), top_ids.tolist(), top.tolist(), strict=True):
+        row.tell(*place)
 
 
 def _draw(logits: Tensor, rows: list[Row]) -> Tensor:

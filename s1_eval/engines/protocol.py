@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal, Protocol
 from annotated_types import Ge, Gt, Le
 
 from s1_eval.engines.architecture import Architecture
-from s1_eval.thinking import AS_IT_IS, Chat
+from s1_eval.thinking import AS_IT_IS, Chat, Logprobs
+from s1_eval.thinking.logprobs import MOST
 from s1_eval.typed import Says, Settings, Temperature
 
 
@@ -56,6 +57,8 @@ class Sampling(Settings):
     banned: ids that can't be sampled at all.
     seed: makes one request reproducible whatever else is in its batch; None leaves it to the
         engine. Greedy sampling has none.
+    logprobs: tell how likely each sampled id was, and so many of the most likely ids in its place;
+        None tells nothing. It changes no id.
     """
 
     temperature: Temperature = 0.0
@@ -63,6 +66,13 @@ class Sampling(Settings):
     top_k: Annotated[int, Ge(0), Says("a whole number, 0 (off) or more")] = 0
     seed: int | None = None
     banned: frozenset[int] = frozenset()
+    logprobs: Annotated[int, Ge(0), Le(MOST), Says(f"a whole number from 0 to {MOST}")] | None = (
+        None
+    )
+
+    def telling(self, likely: int) -> Sampling:
+        """The same sampling that tells the `likely` most likely ids in each place, or more."""
+        return replace(self, logprobs=max(likely, self.logprobs or 0))
 
     def fork(self, *branch: object) -> Sampling:
         """The same sampling with a seed of its own for one branch of the computation.
@@ -113,6 +123,7 @@ class Generation:
     cached_tokens: how many leading ids of the prompt the engine's prefix cache held, whoever had
         put them there; None where it does not say.
     timing: None where the engine does not say, or was not asked at all.
+    logprobs: of each of `ids + stop_ids`; None unless `Sampling.logprobs` asks for them.
     """
 
     ids: tuple[int, ...]
@@ -121,6 +132,13 @@ class Generation:
     reused: int = 0
     cached_tokens: int | None = field(default=None, compare=False)
     timing: Timing | None = field(default=None, compare=False)
+    logprobs: Logprobs | None = None
+
+    def told(self, logprobs: Logprobs | None) -> Generation:
+        """With those of its ids, which are the first of `logprobs`."""
+        if logprobs is None:
+            return self
+        return replace(self, logprobs=logprobs[: len(self.ids) + len(self.stop_ids)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,16 @@ from s1_eval.engines.protocol import (
 from s1_eval.engines.vllm_machine import Ask, import_vllm, start, versions
 from s1_eval.engines.watching import Watch
 from s1_eval.errors import SampleFailed, UserError
-from s1_eval.thinking import AS_IT_IS, Chat
+from s1_eval.thinking import AS_IT_IS, Chat, Logprobs
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
 
 COOLEST = 0.01
 """vLLM raises temperatures between 0 and this one to it."""
+
+_RAW = "raw_logprobs"
+"""vLLM's name for what `Sampling.logprobs` means, and its default."""
 
 NEUTRAL = frozenset(
     ("gpu_memory_utilization", "disable_log_stats", "download_dir", "load_format", "swap_space")
@@ -74,6 +77,9 @@ class VLLMEngine:
 
         Raises UserError on settings or a model that can't be used, or without vLLM.
         """
+        mode = engine_args.get("logprobs_mode", _RAW)
+        if mode != _RAW:
+            raise UserError(f"logprobs_mode={mode}: the model's own are asked for, leave it out")
         source = resolve_model(model)
         on_cpu = import_vllm()
         libraries.check(__name__)
@@ -161,8 +167,11 @@ class VLLMEngine:
     async def _serve(self, request: Request) -> Served:
         seeded = self._info.seeding == "request"
         output = await self._run(request.prompt, _params(request, seeded), request.watch)
-        ids = tuple(output.outputs[0].token_ids)
-        return Served(ids, output.num_cached_tokens, _timing(output.metrics))
+        made = output.outputs[0]
+        ids = tuple(made.token_ids)
+        likely = request.sampling.logprobs
+        told = None if likely is None else _logprobs(made.logprobs, likely, len(ids))
+        return Served(ids, output.num_cached_tokens, _timing(output.metrics), told)
 
     async def _run(
         self, prompt: Sequence[int], params: SamplingParams, watch: Watch | None = None
@@ -179,6 +188,18 @@ def _timing(stats: Any) -> Timing | None:
         return None
     at = (stats.queued_ts, stats.scheduled_ts, stats.first_token_ts, stats.last_token_ts)
     return Timing(*(end - begin for begin, end in pairwise(at))) if all(at) else None
+
+
+def _logprobs(flat: Any, likely: int, number: int) -> Logprobs:
+    """flat: vLLM's `FlatLogprobs`, which has in each place the sampled id, then the likely ones."""
+    ids, values = flat.token_ids, flat.logprobs
+    return Logprobs.of(
+        likely,
+        (
+            (values[start], ids[start + 1 : end], values[start + 1 : end])
+            for start, end in list(zip(flat.start_indices, flat.end_indices, strict=True))[:number]
+        ),
+    )
 
 
 def _params(request: Request, seeded: bool) -> SamplingParams:
@@ -198,6 +219,8 @@ def _params(request: Request, seeded: bool) -> SamplingParams:
         stop=list(stop.strings),
         detokenize=bool(stop.strings),
         skip_special_tokens=False,
+        logprobs=sampling.logprobs,
+        flat_logprobs=sampling.logprobs is not None,
         logit_bias=dict.fromkeys(request.banned, -100.0) or None,
         output_kind=(
             RequestOutputKind.CUMULATIVE if request.watch else RequestOutputKind.FINAL_ONLY

@@ -153,6 +153,7 @@ async def evaluate_async(
     top_p: float = 1.0,
     top_k: int = 0,
     seed: int | None = 0,
+    logprobs: int | None = None,
     verifier: VerifierSpec | None = None,
     grid: bool = False,
     cache: bool = True,
@@ -180,6 +181,8 @@ async def evaluate_async(
     data: a file or folder to read a benchmark from. limit: only the first so many questions.
         epochs: how often each is asked.
     temperature: 0 by default, and 1 for the methods that need different samples.
+    logprobs: record in the traces the log-probability of every sampled id, and those of so many of
+        the likeliest in its place, up to 20.
     verifier: a process reward model, e.g. `nano-prm`, for the methods that search by one.
     grid: every cap with every number of ignores, instead of a series of each.
     cache: what one run has decoded serves the others.
@@ -227,6 +230,7 @@ async def evaluate_async(
             top_p=top_p,
             top_k=top_k,
             seed=seed,
+            logprobs=logprobs,
             verifier=verifier,
             cache=cache,
             fail_on_error=check_fail_on_error(fail_on_error),

@@ -81,6 +81,7 @@ class Run:
             with_traces=True,
             decode=policy.decode,
             spent={**meter.fields(), "machine_seconds": share.machine_seconds},
+            logprobs=policy.sampling.logprobs,
         )
         nudged = flat(self.settings).get("nudge_after_eos", False)
         counts = answer_counts(policy, outcome, nudged)
@@ -162,6 +163,7 @@ def open_run(
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "top_k": sampling.top_k,
+            **({} if sampling.logprobs is None else {"logprobs": sampling.logprobs}),
         },
         seed=sampling.seed,
         dtype=info.dtype,

@@ -75,6 +75,7 @@ class Sweep:
     data: see `Benchmark.load`. limit: only the first so many questions. epochs: how often each is
         asked.
     temperature: None is 0, and 1 for the methods that need different samples.
+    logprobs: recorded of every sampled id and so many of the likeliest, see `Sampling`.
     verifier: a process reward model for the methods that search by one.
     fail_on_error: how many failed samples of all runs together end the sweep.
     cache: whether what one run has decoded serves the others, and the same sweep run again.
@@ -94,6 +95,7 @@ class Sweep:
     top_p: float = 1.0
     top_k: int = 0
     seed: int | None = 0
+    logprobs: int | None = None
     verifier: VerifierSpec | None = None
     verifier_args: Mapping[str, Any] = field(default_factory=dict)
     cache: bool = True
@@ -119,7 +121,7 @@ class Sweep:
         temperature = self.temperature
         if temperature is None:
             temperature = 1.0 if planned.needs_sampling else 0.0
-        return Sampling(temperature, self.top_p, self.top_k, self.seed)
+        return Sampling(temperature, self.top_p, self.top_k, self.seed, logprobs=self.logprobs)
 
     def check(self) -> None:
         """Raises UserError on whatever can be seen to be wrong before any weight is loaded."""

@@ -94,7 +94,7 @@ def _sampling(given: dict[str, Any], *, sampled: bool) -> Sampling:
         )
     if do_sample and given.get("temperature") is None:
         raise UserError("do_sample=True without a temperature: add e.g. temperature=1.0")
-    keys = ("temperature", "top_p", "top_k", "seed")
+    keys = ("temperature", "top_p", "top_k", "seed", "logprobs")
     found = {k: v for k in keys if (v := given.pop(k, None)) is not None}
     return Sampling(**found)
 

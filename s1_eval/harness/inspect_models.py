@@ -55,7 +55,6 @@ UNSUPPORTED = (
     "best_of",
     "frequency_penalty",
     "logit_bias",
-    "logprobs",
     "num_choices",
     "presence_penalty",
     "response_schema",
@@ -279,12 +278,16 @@ def provide(engine: str) -> None:
 
 
 def _sampling(config: GenerateConfig) -> Sampling:
-    """Greedy unless a temperature is given."""
+    """Greedy unless a temperature is given. Raises UserError on `top_logprobs` alone, which Inspect
+    would ask for in vain."""
+    if config.top_logprobs is not None and not config.logprobs:
+        raise UserError("--top-logprobs is for the log-probabilities: add --logprobs")
     return Sampling(
         temperature=config.temperature or 0.0,
         top_p=1.0 if config.top_p is None else config.top_p,
         top_k=config.top_k or 0,
         seed=config.seed,
+        logprobs=(config.top_logprobs or 0) if config.logprobs else None,
     )
 
 

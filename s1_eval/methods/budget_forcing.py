@@ -21,7 +21,7 @@ async def budget_forcing(policy: Policy, question: Question, params: BudgetForci
 def sweep(name: str, axes: Axes) -> list[dict[str, Any]]:
     """Two series: by caps without ignores, and by number of ignores without a cap. Where one of
     the lists has at most one member, or a grid is asked for, every cap with every number."""
-    caps = sorted(axes.max_thinking_tokens, key=_longest_first)
+    caps = sorted(axes.max_thinking_tokens, key=longest_first)
     ignores = sorted(axes.num_ignores, reverse=True)
     if axes.grid or len(caps) <= 1 or len(ignores) <= 1:
         return [
@@ -38,7 +38,8 @@ def sweep(name: str, axes: Axes) -> list[dict[str, Any]]:
     ]
 
 
-def _longest_first(cap: int | str | None) -> float:
+def longest_first(cap: int | str | None) -> float:
+    """Sorts caps so that those that are no numbers come first, then the largest."""
     return -cap if isinstance(cap, int) else float("-inf")
 
 

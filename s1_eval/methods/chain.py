@@ -25,6 +25,7 @@ from s1_eval.thinking import (
     AnswerExit,
     Delimiters,
     ExitReason,
+    Role,
     Segment,
     Trace,
     encode_exactly,
@@ -100,7 +101,7 @@ def begin_thinking(
     if params.ban_delimiters:
         delimiter_ids(policy)  # refuses before time is spent
     start = policy.delimiters_for(prompt).start
-    cap, limited_by = _cap(policy, prompt, params)
+    cap, limited_by = cap_of(policy, prompt, params)
     opening = (Segment("delimiter", "forced", start),) if start else ()
     return Trace(prompt, opening, limited_by), cap < 1
 
@@ -125,7 +126,7 @@ async def continue_thinking(
     """
     info, delimiters = policy.engine.info, policy.delimiters_for(trace.prompt)
     ignore = encode_exactly(policy.engine.tokenizer, params.ignore_string, info.model)
-    cap, _ = _cap(policy, trace.prompt, params)
+    cap, _ = cap_of(policy, trace.prompt, params)
     used = trace.thinking_tokens
     thinker = policy
     if params.temperature_thinking is not None:
@@ -133,7 +134,7 @@ async def continue_thinking(
         thinker = replace(policy, sampling=sampling)
     # After an ignore the model may not end again immediately: the engine keeps the stops from being
     # sampled before `least` ids, which is how the minimum of thinking is kept, too.
-    least = max(int(just_ignored(trace)), min(params.min_thinking_tokens, cap) - used)
+    least = max(int(just_ignored(trace)), min(params.min_thinking_tokens, cap) - used, 0)
     generation = await thinker.generate(
         (*trace.prompt, *trace.ids()),
         max_tokens=min(cap - used, max_tokens or cap),
@@ -143,13 +144,15 @@ async def continue_thinking(
             min_tokens=least,
         ),
     )
-    stopped = generation.stop_ids
+    if not least:
+        trace, generation = _stopped_across(policy, trace, generation, delimiters.stop_strings)
+    stopped, used = generation.stop_ids, trace.thinking_tokens
     paused = (
         _is_separator(policy, delimiters, stopped, separator) if separator and stopped else False
     )
     ids = generation.ids + (stopped if paused else ())
     segments = [*trace.segments]
-    _append(segments, Segment("thinking", "sampled", ids))
+    _append(segments, sampled("thinking", ids, generation))
     used += len(ids)
     trace = replace(
         trace,
@@ -169,10 +172,56 @@ async def continue_thinking(
     return replace(trace, segments=(*trace.segments, forced)), False
 
 
-def just_ignored(trace: Trace) -> bool:
-    """Whether the last thing that happened was that an end was ignored."""
+async def think_until(
+    policy: Policy, trace: Trace, params: BudgetForcing, tokens: int
+) -> tuple[Trace, bool]:
+    """(trace, ended): as `continue_thinking`, up to so many tokens of thinking in all. Where an end
+    has just been ignored, one token more."""
+    ended = False
+    while not ended and (trace.thinking_tokens < tokens or just_ignored(trace)):
+        room = max(tokens - trace.thinking_tokens, 1)
+        trace, ended = await continue_thinking(policy, trace, params, max_tokens=room)
+    return trace, ended
+
+
+def _stopped_across(
+    policy: Policy, trace: Trace, generation: Generation, strings: Sequence[str]
+) -> tuple[Trace, Generation]:
+    """(trace, generation): where a stop string begins in what the request before sampled, the
+    engine could not see it. It is taken out then, and so is whatever was sampled behind it."""
     last = trace.segments[-1:]
-    return bool(last) and last[0].role == "thinking" and last[0].origin == "forced"
+    if not strings or not last or last[0].role != "thinking" or last[0].origin != "sampled":
+        return trace, generation
+    tokenizer, stop = policy.engine.tokenizer, Stop(strings=tuple(strings))
+    before = last[0].ids[-max(len(string.encode()) for string in strings) :]
+    found = split_at_stop((*before, *generation.ids, *generation.stop_ids), stop, tokenizer)
+    if not found or len(found.ids) >= len(before) or split_at_stop(before, stop, tokenizer):
+        return trace, generation
+    segments = [*trace.segments[:-1]]
+    _append(segments, shortened(last[0], len(last[0].ids) - len(before) + len(found.ids)))
+    trace = replace(trace, segments=tuple(segments))
+    return trace, replace(generation, ids=(), stop_ids=found.stop_ids, reason="stop")
+
+
+def sampled(role: Role, ids: tuple[int, ...], generation: Generation) -> Segment:
+    """What was generated as a segment. ids: its first ones."""
+    return shortened(Segment(role, "sampled", ids, generation.logprobs), len(ids))
+
+
+def shortened(segment: Segment, number: int) -> Segment:
+    """The segment with its first ids alone."""
+    told = segment.logprobs
+    return replace(
+        segment, ids=segment.ids[:number], logprobs=None if told is None else told[:number]
+    )
+
+
+def just_ignored(trace: Trace) -> bool:
+    """Whether the last thing that happened was that an end was ignored. After a call to wrap up
+    none is."""
+    last = trace.segments[-1:]
+    forced = bool(last) and last[0].role == "thinking" and last[0].origin == "forced"
+    return forced and not trace.wrap_ups
 
 
 def _is_separator(
@@ -209,7 +258,7 @@ async def answer(policy: Policy, thinking: Trace, params: BudgetForcing) -> Trac
         policy = replace(policy, sampling=sampling)
     stop = Stop(info.eos_ids | delimiters.close_ids, delimiters.close_strings)
     generation = await policy.generate(sequence, max_tokens=limit, stop=stop)
-    _append(segments, Segment("answer", "sampled", generation.ids))
+    _append(segments, sampled("answer", generation.ids, generation))
     return replace(
         thinking,
         segments=tuple(segments),
@@ -306,7 +355,9 @@ def _closing_tokens(policy: Policy, delimiters: Delimiters, params: BudgetForcin
     return forced + min(params.max_answer_tokens or ANSWER_RESERVE, ANSWER_RESERVE)
 
 
-def _cap(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> tuple[int, ExitReason]:
+def cap_of(
+    policy: Policy, prompt: tuple[int, ...], params: BudgetForcing
+) -> tuple[int, ExitReason]:
     """The number of thinking tokens at which this chain is cut, and what cuts it there."""
     delimiters = policy.delimiters_for(prompt)
     left = policy.engine.info.context_length - len(prompt)

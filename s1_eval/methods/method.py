@@ -126,7 +126,7 @@ class Method:
     verifier: it needs one.
     forces: it forces thinking, and has no meaning without any.
     chooses: its answer is chosen among independent samples, so that a run with n of them serves
-        every k up to n.
+        every k up to n; a function where that depends on the settings.
     unforced: the model as it is; first in tables.
     single: it is one chain whose answer is the answer, so it can be shown as it grows.
     """
@@ -144,7 +144,7 @@ class Method:
     sampled: bool = False
     verifier: bool = False
     forces: bool = False
-    chooses: bool = False
+    chooses: bool | Callable[[Any], bool] = False
     unforced: bool = False
     single: bool = False
 
@@ -192,6 +192,6 @@ class Method:
             "sampled": self.sampled,
             "verifier": self.verifier,
             "forces": self.forces,
-            "chooses": self.chooses,
+            "chooses": self.chooses(settings) if callable(self.chooses) else self.chooses,
             "unforced": self.unforced,
         }

@@ -16,6 +16,7 @@ from s1_eval.thinking import (
     Delimiters,
     ExitReason,
     Outcome,
+    Role,
     Segment,
     ThinkingFormat,
     Trace,
@@ -61,7 +62,7 @@ async def free_run(policy: Policy, prompt: tuple[int, ...], params: Plain) -> Tr
         ended: Literal["budget", "context"] = "context" if room < 1 else "budget"
         return Trace(prompt, opening, ended, answer_exit=ended)
     generation = await policy.generate((*prompt, *start), max_tokens=limit, stop=Stop(info.eos_ids))
-    ids, last = generation.ids, generation
+    ids, last, told = generation.ids, generation, generation.logprobs
     if generation.stop_ids and generation.stop_ids[0] in delimiters.stop_ids and len(ids) < limit:
         # To some servers what ends the thinking ends the sequence as well; the answer follows it.
         ids += generation.stop_ids
@@ -70,16 +71,18 @@ async def free_run(policy: Policy, prompt: tuple[int, ...], params: Plain) -> Tr
                 (*prompt, *start, *ids), max_tokens=limit - len(ids), stop=Stop(info.eos_ids)
             )
             ids += last.ids
+            told = None if told is None or last.logprobs is None else told + last.logprobs
     cut = last.reason == "length"
     thinking, delimiter, answer = split(policy, delimiters, ids)
     exit_reason: ExitReason = "natural"
     if not delimiter:
         exit_reason = "eos" if not cut else "budget" if limit < room else "context"
-    parts = (
-        Segment("thinking", "sampled", thinking),
-        Segment("delimiter", "sampled", delimiter),
-        Segment("answer", "sampled", answer),
-    )
+    parts, at = [], 0
+    roles: tuple[Role, ...] = ("thinking", "delimiter", "answer")
+    for role, own in zip(roles, (thinking, delimiter, answer), strict=True):
+        places = None if told is None else told[at : at + len(own)]
+        parts.append(Segment(role, "sampled", own, places))
+        at += len(own)
     return Trace(
         prompt,
         (*opening, *(s for s in parts if s.ids)),

@@ -215,7 +215,10 @@ class Policy:
 
     async def generate(self, prompt: Sequence[int], *, max_tokens: int, stop: Stop) -> Generation:
         """Continue `prompt` with this policy's sampling; the place in the text is part of the
-        seed, so two continuations of one chain never repeat each other's random numbers."""
+        seed, so two continuations of one chain never repeat each other's random numbers.
+
+        Raises UserError where log-probabilities are asked for and the engine tells none.
+        """
         generation = await self.engine.generate(
             prompt,
             max_tokens=max_tokens,
@@ -224,6 +227,13 @@ class Policy:
         )
         if self.meter:
             self.meter.count(prompt, generation)
+        likely, told = self.sampling.logprobs, generation.logprobs
+        number = len(generation.ids) + len(generation.stop_ids)
+        if likely is not None and (told is None or told.width != likely or len(told) != number):
+            raise UserError(
+                f"logprobs={likely}: the engine {self.engine.info.engine} tells no "
+                "log-probabilities; use s1_hf, s1_vllm, or s1_api with vLLM's server"
+            )
         return generation
 
     def decode(self, ids: Sequence[int]) -> str:

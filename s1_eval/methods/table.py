@@ -12,7 +12,9 @@ from s1_eval.methods.beam_search import BEAM_SEARCH
 from s1_eval.methods.best_of_n import BEST_OF_N
 from s1_eval.methods.budget_forcing import BUDGET_FORCING
 from s1_eval.methods.class_conditional import CLASS_CONDITIONAL
+from s1_eval.methods.confidence import CONFIDENCE
 from s1_eval.methods.dvts import DVTS_METHOD
+from s1_eval.methods.early_exit import EARLY_EXIT
 from s1_eval.methods.majority_vote import MAJORITY_VOTE
 from s1_eval.methods.method import Method
 from s1_eval.methods.plain import PLAIN
@@ -22,6 +24,7 @@ from s1_eval.methods.self_refine import SELF_REFINE
 from s1_eval.methods.sets import SETS
 from s1_eval.methods.step_conditional import STEP_CONDITIONAL
 from s1_eval.methods.token_conditional import TOKEN_CONDITIONAL
+from s1_eval.methods.wrap_up import WRAP_UP
 from s1_eval.names import choose_from
 from s1_eval.typed import build, flat_fields
 
@@ -30,11 +33,14 @@ METHODS: dict[str, Method] = {
     for each in (
         PLAIN,
         BUDGET_FORCING,
+        WRAP_UP,
+        EARLY_EXIT,
         TOKEN_CONDITIONAL,
         STEP_CONDITIONAL,
         CLASS_CONDITIONAL,
         REJECTION_SAMPLING,
         MAJORITY_VOTE,
+        CONFIDENCE,
         BEST_OF_N,
         BEAM_SEARCH,
         DVTS_METHOD,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from math import fsum
+from math import ceil, fsum
 from statistics import fmean
 from typing import Any
 
@@ -16,6 +16,7 @@ from s1_eval.errors import UserError
 from s1_eval.methods.chain import BudgetForcing, force
 from s1_eval.methods.policy import Policy, Question
 from s1_eval.thinking import Trace
+from s1_eval.thinking.logprobs import WINDOW, summary
 
 
 async def sample(
@@ -65,6 +66,25 @@ def group_answers(
     return groups
 
 
+def most_confident(
+    scores: Sequence[float],
+    traces: Sequence[Trace],
+    answers: Sequence[str],
+    groups: Sequence[Sequence[int]],
+    share: float,
+) -> set[int]:
+    """The share of those with a vote whose scores are highest, one at least. Equal scores go to the
+    one that thought less, then to the answer that sorts first."""
+    voting = [i for group in groups for i in group]
+    voting.sort(key=lambda i: (-scores[i], traces[i].thinking_tokens, answers[i]))
+    return set(voting[: whole_share(share, len(voting))])
+
+
+def whole_share(share: float, number: int) -> int:
+    """So many of `number`, rounded up."""
+    return ceil(share * number - 1e-9)
+
+
 def heaviest(
     groups: list[list[int]],
     weights: Sequence[float],
@@ -87,16 +107,27 @@ def heaviest(
 
 
 def sample_extra(
-    traces: Sequence[Trace], answers: Sequence[str], groups: Sequence[Sequence[int]]
+    traces: Sequence[Trace],
+    answers: Sequence[str],
+    groups: Sequence[Sequence[int]],
+    window: int = WINDOW,
 ) -> dict[str, Any]:
     """What a record says about each sample: its answer, the number of its group of equal answers
-    (-1 where it can't be read), why it ended, its thinking tokens and what it cost."""
+    (-1 where it can't be read), why it ended, its thinking tokens, what it cost, and how confident
+    the model was, if it told: by every measure, over groups of `window` tokens."""
+    told = [summary(each, window) for trace in traces if (each := trace.logprobs) is not None]
+    known = told if len(told) == len(traces) else []
     return {
         "sample_answers": list(answers),
         "sample_groups": numbers(groups, len(answers)),
         "sample_answer_exits": [trace.answer_exit for trace in traces],
         "sample_thinking_tokens": [trace.thinking_tokens for trace in traces],
         "sample_generated_tokens": [trace.generated_tokens for trace in traces],
+        **(
+            {"sample_confidence": {name: [each[name] for each in known] for name in known[0]}}
+            if known
+            else {}
+        ),
     }
 
 

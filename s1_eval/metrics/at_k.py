@@ -6,6 +6,7 @@ any other method.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 
 from s1_eval.errors import UserError
@@ -15,6 +16,7 @@ from s1_eval.metrics.pass_at_k import pass_at_k
 from s1_eval.metrics.selection import Samples, Selection, accuracy_at, samples_of
 from s1_eval.records import OwnRow, Run
 from s1_eval.records.method_info import method_info
+from s1_eval.thinking.logprobs import MEASURES
 
 if TYPE_CHECKING:
     from s1_eval.metrics.intervals import Floats, Interval
@@ -52,6 +54,9 @@ _SELECTIONS: Mapping[str, Selection] = {
     "best-of-k, weighted": "weighted",
     "best-of-k, vanilla": "vanilla",
 }
+CONFIDENT = "conf@k, "
+"""What a vote by the model's confidence is called, and behind it by which measure."""
+
 _PAIRS = (
     ("maj@k", "pass@1"),
     ("best-of-k, weighted", "maj@k"),
@@ -64,6 +69,7 @@ def at_k(
     group: Grouper,
     ks: Sequence[int] = (),
     seed: int = 0,
+    keep: Sequence[float] = (1.0,),
 ) -> Curves:
     """The curves of one run. maj@k of epochs whose answers the file does not tell is None, with a
     note.
@@ -81,10 +87,20 @@ def at_k(
             f"run {run.id} ({run.method}) has one sample a question: take a run of majority_vote "
             "or best_of_n, or several epochs"
         )
+    for share in keep:
+        if not 0 < share <= 1:
+            raise UserError(f"keep={share:g}: give shares above 0 and up to 1, e.g. 0.1,1")
     for k in ks:
         if not 1 <= k <= n:
             raise UserError(f"k={k} of {n} samples a question: choose k from 1 to {n}")
-    scored = all(samples.scores for each in questions.values() for samples in each)
+    every = [samples for each in questions.values() for samples in each]
+    scored = all(samples.scores for samples in every)
+    measures = [
+        (name, share)
+        for name in every[0].confidence
+        if name in MEASURES and all(name in samples.confidence for samples in every)
+        for share in keep
+    ]
     unsaid = _answers_not_recorded(run)
     ids = sorted(questions)
     sets = min(map(len, questions.values()))
@@ -92,7 +108,7 @@ def at_k(
     for k in ks or _powers(n):
         columns = {
             name: np.array([_mean(questions[id], f) for id in ids])
-            for name, f in _metrics(k, scored, seed).items()
+            for name, f in _metrics(k, scored, measures, seed).items()
             if not (unsaid and name == "maj@k")
         }
         generated, verified = _tokens(run, k)
@@ -154,16 +170,31 @@ def _questions(run: Run, group: Grouper) -> dict[str, list[Samples]]:
     return found
 
 
-def _metrics(k: int, scored: bool, seed: int) -> dict[str, Callable[[Samples], float]]:
+def _metrics(
+    k: int, scored: bool, measures: Sequence[tuple[str, float]], seed: int
+) -> dict[str, Callable[[Samples], float]]:
     def selected(selection: Selection) -> Callable[[Samples], float]:
         return lambda samples: accuracy_at(samples, k, selection, seed)
+
+    def confident(measure: str, share: float) -> Callable[[Samples], float]:
+        def accuracy(samples: Samples) -> float:
+            scores = tuple(samples.confidence[measure])
+            return accuracy_at(replace(samples, scores=scores, keep=share), k, "weighted", seed)
+
+        return accuracy
 
     names = [*_SELECTIONS] if scored else ["maj@k"]
     return {
         "pass@1": lambda samples: sum(samples.correct) / len(samples),
         "pass@k": lambda samples: float(pass_at_k(len(samples), sum(samples.correct), k)),
         **{name: selected(_SELECTIONS[name]) for name in names},
+        **{_confident(*each): confident(*each) for each in measures},
     }
+
+
+def _confident(measure: str, share: float) -> str:
+    kept = "" if share == 1 else f", best {100 * share:g}%"
+    return f"{CONFIDENT}{measure.replace('_', ' ')}{kept}"
 
 
 def _mean(each: Sequence[Samples], metric: Callable[[Samples], float]) -> float:
@@ -207,7 +238,8 @@ def _summary(
     if unsaid:
         metrics["maj@k"] = {"value": None, "low": None, "high": None, "note": unsaid}
     differences = {}
-    for one, other in _PAIRS:
+    confident = ((name, "maj@k") for name in columns if name.startswith(CONFIDENT))
+    for one, other in (*_PAIRS, *confident):
         if one in columns and other in columns:
             changes = columns[one] - columns[other]
             differences[f"{one} minus {other}"] = entry(

@@ -9,7 +9,7 @@ from s1_eval.metrics import caveats
 from s1_eval.records import Run
 from s1_eval.thinking import CUT
 
-EXIT_REASONS = ("natural", "budget", "context", "eos", "unknown")
+EXIT_REASONS = ("natural", "budget", "context", "eos", "early", "unknown")
 
 
 @dataclass(frozen=True, slots=True)

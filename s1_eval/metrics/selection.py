@@ -9,8 +9,8 @@ methods break them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
@@ -37,8 +37,9 @@ class Samples:
     """The n samples of one question.
 
     answers, thinking: the text and the thinking tokens of each. groups: equal answers have the
-    same number, unreadable ones -1. correct: by the benchmark's grader. scores: the verifier's,
-    None without one.
+    same number, unreadable ones -1. correct: by the benchmark's grader. scores: the verifier's or
+    the model's own confidence, None without either. keep: the share of those with a vote that is
+    left to vote by `weighted`, the highest scores. confidence: the model's, by its measures.
     """
 
     answers: tuple[str, ...]
@@ -46,6 +47,8 @@ class Samples:
     correct: tuple[bool, ...]
     thinking: tuple[int, ...]
     scores: tuple[float, ...] | None = None
+    keep: float = 1.0
+    confidence: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.answers)
@@ -54,19 +57,30 @@ class Samples:
 def samples_of(row: OwnRow) -> Samples:
     """The samples that a row tells of. Raises UserError where it tells of none."""
     try:
-        scores = row.get("sample_scores")
-        return Samples(
+        confidence = row.get("sample_confidence", {})
+        scores = row.get("sample_scores", confidence.get(row.get("sample_measure", "")))
+        found = Samples(
             tuple(row["sample_answers"]),
             tuple(row["sample_groups"]),
             tuple(row["sample_correct"]),
             tuple(row["sample_thinking_tokens"]),
             None if scores is None else tuple(scores),
+            row.get("sample_keep", 1.0),
+            confidence,
         )
     except KeyError as missing:
         raise UserError(
             f"a row of {row.get('method')} has no {missing}: choosing again among samples needs "
-            "runs of majority_vote or best_of_n"
+            "runs of majority_vote or best_of_n, or of confidence"
         ) from None
+    lists = [found.groups, found.correct, found.thinking, *found.confidence.values()]
+    lists += [] if found.scores is None else [found.scores]
+    if any(len(each) != len(found) for each in lists):
+        raise UserError(
+            f"sample {row.get('sample_id')!r:.50} of {row.get('method')} has lists of different "
+            "lengths about its samples: the file is damaged, run its command again"
+        )
+    return found
 
 
 def accuracy_at(samples: Samples, k: int, selection: Selection, seed: int = 0) -> float:
@@ -79,7 +93,7 @@ def accuracy_at(samples: Samples, k: int, selection: Selection, seed: int = 0) -
     if not 1 <= k <= n:
         raise UserError(f"k={k} of {n} samples: choose k from 1 to {n}, or sample more")
     if selection != "majority" and samples.scores is None:
-        raise UserError(f"{selection} needs a verifier's scores: take a run of best_of_n")
+        raise UserError(f"{selection} needs scores: take a run of best_of_n or confidence")
     if selection == "vanilla":
         return float(_vanilla(samples, k))
     if k == 1:
@@ -89,10 +103,29 @@ def accuracy_at(samples: Samples, k: int, selection: Selection, seed: int = 0) -
 
 def _vanilla(samples: Samples, k: int) -> Fraction:
     """The sample that ranks r-th of n is the best of k with chance C(n-1-r, k-1) / C(n, k)."""
-    n, scores = len(samples), samples.scores or ()
-    ranked = sorted(range(n), key=lambda i: (-scores[i], samples.thinking[i], samples.answers[i]))
+    n, ranked = len(samples), _ranked(samples)
     good = sum(math.comb(n - 1 - r, k - 1) for r, i in enumerate(ranked) if samples.correct[i])
     return Fraction(good, math.comb(n, k))
+
+
+def _ranked(samples: Samples) -> list[int]:
+    """Best first."""
+    scores = samples.scores or ()
+    return sorted(
+        range(len(samples)), key=lambda i: (-scores[i], samples.thinking[i], samples.answers[i])
+    )
+
+
+def _kept(samples: Samples, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of each choice the members that `samples.keep` leaves a vote, (choices, n)."""
+    import numpy as np
+
+    order = _ranked(samples)
+    voting = chosen[:, order] & (np.array(samples.groups)[order] >= 0)
+    most = np.ceil(samples.keep * voting.sum(axis=1, keepdims=True) - 1e-9)
+    kept = np.zeros_like(chosen)
+    kept[:, order] = voting & (voting.cumsum(axis=1) <= most)
+    return kept
 
 
 def _choices(n: int, k: int, seed: int) -> NDArray[np.bool_]:
@@ -113,6 +146,8 @@ def _votes(samples: Samples, chosen: NDArray[np.bool_], selection: Selection) ->
     """Whether the heaviest group of each choice is correct, (choices,)."""
     import numpy as np
 
+    if selection == "weighted" and samples.keep < 1:
+        chosen = _kept(samples, chosen)
     groups = np.array(samples.groups)
     number = groups.max(initial=-1) + 1
     if not number:

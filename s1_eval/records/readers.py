@@ -57,10 +57,12 @@ MAY_DIFFER = frozenset(
     (
         *("seconds", "machine_seconds", "waiting_seconds", "prefill_seconds", "decode_seconds"),
         *("verifier_seconds", "reused_tokens", "cached_tokens", "flops"),
+        *("confidence", "sample_confidence", "threshold"),
     )
 )
 """What two executions of one deterministic sample need not agree on. Which of two samples that
-happen to begin alike reads that first is a matter of their timing."""
+happen to begin alike reads that first is a matter of their timing. So is which rows share a batch,
+which moves the last digits of log-probabilities."""
 
 
 @dataclass(frozen=True, slots=True)

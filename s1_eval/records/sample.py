@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict, cast, get_args
 
 from s1_eval.thinking import AnswerExit, Outcome
+from s1_eval.thinking.logprobs import summary
 from s1_eval.thinking.trace import Decode
 
 
@@ -74,6 +75,11 @@ class OwnRow(Measured, total=False):
     sample_correct: Sequence[bool]
     sample_thinking_tokens: Sequence[int]
     sample_scores: Sequence[float]
+    sample_keep: float
+    sample_measure: str
+    sample_confidence: Mapping[str, Sequence[float]]
+    confidence: Mapping[str, float]
+    checkpoints: Sequence[Mapping[str, Any]]
     sample_answer_exits: Sequence[AnswerExit | None]
 
 
@@ -110,6 +116,7 @@ def solved_fields(
     with_traces: bool = False,
     decode: Decode | None = None,
     spent: Mapping[str, Any] = _NOTHING,
+    logprobs: int | None = None,
 ) -> SampleRow:
     """What a method's outcome says of a row, which is all but the run's own fields, the target and
     the verdict.
@@ -117,11 +124,12 @@ def solved_fields(
     epoch: from 1. seconds: wall time of the method, None where it was not taken.
     with_traces: adds `traces`, every chain that was paid for; with `decode` they carry text.
     spent: further fields, of what its requests cost together.
+    logprobs: of so many of the likeliest ids are told there, None tells none at all.
 
-    Beyond `SAMPLE_FIELDS`: `answer_exit` (why the answer ended), `forced_thinking_tokens` (the
-    ignore strings, which count as thinking too), `reused_tokens` (sampled ids that a continuation
-    cache supplied), and what the method itself adds. Raises ValueError if that would overwrite a
-    field.
+    Beyond `SAMPLE_FIELDS`: `answer_exit` (why the answer ended), `confidence` (of the chain whose
+    answer was given, where the engine told), `forced_thinking_tokens` (the ignore strings, which
+    count as thinking too), `reused_tokens` (sampled ids that a continuation cache supplied), and
+    what the method itself adds. Raises ValueError if that would overwrite a field.
     """
     chosen = [outcome.traces[i] for i in outcome.chosen]
     fields: dict[str, Any] = {
@@ -142,11 +150,14 @@ def solved_fields(
         "reused_tokens": sum(t.reused for t in outcome.traces),
         **spent,
     }
+    shown = outcome.shown
+    if shown is not None and (told := shown.logprobs) is not None:
+        fields["confidence"] = summary(told)
     if taken := {*SAMPLE_FIELDS, *fields} & outcome.extra.keys():
         raise ValueError(f"the method's own keys {sorted(taken)} are fields of the sample record")
     row = as_row({**fields, **outcome.extra})
     if with_traces:
-        row["traces"] = [trace.to_dict(decode) for trace in outcome.traces]
+        row["traces"] = [trace.to_dict(decode, logprobs) for trace in outcome.traces]
     return row
 
 

@@ -17,6 +17,7 @@ from s1_eval.thinking.formats import (
     in_ids,
     parse_format,
 )
+from s1_eval.thinking.logprobs import Logprobs
 from s1_eval.thinking.trace import (
     CUT,
     AnswerExit,
@@ -38,6 +39,7 @@ __all__ = [
     "Chat",
     "Delimiters",
     "ExitReason",
+    "Logprobs",
     "Message",
     "Origin",
     "Outcome",

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from s1_eval.thinking.logprobs import MOST, Logprobs
+
 Role = Literal["thinking", "delimiter", "answer", "nudge"]
 Origin = Literal["sampled", "forced"]
-ExitReason = Literal["natural", "budget", "context", "eos", "pruned"]
+ExitReason = Literal["natural", "budget", "context", "eos", "early", "pruned"]
 AnswerExit = Literal["eos", "stop", "budget", "context"]
 CUT: frozenset[str] = frozenset({"budget", "context"})
 """Why an answer ended, where it was a limit that ended it and not the model."""
@@ -25,11 +27,14 @@ class Segment:
     A forced thinking segment is an ignore string ("Wait"). A delimiter segment holds whatever
     separates the parts: the thinking start, the thinking end, and the newline before a forced
     end. The nudge ("Final Answer:") is only there after a forced end.
+
+    logprobs: of sampled ids, one place each, where they were asked for; None of forced ones.
     """
 
     role: Role
     origin: Origin
     ids: tuple[int, ...]
+    logprobs: Logprobs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,8 @@ class Trace:
 
     exit_reason: why thinking ended. `natural`: the model wrote the end delimiter. `eos`: it
         wrote end-of-sequence instead. `budget`: the cap on thinking tokens was reached.
-        `context`: the context window left no more room. `pruned`: a search gave the chain up.
+        `context`: the context window left no more room. `early`: the method ended it, whose answer
+        stood before any of these. `pruned`: the chain was given up.
     stripped: sampled stop tokens that were taken out of the sequence. They were paid for, so
         they count as generated, and nowhere else.
     answer_exit: why the answer ended. `eos`: the model wrote end-of-sequence. `stop`: another
@@ -48,6 +54,8 @@ class Trace:
     reused: sampled ids that a continuation cache supplied instead of the engine.
     shared: how much of what was sampled, stripped tokens included, another trace of the same
         outcome counts: where a search forks a chain, one branch pays for the trunk.
+    wrap_ups: forced strings in the thinking that ask it to come to an end; the others are ignored
+        ends.
     """
 
     prompt: tuple[int, ...]
@@ -57,6 +65,7 @@ class Trace:
     answer_exit: AnswerExit | None = None
     reused: int = 0
     shared: int = 0
+    wrap_ups: int = 0
 
     def ids(self, role: Role | None = None, origin: Origin | None = None) -> tuple[int, ...]:
         """The ids of all segments, or of those with this role and origin, in order."""
@@ -95,14 +104,29 @@ class Trace:
     @property
     def num_ignores_used(self) -> int:
         """How many times an attempt to end thinking was ignored."""
-        return sum(s.role == "thinking" and s.origin == "forced" for s in self.segments)
+        forced = sum(s.role == "thinking" and s.origin == "forced" for s in self.segments)
+        return forced - self.wrap_ups
+
+    @property
+    def logprobs(self) -> Logprobs | None:
+        """Of all that was sampled and stands in the sequence, in order; None where any was not
+        asked for, or nothing was sampled."""
+        found: Logprobs | None = None
+        for segment in self.segments:
+            if segment.origin == "sampled" and segment.ids:
+                if segment.logprobs is None:
+                    return None
+                found = segment.logprobs if found is None else found + segment.logprobs
+        return found
 
     def text(self, decode: Decode, role: Role) -> str:
         """The text of one role, decoded from all its ids at once."""
         return decode(self.ids(role))
 
-    def to_dict(self, decode: Decode | None = None) -> dict[str, Any]:
-        """JSON form. With `decode`, every segment also carries its text for human readers."""
+    def to_dict(self, decode: Decode | None = None, likely: int | None = MOST) -> dict[str, Any]:
+        """JSON form. With `decode`, every segment also carries its text for human readers. Of
+        log-probabilities those of so many of the likeliest ids are told, and with None none at all.
+        """
         segments: list[dict[str, Any]] = []
         for segment in self.segments:
             row: dict[str, Any] = {
@@ -112,6 +136,8 @@ class Trace:
             }
             if decode:
                 row["text"] = decode(segment.ids)
+            if likely is not None and segment.logprobs is not None:
+                row |= segment.logprobs.to_dict(likely)
             segments.append(row)
         return {
             "prompt": list(self.prompt),
@@ -121,6 +147,7 @@ class Trace:
             "answer_exit": self.answer_exit,
             "reused": self.reused,
             "shared": self.shared,
+            **({"wrap_ups": self.wrap_ups} if self.wrap_ups else {}),
         }
 
     @classmethod
@@ -130,7 +157,10 @@ class Trace:
             exit = data.get("answer_exit")
             segments = tuple(
                 Segment(
-                    _one_of(Role, row["role"]), _one_of(Origin, row["origin"]), tuple(row["ids"])
+                    _one_of(Role, row["role"]),
+                    _one_of(Origin, row["origin"]),
+                    tuple(row["ids"]),
+                    Logprobs.from_dict(row) if "logprobs" in row else None,
                 )
                 for row in data["segments"]
             )
@@ -142,8 +172,9 @@ class Trace:
                 answer_exit=_one_of(AnswerExit, exit) if exit is not None else None,
                 reused=int(data.get("reused", 0)),
                 shared=int(data.get("shared", 0)),
+                wrap_ups=int(data.get("wrap_ups", 0)),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not a trace: {error!r}") from error
 
 

@@ -107,6 +107,8 @@ def _events(choice: dict[str, Any], broken: bool) -> str:
             part |= {"token_ids": some, "prompt_token_ids": None if at else choice.get(PROMPT)}
         else:
             part["logprobs"] = {"tokens": some}
+        if "token_logprobs" in choice.get("logprobs", ()):
+            part["logprobs"] = {k: row[at : at + 3] for k, row in choice["logprobs"].items()}
         if at + 3 >= len(ids):
             part["finish_reason"] = choice["finish_reason"]
         lines.append(
@@ -118,6 +120,17 @@ def _events(choice: dict[str, Any], broken: bool) -> str:
 PROMPT = "prompt_token_ids"
 
 
+def told(ids: Iterable[int], likely: int) -> dict[str, Any]:
+    """Log-probabilities as vLLM's server has them: id `n` has that of -(n + 1) / 8 in every place,
+    and the sampled one stands first, whether it is likely or not."""
+    ids = list(ids)
+    every = [[id, *(n for n in range(likely) if n != id)] for id in ids]
+    return {
+        "token_logprobs": [-(id + 1) / 8 for id in ids],
+        "top_logprobs": [{f"token_id:{n}": -(n + 1) / 8 for n in row} for row in every],
+    }
+
+
 class CompletionsServer:
     """`http://127.0.0.1:<port>/v1`, serving the pseudo-model as `pseudo` until `stop`.
 
@@ -125,7 +138,7 @@ class CompletionsServer:
     faulty: what to do with a request, by its prompt and how often that was asked before; asked
         where `faults` is empty.
     bodies: every request for a completion so far.
-    answer: what the choice says instead of what it should.
+    answer: what the choice says instead of what it should. tells: log-probabilities.
     streams: whether it answers in events where it is asked to.
     delay: seconds before each answer; retry_after: the header beside a failure's status.
     running, peak: requests in flight, now and at most.
@@ -139,7 +152,9 @@ class CompletionsServer:
         max_model_len: int | None = 512,
         version: str | None = "0.32.0",
         port: int = 0,
+        tells: bool = True,
     ) -> None:
+        self.tells = tells
         self.model = PseudoServer(padding=2)
         self.root = root
         self.dialects = dialects
@@ -268,6 +283,8 @@ class CompletionsServer:
             choice |= {"token_ids": ids, "prompt_token_ids": body["prompt"]}
         if body.get("return_tokens_as_token_ids") and "logprobs" in self.dialects:
             choice["logprobs"] = {"tokens": [f"token_id:{id}" for id in ids]}
+            if self.tells:
+                choice["logprobs"] |= told(ids, body["logprobs"])
         return {"choices": [_wrong(fault, choice, body) | self.answer]}
 
     def _pour(self, http: BaseHTTPRequestHandler, pieces: Iterable[bytes]) -> None:

@@ -6,11 +6,12 @@ import asyncio
 import time
 
 import pytest
-from http_server import CompletionsServer
+from http_server import CompletionsServer, told
 from pseudo_model import PIECES, PseudoEngine, next_id
 
 from s1_eval.engines.completions import CompletionsEngine
 from s1_eval.engines.protocol import Sampling, Stop
+from s1_eval.engines.watching import watched
 from s1_eval.errors import SampleFailed, UserError
 
 PROMPT = (2, 3, 4)
@@ -360,3 +361,67 @@ def test_the_record_says_what_served(serve, connect, pseudo_folder):
     assert (info.engine, info.model, info.context_length) == ("completions", "pseudo", 512)
     assert info.eos_ids == {0}
     assert info.versions["server"] == "0.32.0"
+
+
+@pytest.mark.parametrize("dialect", ["token_ids", "logprobs"])
+@pytest.mark.parametrize("likely", [0, 3])
+def test_log_probabilities_are_read_place_by_place(serve, connect, dialect, likely):
+    dialects = ("logprobs",) if dialect == "logprobs" else ("token_ids", "logprobs")
+    server = serve(dialects=dialects)
+    engine = connect(server)
+    plain = ask(engine, stop=Stop(strings=("ab", "c")))
+    found = ask(engine, stop=Stop(strings=("ab", "c")), sampling=Sampling(logprobs=likely))
+    assert (found.ids, found.stop_ids) == (plain.ids, plain.stop_ids)
+    ids, told = found.ids + found.stop_ids, found.logprobs
+    assert list(told.sampled) == [-(id + 1) / 8 for id in ids]
+    assert list(told.top_ids) == list(range(likely)) * len(ids)
+    assert list(told.top) == [-(n + 1) / 8 for n in range(likely)] * len(ids)
+    assert server.bodies[-1]["logprobs"] == max(likely, dialect == "logprobs")
+    server.streams = True
+    with watched(lambda at, ids: None):
+        streamed = ask(engine, stop=Stop(strings=("ab", "c")), sampling=Sampling(logprobs=likely))
+    assert server.bodies[-1]["stream"]
+    assert (streamed.ids, streamed.logprobs) == (found.ids, told)
+
+
+def test_a_server_without_log_probabilities_is_refused_once_and_says_what_to_do(serve, connect):
+    server = serve(tells=False)
+    engine = connect(server)
+    before = len(server.bodies)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"3 likely ids.*--max-logprobs 3.*s1_vllm or s1_hf"):
+            ask(engine, sampling=Sampling(logprobs=3))
+    assert len(server.bodies) == before + 1
+    assert ask(engine).ids == chain()
+
+
+def broken(**changes):
+    ids = chain(length=2)
+    names = {"tokens": [f"token_id:{id}" for id in ids]}
+    return {"logprobs": {**names, **told(ids, 2), **changes}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"token_logprobs": None},
+        {"token_logprobs": [-1.0]},
+        {"token_logprobs": [None, -1.0]},
+        {"token_logprobs": ["-1", "-1"]},
+        {"token_logprobs": [float("nan"), -1.0]},
+        {"token_logprobs": [3.0, -1.0]},
+        {"top_logprobs": None},
+        {"top_logprobs": [{"token_id:1": -1.0}] * 2},
+        {"top_logprobs": [{"a": -1.0, "b": -2.0}] * 2},
+        {"top_logprobs": [{"token_id:1": -1.0, f"token_id:{10**30}": -2.0}] * 2},
+        {"top_logprobs": [{"token_id:1": -1.0, "token_id:-4": -2.0}] * 2},
+        {"top_logprobs": [[-1.0, -2.0]] * 2},
+    ],
+)
+def test_log_probabilities_that_are_none_are_asked_for_again(serve, connect, changes):
+    server = serve(dialects=("token_ids", "logprobs"))
+    engine = connect(server, retries=1)
+    ask(engine, max_tokens=2, sampling=Sampling(logprobs=2))
+    server.answer = broken(**changes)
+    with pytest.raises(SampleFailed, match=r"2 tries failed.*no log-probabilities"):
+        ask(engine, max_tokens=2, sampling=Sampling(logprobs=2))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -165,6 +166,50 @@ def test_log_probabilities_are_those_of_transformers(engine, reference, traces):
     want = [row[id].item() for row, id in zip(logits, ids[1:], strict=True)]
     assert [score for score, _ in scores] == pytest.approx(want, abs=1e-4)
     assert [best for _, best in scores] == (logits.argmax(-1) == torch.tensor(ids[1:])).tolist()
+
+
+TOLD = [
+    {},
+    {"stop": Stop(strings=("=7", "\nB"))},
+    {"stop": Stop(frozenset({198, 256}), ("=7",), min_tokens=20)},
+    {"banned": frozenset({19, 20, 21})},
+]
+
+
+@pytest.mark.parametrize("asked", TOLD)
+def test_what_is_told_of_sampled_ids_is_what_transformers_tells(engine, reference, prompt, asked):
+    stop = asked.get("stop", Stop())
+    sampling = Sampling(banned=asked.get("banned", frozenset()), logprobs=5)
+    ours = ask(engine, prompt, stop=stop, sampling=sampling)
+    theirs = ask(reference, prompt, stop=stop, sampling=sampling)
+    assert (ours.ids, ours.stop_ids) == (theirs.ids, theirs.stop_ids)
+    same_logprobs(ours.logprobs, theirs.logprobs)
+    plain = ask(engine, prompt, stop=stop, sampling=replace(sampling, logprobs=None))
+    assert (plain.ids, plain.stop_ids, plain.logprobs) == (ours.ids, ours.stop_ids, None)
+
+
+def test_at_a_temperature_the_models_own_probabilities_are_told(engine, reference, prompt):
+    import torch
+
+    made = ask(engine, prompt, sampling=Sampling(1.5, top_k=5, seed=1, logprobs=0))
+    ids = made.ids + made.stop_ids
+    with torch.inference_mode():
+        logits = reference.model(torch.tensor([(*prompt, *ids)])).logits[0, len(prompt) - 1 : -1]
+    want = [float(row[id]) for row, id in zip(logits.log_softmax(-1), ids, strict=True)]
+    assert list(made.logprobs.sampled) == pytest.approx(want, abs=1e-4)
+
+
+def test_another_kind_of_log_probabilities_is_refused():
+    from s1_eval.engines.vllm import VLLMEngine
+
+    with pytest.raises(UserError, match="logprobs_mode=processed_logprobs"):
+        VLLMEngine("nano", logprobs_mode="processed_logprobs")
+
+
+def same_logprobs(ours, theirs):
+    assert (ours.width, len(ours)) == (theirs.width, len(theirs))
+    assert list(ours.sampled) == pytest.approx(list(theirs.sampled), abs=1e-3)
+    assert list(ours.top) == pytest.approx(list(theirs.top), abs=1e-3)
 
 
 def test_log_likelihood_tasks_agree_with_s1_hf(engine, reference):
@@ -360,6 +405,15 @@ def test_a_server_gives_the_traces_of_transformers(server, traces):
     assert solve(engine, FORCED) == traces
     with pytest.raises(UserError, match="ask for at most"):
         ask(engine, (1, 2), max_tokens=CONTEXT)
+    engine.close()
+
+
+def test_a_server_tells_what_transformers_does(server, reference, prompt):
+    engine = CompletionsEngine("nano", server.url)
+    asked = {"stop": Stop(strings=("=7",)), "sampling": Sampling(logprobs=20)}
+    ours, theirs = ask(engine, prompt, **asked), ask(reference, prompt, **asked)
+    assert (ours.ids, ours.stop_ids) == (theirs.ids, theirs.stop_ids)
+    same_logprobs(ours.logprobs, theirs.logprobs)
     engine.close()
 
 

@@ -33,11 +33,20 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("plain", {}, {}),
     ("budget_forcing", FORCED, {}),
     ("budget_forcing", FORCED, SAMPLED),
+    ("wrap_up", {"max_thinking_tokens": 64, "wrap_up_string": "Wait", "grace_tokens": 9}, {}),
+    ("early_exit", {"first_checkpoint": 24, "num_ignores": 1, "agreeing": 2}, {}),
+    ("early_exit", {"first_checkpoint": 24, "confidence": 0.9, "num_ignores": 1}, SAMPLED),
     ("token_conditional", {"tokens": 64, "max_thinking_tokens": 64}, {}),
     ("step_conditional", {"steps": 4, "max_thinking_tokens": 400}, {}),
     ("class_conditional", {"length": "short"}, {}),
     ("rejection_sampling", {"max_thinking_tokens": 64, "max_tries": 8}, SAMPLED),
     ("majority_vote", {"samples": 2, "max_thinking_tokens": 96}, SAMPLED),
+    ("confidence", {"samples": 3, "window": 16, "max_thinking_tokens": 96}, SAMPLED),
+    (
+        "confidence",
+        {"samples": 4, "warm_up": 2, "window": 8, "check_every": 8, "max_thinking_tokens": 96},
+        {**SAMPLED, "logprobs": 2},
+    ),
     ("self_refine", {"rounds": 1, "max_thinking_tokens": 96}, {}),
     ("sets", {"samples": 2, "rounds": 1, "max_thinking_tokens": 96}, SAMPLED),
     ("best_of_n", {"samples": 2, "max_thinking_tokens": 96}, SAMPLED),
@@ -69,6 +78,8 @@ def by_inspect(
 ) -> Rows:
     solver = getattr(solvers, name)
     model = get_model(f"s1_hf/{about}", memoize=False, **chat)
+    if "logprobs" in sampled:
+        sampled = {**sampled, "logprobs": True, "top_logprobs": sampled["logprobs"]}
     log = run(
         nano(),
         solver=solver(**params, **verifier(name)),
