@@ -1,4 +1,5 @@
-"""Names that users and records give: the known one that was meant, and a name as a file's."""
+"""Names that users and records give: the known one that was meant, their order, and a name as a
+file's."""
 
 from __future__ import annotations
 
@@ -20,6 +21,11 @@ def choose_from(name: str, known: Iterable[str]) -> str:
     close = nearest(name, names)
     hint = f"did you mean {close!r}? " if close else ""
     return f"{hint}choose from {', '.join(names)}"
+
+
+def natural(name: str) -> list[str | int]:
+    """A sorting key that puts 64 before 128."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]{1,18})", name))]
 
 
 def slug(text: str, longest: int = 60, keep: str = "") -> str:

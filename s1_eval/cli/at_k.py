@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
@@ -46,12 +45,13 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from s1_eval.evaluation.grading import grouper
     from s1_eval.metrics.at_k import at_k
 
     inputs = Inputs(args)
     found = inputs.each(
         inputs.runs(args.paths),
-        lambda run: at_k(run, _grouper(run.task), args.k, args.seed, args.keep),
+        lambda run: at_k(run, grouper(run.task), args.k, args.seed, args.keep),
     )
     if args.json:
         print(json.dumps(found, indent=2, allow_nan=False))  # noqa: T201
@@ -60,21 +60,6 @@ def run(args: argparse.Namespace) -> int:
     for each in found:
         _print(each, console)
     return 0
-
-
-def _grouper(task: str) -> Any:
-    """Equality as the task grades it; of the text where we don't know the task."""
-    from s1_eval.answers import grader
-    from s1_eval.evaluation.benchmark import BENCHMARKS, SameText, benchmark
-    from s1_eval.methods.voting import group_answers, numbers
-
-    known = benchmark(task) if task in BENCHMARKS else None
-    equality = grader(known.grader, **known.strictness) if known else SameText()
-
-    def group(answers: Sequence[str]) -> list[int]:
-        return numbers(group_answers(equality, list(answers)), len(answers))
-
-    return group
 
 
 def _print(found: Curves, console: Console) -> None:

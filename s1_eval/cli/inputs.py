@@ -49,7 +49,7 @@ class Inputs:
         from s1_eval.metrics.series import method_label
         from s1_eval.records import read_runs
 
-        chosen = [_chosen(text) for text in given]
+        chosen = self.chosen(given)
         self._named |= {path.resolve() for path, _ in chosen}
         said: list[str] = []
 
@@ -74,6 +74,15 @@ class Inputs:
                 )
             wanted |= found
         return [run for run in runs if run.id in wanted]
+
+    def chosen(self, given: Iterable[str]) -> list[tuple[Path, str | None]]:
+        """(path, method) of each argument."""
+        return [_chosen(text) for text in given]
+
+    def say(self) -> None:
+        """Say now what was to be said when the command ends."""
+        _print(self._remarks)
+        self._remarks.clear()
 
     def rows(self, runs: Iterable[Run]) -> Iterator[Located]:
         """The whole rows of the runs, traces included."""
@@ -105,7 +114,11 @@ class Inputs:
 
 def say(args: argparse.Namespace) -> None:
     """What the command was told to say when it ends, on stderr. Names in it come from others."""
-    for remark in vars(args).get("remarks", ()):
+    _print(vars(args).get("remarks", ()))
+
+
+def _print(remarks: Iterable[str]) -> None:
+    for remark in remarks:
         print(f"s1-eval: {printable(remark)}", file=sys.stderr)  # noqa: T201
 
 

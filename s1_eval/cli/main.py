@@ -22,6 +22,7 @@ from s1_eval.cli import (
     score,
     serve,
     sweep,
+    view,
 )
 from s1_eval.cli.ending import disk_trouble, said_interrupted, terminable
 from s1_eval.cli.inputs import say
@@ -32,7 +33,7 @@ from s1_eval.thinking.render import printable
 
 COMMANDS = (
     *(sweep, serve, score, advise, compare, at_k, compute_optimal, leaderboard),
-    *(doctor, check, audit_checker, repair),
+    *(doctor, check, audit_checker, repair, view),
 )
 
 

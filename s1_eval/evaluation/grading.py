@@ -3,12 +3,13 @@ says. Every harness grades here, so the same response gets the same verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from s1_eval.answers import Grader, Verdict
 from s1_eval.answers.cut import grade_ended
-from s1_eval.evaluation.benchmark import open_grader
+from s1_eval.evaluation.benchmark import BENCHMARKS, SameText, benchmark, open_grader
+from s1_eval.methods.voting import group_answers, numbers
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import SampleRow, as_row, sample_row
 from s1_eval.thinking import CUT
@@ -56,3 +57,15 @@ def whole_row(
     row = sample_row(record, fields, target=target, **verdict)
     row["run"] = record
     return row
+
+
+def grouper(task: str) -> Callable[[Sequence[str]], list[int]]:
+    """Numbers answers, equal ones alike: by the task's grader, or by their text where we don't know
+    the task."""
+    known = benchmark(task) if task in BENCHMARKS else None
+    equality = open_grader({"name": known.grader, **known.strictness}) if known else SameText()
+
+    def group(answers: Sequence[str]) -> list[int]:
+        return numbers(group_answers(equality, list(answers)), len(answers))
+
+    return group

@@ -12,7 +12,6 @@ and ignores this makes, by rule:
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from typing import Any
 from s1_eval.metrics.entries import Entry
 from s1_eval.metrics.entries import Point as EntryPoint
 from s1_eval.metrics.points import Point, Tally, answers_at_once
+from s1_eval.names import natural
 from s1_eval.records import Run, flatten
 from s1_eval.records.method_info import CAP as CAP
 from s1_eval.records.method_info import OFF, method_info
@@ -137,7 +137,7 @@ def series(runs: Iterable[Run]) -> list[Series]:
 
 def _place(one: Series) -> tuple[str, str, bool, list[str | int]]:
     forced = not method_info(_any_run(one)).unforced
-    return one.model, one.task, forced, _natural(one.name)
+    return one.model, one.task, forced, natural(one.name)
 
 
 def _fixed(run: Run) -> dict[str, Any]:
@@ -221,11 +221,6 @@ def _order(varied: str) -> Callable[[Run], tuple[bool, float, str]]:
 def _in_step(one: Sequence[str], other: Sequence[str]) -> bool:
     """Whether two dials determine each other."""
     return len(set(zip(one, other, strict=False))) == len(set(one)) == len(set(other))
-
-
-def _natural(name: str) -> list[str | int]:
-    """A sorting key that puts 64 before 128."""
-    return [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]{1,18})", name))]
 
 
 def _canonical(value: Any) -> str:

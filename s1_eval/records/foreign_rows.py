@@ -179,6 +179,7 @@ def make_row(
             for name in ("forced_tokens", "num_ignores_used")
         },
         **({"question": question} if question else {}),
+        **({"thinking": parts.thinking} if parts.thinking else {}),
         **extra,
         **ended,
     }

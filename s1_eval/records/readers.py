@@ -44,7 +44,7 @@ def refuse(error: UserError, runs: Sequence[Run]) -> None:
 
 _LEFT_IN_THE_FILE = frozenset(
     (
-        *("traces", "question", "step_scores", "response"),
+        *("traces", "question", "thinking", "response", "step_scores"),
         *("doc", "arguments", "resps", "filtered_resps"),
         *("doc_id", "doc_hash", "prompt_hash", "target_hash", "filter", "metrics"),
     )

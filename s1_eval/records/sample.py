@@ -85,11 +85,13 @@ class OwnRow(Measured, total=False):
 
 class SampleRow(Shared, OwnRow, total=False):
     """A whole row, one line of `samples.jsonl`. question: as it was asked, unless its authors ask
-    that it be published nowhere. response: the text that is graded. step_scores: of each trace, the
+    that it be published nowhere. thinking: its text, where there are no traces. response: the text
+    that is graded. step_scores: of each trace, the
     verifier's score of every step. run: the run record, where none can lie beside the rows.
     other_epochs: rows of the question's further epochs, in an lm-eval sample file."""
 
     question: str
+    thinking: str
     response: str
     step_scores: Sequence[Sequence[float]]
     traces: Sequence[Mapping[str, Any]]
