@@ -10,7 +10,7 @@ from typing import Any
 
 from s1_eval.cli import foreign
 from s1_eval.cli.inputs import Inputs
-from s1_eval.cli.options import allowance, comma_list
+from s1_eval.cli.options import COSTS, add_prices, allowance, comma_list, prices
 
 
 def add_parser(commands: Any) -> None:
@@ -27,8 +27,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--at",
         default="budget",
-        choices=("budget", "thinking_tokens", "generated_tokens"),
-        help="what has to be equal: the limit on thinking (default), or the mean tokens, between "
+        choices=("budget", *COSTS),
+        help="what has to be equal: the limit on thinking (default), or the mean cost, between "
         "whose neighbouring runs a side is interpolated",
     )
     parser.add_argument(
@@ -39,12 +39,13 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--allow-different",
-        type=comma_list(allowance("questions", "data", "checker")),
+        type=comma_list(allowance("questions", "data", "checker", "load")),
         default=[],
         metavar="WHAT,…",
-        help="questions, data, checker: compare although these differ",
+        help="questions, data, checker, load: compare although these differ",
     )
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
+    add_prices(parser)
     foreign.add_options(parser)
     parser.set_defaults(run=run)
 
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
         args.points,
         args.alpha,
         args.allow_different,
+        prices(args),
     )
     if args.json:
         matched = [asdict(one) for one in found]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from s1_eval.number_lists import SPELLINGS, spelled
+
+if TYPE_CHECKING:
+    from s1_eval.metrics.prices import Prices
 
 T = TypeVar("T")
 
@@ -99,3 +102,23 @@ def add_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
         metavar="KEY=VALUE",
         help="argument of the engine, e.g. -M dtype=bfloat16 (repeatable)",
     )
+
+
+COSTS = ("thinking_tokens", "generated_tokens", "flops", "seconds", "usd")
+"""What cost can be counted in, see `s1_eval.metrics.costs`."""
+
+
+def add_prices(parser: argparse.ArgumentParser) -> None:
+    """--prices."""
+    parser.add_argument(
+        "--prices",
+        metavar="FILE",
+        help="YAML with what models and verifiers cost, in dollars per million tokens or GPU-hour",
+    )
+
+
+def prices(args: argparse.Namespace) -> Prices | None:
+    """The prices that were given. Raises UserError on a file that has none."""
+    from s1_eval.metrics.prices import read_prices
+
+    return None if args.prices is None else read_prices(args.prices)

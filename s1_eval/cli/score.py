@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
-from s1_eval.cli.options import add_resampling
+from s1_eval.cli.options import COSTS, add_prices, add_resampling, prices
 from s1_eval.metrics.entries import Entry
 
 
@@ -21,6 +21,13 @@ def add_parser(commands: Any) -> None:
     add_paths(parser)
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
     parser.add_argument("--out", type=Path, help="folder for table, pictures and report.html")
+    parser.add_argument(
+        "--x",
+        choices=COSTS,
+        help="a table of cost and accuracy, of what a correct answer costs, and of the runs that "
+        "nothing else beats for as little; with --out its picture too",
+    )
+    add_prices(parser)
     add_resampling(parser)
     parser.add_argument(
         "--common-questions",
@@ -32,15 +39,20 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from s1_eval.metrics import score, scored
+    from s1_eval.metrics.front import fronts, stand
 
     inputs = Inputs(args)
     runs = inputs.runs(args.paths)
-    entries = score(runs, args.seed, args.resamples, args.common_questions, inputs.leave_out)
+    entries = score(
+        runs, args.seed, args.resamples, args.common_questions, inputs.leave_out, prices(args)
+    )
+    found = fronts(scored(entries, runs), args.x, prices(args)) if args.x else []
     if args.out:
         from s1_eval.report import write
 
         write(scored(entries, runs), args.out, entries)
     if args.json:
+        stand(entries, found)
         print(json.dumps(entries, indent=2, allow_nan=False))  # noqa: T201
         return 0
     from rich.console import Console
@@ -50,6 +62,10 @@ def run(args: argparse.Namespace) -> int:
     _print(entries)
     print()  # noqa: T201
     audit.render(entries, Console())
+    if found:
+        from s1_eval.report import costs
+
+        print(f"\n{costs.markdown(found)}")  # noqa: T201
     hint = f"report.html with plots: {args.out}" if args.out else "Plots: add --out FOLDER"
     Console(stderr=True).print(hint, markup=False)
     return 0

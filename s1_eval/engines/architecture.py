@@ -118,7 +118,7 @@ def _experts(text: Any, layer: int) -> int | None:
     gate = hidden if shared else 0
     for name in ("n_shared_experts", "moe_num_shared_experts"):
         shared += (getattr(text, name, 0) or 0) * inner
-    return hidden * number + gate + 3 * hidden * (active * inner + shared)
+    return int(hidden * number + gate + 3 * hidden * (active * inner + shared))
 
 
 def _is_dense(text: Any, layer: int) -> bool:

@@ -12,10 +12,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from s1_eval.errors import UserError
-from s1_eval.metrics import caveats, intervals
+from s1_eval.metrics import caveats, costs, intervals
 from s1_eval.metrics.gate import same_questions
 from s1_eval.metrics.paired import detectable_by_mcnemar, detectable_by_t, flip_signs
 from s1_eval.metrics.points import Tally, tally
+from s1_eval.metrics.prices import Prices
 from s1_eval.metrics.scoring import restricted
 from s1_eval.metrics.series import CAP, describe, dials_on, method_label
 from s1_eval.records import Run
@@ -24,7 +25,7 @@ from s1_eval.records.method_info import OFF, method_info
 if TYPE_CHECKING:
     from s1_eval.metrics.intervals import Floats
 
-Amount = Literal["budget", "thinking_tokens", "generated_tokens"]
+Amount = Literal["budget", "thinking_tokens", "generated_tokens", "flops", "seconds", "usd"]
 
 _ENFORCED = (CAP, "tokens", "steps")
 """Dials that the budget stands for."""
@@ -38,7 +39,7 @@ class Matched:
 
     amount: of the kind asked for, None where each side has one run, whatever it spent.
     first, second: the runs' settings, or the two runs between which a side was interpolated.
-    first_tokens, second_tokens: mean tokens of the amount's kind; of thinking for `budget`.
+    first_tokens, second_tokens: means of the amount's kind; thinking tokens for `budget`.
     difference: first minus second, in points of accuracy; low, high: its 95% interval.
     p, p_holm: two-sided, and corrected over all amounts.
     detectable: the smallest true difference, in points, that so many questions would have shown at
@@ -76,17 +77,19 @@ def compare(
     points: float = 5.0,
     alpha: float = 0.05,
     allow: Collection[str] = (),
+    prices: Prices | None = None,
 ) -> list[Matched]:
     """Compare two sides, each one method of one model on one task, wherever both spent as much.
 
     at: `budget` pairs runs with the same limit on thinking (and the same samples, ignores, rounds);
-        `thinking_tokens` and `generated_tokens` compare each run with the other side at the run's
-        own mean, interpolated between that side's neighbouring runs, linearly in log2 of the
-        tokens and question by question. Where each side has one run, these two are compared.
+        all others, see `costs.AXES`, compare each run with the other side at the run's own mean,
+        interpolated between that side's neighbouring runs, linearly in log2 of the amount and
+        question by question. Where each side has one run, these two are compared.
     points: the difference that `needed` is about. alpha: of all tests together (Holm).
-    allow: `questions`, `data`, `checker`, see `gate.ALLOWANCES`.
-    Raises UserError where a side is not one method, nothing is equal, or questions, data or
-    checkers differ.
+    allow: `questions`, `data`, `checker`, see `gate.ALLOWANCES`; `load`, times that were taken
+        under different ones. prices: of `usd`.
+    Raises UserError where a side is not one method, nothing is equal, an amount is not known, or
+    questions, data, checkers or loads differ.
     """
     from statsmodels.stats.multitest import multipletests
 
@@ -96,9 +99,13 @@ def compare(
     ):
         if not good:
             raise UserError(f"{name}={value}: give a number above 0, e.g. 5 points, alpha 0.05")
-    one, other = _Side.of(first, "first"), _Side.of(second, "second")
+    one, other = _Side.of(first, "first", prices), _Side.of(second, "second", prices)
     if first[0].task != second[0].task:
         raise UserError(f"{first[0].task} and {second[0].task}: give runs of the same task")
+    if at == "seconds" and "load" not in allow and (why := costs.same_load([*first, *second])):
+        raise UserError(
+            f"{why}: run both sides alike, or compare all the same by --allow-different load"
+        )
     _restrict(one, other, allow)
     pairs = list(_pairs(one, other, at))
     if not pairs:
@@ -113,14 +120,15 @@ def compare(
 
 @dataclass(slots=True)
 class _Side:
-    """One method of one model, its runs' tallies and generated tokens per question."""
+    """One method of one model, its runs' tallies and what they cost."""
 
     name: str
     runs: list[Run]
     tallies: list[Tally]
+    prices: Prices | None
 
     @classmethod
-    def of(cls, runs: Sequence[Run], which: str) -> _Side:
+    def of(cls, runs: Sequence[Run], which: str, prices: Prices | None) -> _Side:
         if not runs:
             raise UserError(f"no runs on the {which} side: give folders or files with records")
         for kind, values in {
@@ -133,20 +141,18 @@ class _Side:
                     f"the {which} side holds several {kind} ({', '.join(sorted(values))}): give "
                     "one, as PATH:METHOD or the folder of one run"
                 )
-        return cls(which, list(runs), [tally(run) for run in runs])
+        return cls(which, list(runs), [tally(run) for run in runs], prices)
 
     def tokens(self, index: int, at: Amount) -> float:
         """Mean per question of a run, over the questions that are compared."""
         t = self.tallies[index]
-        if at != "generated_tokens":
+        if at in ("budget", "thinking_tokens"):
             return float(t.mean_thinking)
-        asked = dict(zip(t.questions, t.epochs, strict=True))
-        spent: float = sum(
-            row["generated_tokens"] / asked[row["sample_id"]]
-            for row in self.runs[index].rows
-            if row["sample_id"] in asked
-        )
-        return spent / len(asked)
+        run = self.runs[index]
+        try:
+            return float(costs.amounts(run, at, t.questions, self.prices).mean())
+        except costs.Unknown as error:
+            raise UserError(f"{_label(run)}, run {run.id}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +276,7 @@ def _nothing_equal(one: _Side, other: _Side, at: Amount) -> str:
             "them --at thinking_tokens or --at generated_tokens"
         )
     spans = (
-        " to ".join(f"{point.tokens:.0f}" for point in (curve[0], curve[-1]))
+        " to ".join(costs.axis(at).show(point.tokens) for point in (curve[0], curve[-1]))
         for curve in (_curve(one, at), _curve(other, at))
     )
     return (

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class Span(TypedDict):
@@ -69,6 +69,14 @@ class Tokens(Figure):
     median: Figure
 
 
+class Cost(Metric):
+    """Mean per question on one axis of cost, with its interval. per_correct: of one correct answer.
+    in_flight: of seconds, how many questions were in flight together; 1 is one stream."""
+
+    per_correct: Metric
+    in_flight: float | None
+
+
 class Answers(TypedDict):
     """In percent: correct of the answered samples, unanswered of all."""
 
@@ -78,7 +86,8 @@ class Answers(TypedDict):
 
 class Point(Answers):
     """One run of a series. value: the dial's. reference: it is not in the set. generated_tokens,
-    verifier_tokens: means per sample. audit: the fields of `Audit`."""
+    verifier_tokens: means per sample. costs: by axis, see `costs`. audit: the fields of `Audit`.
+    standing: where it was asked for, how the run stands on the front of cost and accuracy."""
 
     run_id: str
     label: str
@@ -89,7 +98,9 @@ class Point(Answers):
     thinking_tokens: Tokens
     generated_tokens: float
     verifier_tokens: float
+    costs: Mapping[str, Cost]
     audit: Mapping[str, Any]
+    standing: NotRequired[Mapping[str, Any]]
 
 
 class Remarks(TypedDict):

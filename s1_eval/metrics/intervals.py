@@ -35,6 +35,8 @@ _SURE = 10
 """Of so many questions of a long-tailed distribution one at least is beyond its mean (97% for
 lognormal lengths of sigma 1)."""
 _ROUNDING = 1e-9
+_FARTHEST = 1e6
+"""Times its value beyond which a ratio has no upper limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,44 @@ def ratio(
     if span is None:
         return value, None
     return value, replace(span, high=max(value, min(highest, span.high)), method=span.method)
+
+
+def fieller(above: Floats, below: Floats) -> Interval | None:
+    """Of the ratio of the means of two values of a question, none below 0, of which the lower one
+    may be none: what is spent, over what is right.
+
+    Fieller's (1954): all ratios r for which `mean` of above - r * below holds 0. Its upper limit is
+    infinite where the mean below may be 0. Where all is right, which so many questions may show of
+    less as well, it is at least that of `proportion`. None where nothing differs, or the mean below
+    is 0.
+    """
+    from scipy.optimize import brentq
+
+    if not below.mean():
+        return None
+    value = float(above.mean() / below.mean())
+    edge = proportion(below) if (below == 1).all() else None
+
+    def limits(r: float) -> Interval | None:
+        return mean(above - r * below)
+
+    if limits(value) is None or not value:
+        return None
+
+    def side(name: str, r: float) -> float:
+        found = limits(r)
+        return float(above.mean() - r * below.mean()) if found is None else getattr(found, name)
+
+    low = 0.0 if side("low", 0.0) <= 0 else float(brentq(lambda r: side("low", r), 0.0, value))
+    far = 2 * value
+    while side("high", far) > 0 and far < _FARTHEST * value:
+        far *= 2
+    high = math.inf
+    if side("high", far) <= 0:
+        high = float(brentq(lambda r: side("high", r), value, far))
+    if edge:
+        high = max(high, value / edge.low)
+    return Interval(low, high, method="Fieller, skewness removed (Hall)")
 
 
 def control(

@@ -10,6 +10,7 @@ from s1_eval.errors import UserError
 from s1_eval.metrics import bootstrap, caveats, intervals, points
 from s1_eval.metrics.audit import Audit, audit
 from s1_eval.metrics.bootstrap import Draws
+from s1_eval.metrics.costs import costs
 from s1_eval.metrics.entries import (
     Answers,
     Entry,
@@ -22,6 +23,7 @@ from s1_eval.metrics.entries import (
 )
 from s1_eval.metrics.intervals import Interval
 from s1_eval.metrics.points import Tally, Value, tally
+from s1_eval.metrics.prices import Prices
 from s1_eval.metrics.remarks import remarks
 from s1_eval.metrics.series import Series, dial, series
 from s1_eval.records import NOTHING_LEFT, LeaveOut, Run, refuse
@@ -42,6 +44,7 @@ def score(
     resamples: int = bootstrap.RESAMPLES,
     common_questions: bool = False,
     leave_out: LeaveOut = refuse,
+    prices: Prices | None = None,
 ) -> list[Entry]:
     """Control, Scaling and Performance of every series among `runs`, with 95% intervals.
 
@@ -49,6 +52,7 @@ def score(
         that all of them answered. Without it they have no common numbers.
     leave_out: told of the runs of a series that have no common numbers, and why; what it does not
         raise is left out. Raises UserError where nothing is left.
+    prices: what runs cost in dollars; without any that is not known.
 
     What an entry holds stands in `s1_eval.metrics.entries`, how intervals are found in
     `s1_eval.metrics.intervals`.
@@ -69,7 +73,7 @@ def score(
     drawn = _draw_all(chosen, seed, resamples)
     asked = {run.id: len({row["sample_id"] for row in run.rows}) for run in runs}
     return [
-        _entry(one, tallies, drawn[_questions(tallies)], seed, resamples, asked)
+        _entry(one, tallies, drawn[_questions(tallies)], seed, resamples, asked, prices)
         for one, tallies in zip(found, chosen, strict=True)
     ]
 
@@ -253,6 +257,7 @@ def _entry(
     seed: int,
     resamples: int,
     asked: Mapping[str, int],
+    prices: Prices | None,
 ) -> Entry:
     questions = len(_questions(tallies))
     statistics = _statistics(one, tallies, draws)
@@ -309,12 +314,14 @@ def _entry(
         "verifier_tokens": _mean([a.verified / a.samples for a in of_series]),
         **_answers(of_series),
         "remarks": said,
-        "points": [_point(one, run, tallies[run.id], audits[run.id]) for run in _members(one)],
+        "points": [
+            _point(one, run, tallies[run.id], audits[run.id], prices) for run in _members(one)
+        ],
         "bootstrap": {"seed": seed, "resamples": resamples, "level": intervals.LEVEL},
     }
 
 
-def _point(one: Series, run: Run, t: Tally, a: Audit) -> Point:
+def _point(one: Series, run: Run, t: Tally, a: Audit, prices: Prices | None) -> Point:
     accuracy = _percent(intervals.accuracy(t))
     return {
         "run_id": run.id,
@@ -331,6 +338,7 @@ def _point(one: Series, run: Run, t: Tally, a: Audit) -> Point:
         "thinking_tokens": _tokens(t),
         "generated_tokens": a.generated / a.samples,
         "verifier_tokens": a.verified / a.samples,
+        "costs": costs(run, t, prices),
         "audit": asdict(a),
     }
 

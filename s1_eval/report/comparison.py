@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from s1_eval.metrics.comparison import Amount, Matched
+from s1_eval.metrics.costs import Axis, axis
 from s1_eval.metrics.paired import POWER
 from s1_eval.report.table import UNDEFINED, escape, fixed, line
-
-_TOKENS = {
-    "budget": "thinking tokens",
-    "thinking_tokens": "thinking tokens",
-    "generated_tokens": "generated tokens",
-}
 
 
 def markdown(found: Sequence[Matched], at: Amount, points: float, alpha: float) -> str:
@@ -20,12 +15,14 @@ def markdown(found: Sequence[Matched], at: Amount, points: float, alpha: float) 
     headings = ("At", "First", "Second", "First %", "Second %", "Difference", "p (Holm)")
     more = ("Detectable", f"Questions for {points:g}")
     lines = [line([*headings, *more]), line(["---"] * 3 + ["---:"] * 6)]
-    lines += [_row(m) for m in found]
+    counted = axis("thinking_tokens" if at == "budget" else at)
+    lines += [_row(m, counted) for m in found]
     tests = ", ".join(sorted({f"{m.test} ({m.questions} questions)" for m in found}))
     ways = ", ".join(sorted({m.interval for m in found if m.low is not None})) or "none here"
     lines += [
         "",
-        f"At: the {at.replace('_', ' ')} of both. In parentheses: mean {_TOKENS[at]}. Difference: "
+        f"At: the {'budget' if at == 'budget' else counted.label} of both. In parentheses: mean "
+        f"{counted.label}. Difference: "
         f"first minus second in points, with its 95% interval ({ways}). p: two-sided, Holm's "
         f"correction over all lines. Tests: {tests}. Detectable: the smallest true difference that "
         f"these questions would have shown at alpha {alpha:g} with a chance of {POWER:.0%}. Last "
@@ -44,13 +41,13 @@ def markdown(found: Sequence[Matched], at: Amount, points: float, alpha: float) 
     return "\n".join(lines)
 
 
-def _row(m: Matched) -> str:
+def _row(m: Matched, counted: Axis) -> str:
     span = "" if m.low is None else f" [{fixed(m.low)}, {fixed(m.high)}]"
     return line(
         [
-            UNDEFINED if m.amount is None else fixed(m.amount, 0),
-            f"{escape(m.first)} ({fixed(m.first_tokens, 0)})",
-            f"{escape(m.second)} ({fixed(m.second_tokens, 0)})",
+            counted.show(m.amount),
+            f"{escape(m.first)} ({counted.show(m.first_tokens)})",
+            f"{escape(m.second)} ({counted.show(m.second_tokens)})",
             fixed(m.first_accuracy),
             fixed(m.second_accuracy),
             f"{round(m.difference, 1) + 0.0:+.1f}{span}",
