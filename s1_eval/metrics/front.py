@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 from s1_eval.errors import UserError
 from s1_eval.metrics import costs, intervals
 from s1_eval.metrics.costs import Unknown, cost, same_load
-from s1_eval.metrics.entries import Cost, Metric
+from s1_eval.metrics.entries import Cost, Entry, Metric
 from s1_eval.metrics.paired import flip_signs
 from s1_eval.metrics.points import Tally, tally
 from s1_eval.metrics.prices import Prices
@@ -87,6 +87,18 @@ def fronts(runs: Sequence[Run], axis: str, prices: Prices | None = None) -> list
         why = next(iter(found[0]["unknown"].values()), "no runs")
         raise UserError(f"the {costs.axis(axis).label} of no run are known: {why}")
     return found
+
+
+def stand(entries: Sequence[Entry], found: Sequence[Front]) -> None:
+    """Add to the points of entries, as `standing`, how their runs stand."""
+    by_run = {each["run_id"]: each for front in found for each in front["standings"]}
+    for entry in entries:
+        for point in entry["points"]:
+            if standing := by_run.get(point["run_id"]):
+                point["standing"] = {n: v for n, v in standing.items() if n in _STANDING}
+
+
+_STANDING = frozenset(("front", "against", "difference", "dearer", "p", "resolved"))
 
 
 def _front(task: str, runs: Sequence[tuple[Run, Tally]], axis: str, prices: Prices | None) -> Front:

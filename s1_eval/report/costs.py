@@ -34,8 +34,11 @@ def _table(front: Front, counted: Axis) -> str:
     lines += [f"{note.capitalize()}.\n" for note in dict.fromkeys(notes) if note]
     if front["note"]:
         lines += [f"Not comparable: {front['note']}.", ""]
+    reasons: dict[str, list[str]] = {}
     for label, why in front["unknown"].items():
-        lines += [f"{escape(label)}: not known. {escape(why)}.", ""]
+        reasons.setdefault(why, []).append(label)
+    for why, labels in reasons.items():
+        lines += [f"Not known of {escape('; '.join(labels))}: {escape(why)}.", ""]
     return "\n".join(lines)
 
 
