@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 
 class Span(TypedDict):
@@ -100,7 +100,7 @@ class Point(Answers):
     verifier_tokens: float
     costs: Mapping[str, Cost]
     audit: Mapping[str, Any]
-    standing: NotRequired[Mapping[str, Any]]
+    standing: Mapping[str, Any] | None
 
 
 class Remarks(TypedDict):

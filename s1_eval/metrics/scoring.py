@@ -339,6 +339,7 @@ def _point(one: Series, run: Run, t: Tally, a: Audit, prices: Prices | None) -> 
         "generated_tokens": a.generated / a.samples,
         "verifier_tokens": a.verified / a.samples,
         "costs": costs(run, t, prices),
+        "standing": None,
         "audit": asdict(a),
     }
 
