@@ -20,8 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from s1_eval.metrics import bootstrap, intervals
+from s1_eval.metrics import advice, bootstrap, intervals, stopping
 from s1_eval.metrics.bootstrap import Draws
+from s1_eval.metrics.budgets import Grid
+from s1_eval.metrics.entries import Metric
 from s1_eval.metrics.intervals import Interval
 from s1_eval.metrics.pass_at_k import pass_at_k
 from s1_eval.metrics.points import Point, Tally
@@ -97,6 +99,10 @@ def rows() -> Iterator[Row]:
         for name, lengths, truth, bounds in _LENGTHS:
             yield Row(f"mean tokens, {name}", n, 1, _mean(lengths, truth[0], n), bounds[n])
             yield Row(f"median tokens, {name}", n, 1, _median(lengths, truth[1], n), EDGE)
+    for n, epochs in ((30, 1), (30, 4), (100, 1), (500, 1)):
+        for name in ADVICE:
+            bounds = EDGE if n < 100 else MIDDLE
+            yield Row(f"advice: {name}", n, epochs, _advice(name, n, epochs), bounds)
     for n, epochs in ((30, 1), (30, 4), (500, 1)):
         for name in ("Scaling", "difference of two runs", "mean tokens", "accuracy"):
             yield Row(f"sweep: {name}", n, epochs, _sweep(name, n, epochs), (92.0, 98.0))
@@ -268,6 +274,92 @@ def _sweep(name: str, n: int, epochs: int) -> Callable[[Random], Spans]:
             # jumps by points from one value of n * p to the next.
             return [(intervals.accuracy(t), a) for t, a in zip(made, means[0][0], strict=True)]
         return [(intervals.change(made[-1], made[-2]), means[0][0, -1] - means[0][0, -2])]
+
+    return study
+
+
+ADVICE = ("rule against caps", "chosen cap, difference", "chosen cap, saved", "wasted")
+
+
+def _chains(random: Random, questions: int, epochs: int) -> Grid:
+    """Chains that answer wrong until they have thought as long as their question is difficult, and
+    then mostly right; a wrong answer is rarely given twice."""
+    levels = 2.0 ** np.arange(8, 16)
+    n = questions * epochs
+    question = np.repeat(np.arange(questions), epochs)
+    difficulty = random.normal(DIFFICULTY, 1.5, questions)[question]
+    solved = 2 ** random.normal(difficulty, 0.5)
+    length = solved * 2 ** random.uniform(0.5, 3.5, n)
+    right = (levels >= solved[:, None]) & (random.random((n, 1)) < 0.9)
+    answers = np.where(right, 0, random.integers(1, 6, (n, len(levels))))
+    thinking = np.minimum(levels, length[:, None])
+    ended = length[:, None] <= levels
+    last = np.maximum(ended.argmax(axis=1), ~ended.any(axis=1) * (len(levels) - 1))
+    final = np.arange(len(levels)) > last[:, None]  # over: the answer stays
+    answers = np.where(final, answers[np.arange(n), last][:, None], answers)
+    labels = tuple(str(int(level)) for level in levels)
+    return Grid(
+        varied="max_thinking_tokens",
+        labels=labels,
+        values=labels,
+        ids=tuple(map(str, range(questions))),
+        question=question,
+        correct=answers == 0,
+        answers=answers,
+        ended=ended,
+        thinking=thinking,
+        cost=thinking + 20,
+        probe=np.full((n, len(levels)), 20.0),
+        confidence=None,
+        prompt=None,
+        shared=True,
+        notes=(),
+    )
+
+
+def _advice(name: str, n: int, epochs: int) -> Callable[[Random], Spans]:
+    """Truth is the same on 60,000 chains. What is chosen differs from study to study: the truth of
+    its figures is that of the rules that were chosen, as often as they were."""
+    whole = _chains(np.random.default_rng(1), 60_000 // epochs, epochs)
+    uniform = stopping.caps(whole)
+    right, cost = uniform.accuracy.mean(axis=1), uniform.cost.mean(axis=1)
+    wasted = advice._ratio(whole, *advice._settled(whole))["value"]
+    at = 7
+
+    def spot(metric: Metric | None) -> Interval | None:
+        if metric is None or metric["low"] is None or metric["high"] is None:
+            return None
+        return Interval(metric["low"], metric["high"])
+
+    def rule(grid: Grid) -> tuple[Floats, Floats]:
+        stop = stopping.stops(stopping.agreement(grid.answers) >= 2, grid.ended)
+        stop = np.minimum(stop, len(grid.labels) - 1)
+        chain = np.arange(len(stop))
+        asked = grid.probe[0, 0] * stop
+        return (
+            grid.by_question(grid.correct[chain, stop].astype(float)),
+            grid.by_question(grid.cost[chain, stop] + asked),
+        )
+
+    gained = advice.against_caps(*rule(whole), uniform)
+    assert gained is not None
+    assert gained["value"] is not None
+    truth = gained["value"]
+
+    def study(random: Random) -> Spans:
+        grid = _chains(random, n, epochs)
+        own = stopping.caps(grid)
+        if name == "wasted":
+            return [(spot(advice._ratio(grid, *advice._settled(grid))), wasted)]
+        if name == "rule against caps":
+            return [(spot(advice.against_caps(*rule(grid), own)), truth)]
+        made = stopping.cross_fit(own, stopping.cheapest(at, 0.01), 0)
+        if name == "chosen cap, saved":
+            true = 100 * (1 - made.taken[0] @ cost / cost[at])
+            return [(spot(advice._saved(made.cost[0], own.cost[at])), true)]
+        lost = made.accuracy[0] - own.accuracy[at]
+        true = 100 * (made.taken[0] @ right - right[at])
+        return [(spot(advice._points(0.0, lost)), true)]
 
     return study
 

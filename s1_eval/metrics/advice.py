@@ -28,6 +28,7 @@ MARGIN = 2.0
 FEWEST = 10
 """Questions that something can be fitted on."""
 PRICES_TRIED = 25
+_STABLE = 0.8
 _MOST = 1 << 14
 """Questions beyond which nobody asks."""
 
@@ -58,11 +59,12 @@ class Curve(TypedDict):
 class Choice(TypedDict):
     """What to do in place of the largest budget, chosen on other questions than it is scored on.
 
-    name: as it is chosen on all questions. stability: share of the choices that were the one most
-    often made. difference: points of accuracy, minus the largest budget's. saved: percent of its
-    cost. against_cap: see `Spot`. verdict: `do` where at most `margin` points are lost for sure,
-    `don't` where more are or the largest is it, else `can't tell`. needed: questions that would
-    tell, were the difference to stay as it is; None: over 16,384, or nothing to go by.
+    name: as it is chosen on all questions. stability: share of the choices on other questions that
+    were the same; the figures are those of all of them. difference: points of accuracy, minus the
+    largest budget's. saved: percent of its cost. against_cap: see `Spot`. verdict: `do` where at
+    most `margin` points are lost for sure, `don't` where more are or the largest is it, else
+    `can't tell`. needed: questions that would tell, were the difference to stay as it is; None:
+    over 16,384, or nothing to go by.
     """
 
     name: str
@@ -213,6 +215,15 @@ def _of_series(one: Series, grid: Grid, at: str, points: float, seed: int) -> Ad
 
 def _notes(one: Series, grid: Grid) -> Iterable[str]:
     yield from caveats.missing(one.runs, one.label)
+    yield from caveats.performance(one.runs, one.label)
+    over = [
+        row["thinking_tokens"] > run.budget
+        for run in one.runs
+        if run.budget is not None
+        for row in run.rows
+    ]
+    if any(over):
+        yield f"{sum(over)} of {len(over)} samples thought more than their budget"
     if grid.shared is None:
         yield (
             "the records hold no traces, so nothing says that the runs are one chain cut at each "
@@ -345,7 +356,7 @@ def _prices(highest: float) -> Floats:
 
 
 def _fitted_spots(grid: Grid, rules: Rules, fitted: Fitted, uniform: Rules) -> list[Spot]:
-    names = tuple(rules.names[rule] for rule, _ in fitted.chosen)
+    names = tuple(rules.names[rule] for rule in fitted.chosen)
     made = Rules(rules.kind, names, fitted.accuracy, fitted.cost)
     return _thinned(_spots(grid, made, names, uniform))
 
@@ -362,13 +373,13 @@ def _spots(grid: Grid, rules: Rules, names: Sequence[str], uniform: Rules | None
             "name": name,
             "accuracy": _accuracy(grid, right),
             "cost": _cost(cost),
-            "against_cap": None if uniform is None else against_caps(grid, right, cost, uniform),
+            "against_cap": None if uniform is None else against_caps(right, cost, uniform),
         }
         for name, right, cost in zip(names, rules.accuracy, rules.cost, strict=True)
     ]
 
 
-def against_caps(grid: Grid, right: Floats, cost: Floats, uniform: Rules) -> Metric | None:
+def against_caps(right: Floats, cost: Floats, uniform: Rules) -> Metric | None:
     """A policy's accuracy minus that of uniform budgets of equal mean cost, in points: of the two
     neighbouring budgets, each for so many questions that the mean is the same. None outside of all.
 
@@ -392,7 +403,7 @@ def against_caps(grid: Grid, right: Floats, cost: Floats, uniform: Rules) -> Met
     rise = float((uniform.accuracy[high] - uniform.accuracy[low]).mean())
     slope = rise / gap if gap > 0 else 0.0
     values = right - mixed
-    return _points(float(values.mean()), values - slope * (cost - spent), grid.epochs)
+    return _points(float(values.mean()), values - slope * (cost - spent))
 
 
 def _choice(grid: Grid, rules: Rules, uniform: Rules, points: float, seed: int) -> Choice:
@@ -403,7 +414,7 @@ def _choice(grid: Grid, rules: Rules, uniform: Rules, points: float, seed: int) 
     everywhere = int(choose(rules.accuracy.mean(axis=1), rules.cost.mean(axis=1))[0])
     right, cost = fitted.accuracy[0], fitted.cost[0]
     lost = right - uniform.accuracy[last]
-    difference = _points(float(lost.mean()), lost, grid.epochs)
+    difference = _points(float(lost.mean()), lost)
     low, high = difference["low"], difference["high"]
     verdict: Verdict = "can't tell"
     if low is not None and low >= -points:
@@ -412,12 +423,12 @@ def _choice(grid: Grid, rules: Rules, uniform: Rules, points: float, seed: int) 
         verdict = "don't"
     return {
         "name": rules.names[everywhere],
-        "stability": fitted.chosen[0][1],
+        "stability": float(fitted.taken[0, everywhere]),
         "accuracy": _accuracy(grid, right),
         "cost": _cost(cost),
         "difference": difference,
         "saved": _saved(cost, uniform.cost[last]),
-        "against_cap": against_caps(grid, right, cost, uniform),
+        "against_cap": against_caps(right, cost, uniform),
         "verdict": verdict,
         "needed": _needed(difference, points, len(lost)) if verdict == "can't tell" else None,
     }
@@ -448,10 +459,11 @@ def _share(grid: Grid, values: Floats) -> Metric:
     return _accuracy(grid, grid.by_question(values))
 
 
-def _points(value: float, values: Floats, epochs: int) -> Metric:
-    """Of a paired difference, whose `values` per question have that mean."""
+def _points(value: float, values: Floats) -> Metric:
+    """Of a paired difference, whose `values` per question have that mean. They mix several answers
+    of a question, as many as there may be, so their spread alone says how sure they are."""
     inside = bool((abs(values) <= 1).all())
-    span = intervals.difference(values, epochs) if inside else intervals.mean(values)
+    span = intervals.difference(values) if inside else intervals.mean(values)
     note = None if span else intervals.reason(values)
     return _metric(100 * value, span and span.percent(), note)
 
@@ -493,6 +505,10 @@ def sentences(advice: Advice) -> list[str]:
 
 def _said(choice: Choice, largest: str, unit: str, advice: Advice) -> str:
     name = choice["name"][0].upper() + choice["name"][1:]
+    if "=" in choice["name"].split(",")[0]:
+        name = f"Take {choice['name']}"
+    if choice["stability"] < _STABLE:
+        name += f" (chosen in {choice['stability']:.0%} of the fits on other questions)"
     if choice["name"] == largest:
         return (
             f"Keep the largest budget tried ({largest}): no smaller one keeps its accuracy to "

@@ -210,12 +210,17 @@ def _some(budgets: int, most: int) -> list[int]:
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """What a choice comes to on questions that it did not see. accuracy, cost: (choices,
-    questions), means over splits. chosen: per choice the rule most often taken, and how often, 0
-    to 1."""
+    questions), means over splits. taken: (choices, rules), how often each rule was, 0 to 1."""
 
     accuracy: Floats
     cost: Floats
-    chosen: tuple[tuple[int, float], ...]
+    taken: Floats
+
+    @property
+    def chosen(self) -> list[int]:
+        """Per choice the rule most often taken."""
+        most: list[int] = self.taken.argmax(axis=1).tolist()
+        return most
 
 
 def folds(questions: int, seed: int) -> Iterator[list[Ints]]:
@@ -233,8 +238,7 @@ def cross_fit(rules: Rules, choose: Choose, seed: int) -> Fitted:
     import numpy as np
 
     questions = rules.accuracy.shape[1]
-    accuracy = cost = None
-    taken: list[dict[int, int]] = []
+    made: Fitted | None = None
     for split in folds(questions, seed):
         for held in split:
             rest = questions - len(held)
@@ -243,19 +247,15 @@ def cross_fit(rules: Rules, choose: Choose, seed: int) -> Fitted:
                 for each in (rules.accuracy, rules.cost)
             ]
             picked = choose(*means)
-            if accuracy is None or cost is None:
-                accuracy, cost = (np.zeros((len(picked), questions)) for _ in range(2))
-                taken = [{} for _ in picked]
-            accuracy[:, held] += rules.accuracy[picked][:, held]
-            cost[:, held] += rules.cost[picked][:, held]
-            for counts, rule in zip(taken, picked.tolist(), strict=True):
-                counts[rule] = counts.get(rule, 0) + len(held)
-    assert accuracy is not None
-    assert cost is not None
-    most = [max(counts.items(), key=lambda item: item[1]) for counts in taken]
-    chosen = tuple((rule, count / (SPLITS * questions)) for rule, count in most)
+            if made is None:
+                widths = (questions, questions, len(rules))
+                made = Fitted(*(np.zeros((len(picked), width)) for width in widths))
+            made.accuracy[:, held] += rules.accuracy[picked][:, held]
+            made.cost[:, held] += rules.cost[picked][:, held]
+            made.taken[np.arange(len(picked)), picked] += len(held)
+    assert made is not None
     # Divided once: a mean of equal values is that value, and 1 is not 0.9999.
-    return Fitted(accuracy / SPLITS, cost / SPLITS, chosen)
+    return Fitted(made.accuracy / SPLITS, made.cost / SPLITS, made.taken / (SPLITS * questions))
 
 
 def at_prices(prices: Floats) -> Choose:

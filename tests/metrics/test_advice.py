@@ -75,11 +75,11 @@ def test_equal_cost_is_a_mixture_of_the_two_neighbouring_budgets():
     one = budget_series(runs)
     grid = chains(one[0], "generated_tokens", *one_chain(one, rows))
     right = np.array([1.0, 1.0, 1.0, 0.0])
-    found = against_caps(grid, right, np.full(4, 14.0), caps(grid))
+    found = against_caps(right, np.full(4, 14.0), caps(grid))
     assert found["value"] == pytest.approx(75 - 37.5)
-    assert against_caps(grid, right, np.full(4, 35.0), caps(grid)) is None
-    assert against_caps(grid, right, np.full(4, 9.0), caps(grid)) is None
-    at_16 = against_caps(grid, right, np.full(4, 18.0), caps(grid))
+    assert against_caps(right, np.full(4, 35.0), caps(grid)) is None
+    assert against_caps(right, np.full(4, 9.0), caps(grid)) is None
+    at_16 = against_caps(right, np.full(4, 18.0), caps(grid))
     assert at_16["value"] == pytest.approx(75 - 50)
 
 
