@@ -1,7 +1,7 @@
 """A whole budget curve from one chain a question: 32 caps through the continuation cache, over the
 longest run alone, and 32 separate runs over them, on nano.
 
-    python benchmarks/curve.py [--engine s1_hf] [--temperature 1] [--caps 32..1024:32]
+    python benchmarks/curve.py [--engine s1_hf] [--temperature 1] [--caps 64..2048:64]
 
 Everything that `s1_eval.evaluate` does is counted: decoding, grading, records. The chains are long
 ("Wait" in place of their end), as those of real models are beside their answers. Rows of all three
@@ -28,7 +28,7 @@ from s1_eval.engines.table import open_engine
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "s1_hf": {},
-    "s1_vllm": {"dtype": "float32", "max_model_len": 2048, "max_num_seqs": 256},
+    "s1_vllm": {"dtype": "float32", "max_model_len": 4096, "max_num_seqs": 256},
 }
 Rows = dict[tuple[int, str], tuple[tuple[int, ...], tuple[int, ...]]]
 """(thinking, all) ids by cap and question."""
@@ -37,9 +37,9 @@ Rows = dict[tuple[int, str], tuple[tuple[int, ...], tuple[int, ...]]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--engine", choices=SETTINGS, default="s1_hf")
-    parser.add_argument("--questions", type=int, default=32)
-    parser.add_argument("--caps", type=whole_numbers, default=list(range(32, 1025, 32)))
-    parser.add_argument("--ignores", type=int, default=16)
+    parser.add_argument("--questions", type=int, default=16)
+    parser.add_argument("--caps", type=whole_numbers, default=list(range(64, 2049, 64)))
+    parser.add_argument("--ignores", type=int, default=64)
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-separate", action="store_true", help="leave out the separate runs")
@@ -48,8 +48,8 @@ def main() -> None:
     engine = open_engine(args.engine, "nano", **SETTINGS[args.engine])
     print(f"{platform.machine()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; {args}")
 
-    def asked(caps: list[int], cache: bool) -> Rows:
-        result = s1_eval.evaluate(
+    def asked(caps: list[int], cache: bool) -> s1_eval.Result:
+        return s1_eval.evaluate(
             engine,
             "nano",
             "budget_forcing",
@@ -61,19 +61,12 @@ def main() -> None:
             cache=cache,
             progress=False,
         )
-        frame = result.samples(traces=True)
-        return {
-            (params["max_thinking_tokens"], id): (ids(trace, "thinking"), ids(trace))
-            for params, id, [trace] in zip(
-                frame.method_params, frame.sample_id, frame.traces, strict=True
-            )
-        }
 
     longest = max(args.caps)
-    contenders: dict[str, Callable[[], Rows]] = {
-        "longest": lambda: asked([longest], cache=False),
-        "curve": lambda: asked(args.caps, cache=True),
-        "separate": lambda: {k: v for cap in args.caps for k, v in asked([cap], False).items()},
+    contenders: dict[str, Callable[[], list[s1_eval.Result]]] = {
+        "longest": lambda: [asked([longest], cache=False)],
+        "curve": lambda: [asked(args.caps, cache=True)],
+        "separate": lambda: [asked([cap], cache=False) for cap in args.caps],
     }
     if args.no_separate:
         del contenders["separate"]
@@ -86,9 +79,10 @@ def main() -> None:
             if turn and name == "separate":
                 continue
             began = time.process_time(), time.perf_counter()
-            rows[name] = contender()
+            results = contender()
             seconds[name].append(time.process_time() - began[0])
             clock[name].append(time.perf_counter() - began[1])
+            rows[name] = {k: v for result in results for k, v in recorded(result).items()}
     took = {name: statistics.median(times) for name, times in seconds.items()}
     for name, value in took.items():
         passed = statistics.median(clock[name])
@@ -99,6 +93,16 @@ def main() -> None:
     if "separate" in took:
         print(f"separate / curve  {took['separate'] / took['curve']:.2f}")
     sys.exit(faults(rows, args.temperature == 0 or engine.info.seeding == "request", longest))
+
+
+def recorded(result: s1_eval.Result) -> Rows:
+    frame = result.samples(traces=True)
+    return {
+        (params["max_thinking_tokens"], id): (ids(trace, "thinking"), ids(trace))
+        for params, id, [trace] in zip(
+            frame.method_params, frame.sample_id, frame.traces, strict=True
+        )
+    }
 
 
 def ids(trace: Mapping[str, Any], role: str | None = None) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
+from s1_eval.cli.options import COSTS, add_prices, prices
 
 
 def add_parser(commands: Any) -> None:
@@ -16,11 +17,9 @@ def add_parser(commands: Any) -> None:
     )
     add_paths(parser)
     parser.add_argument(
-        "--at",
-        default="generated_tokens",
-        metavar="COST",
-        help="what to save: generated_tokens (default) or thinking_tokens",
+        "--at", default="generated_tokens", choices=COSTS, help="what to save; default: %(default)s"
     )
+    add_prices(parser)
     parser.add_argument(
         "--points", type=float, default=2.0, help="points of accuracy that may be lost"
     )
@@ -35,7 +34,15 @@ def run(args: argparse.Namespace) -> int:
 
     inputs = Inputs(args)
     runs = inputs.runs(args.paths)
-    found = advise(runs, inputs.rows(runs), args.at, args.points, args.seed, inputs.leave_out)
+    found = advise(
+        runs,
+        inputs.rows(runs),
+        args.at,
+        args.points,
+        args.seed,
+        inputs.leave_out,
+        prices(args),
+    )
     if args.json:
         print(json.dumps(found, indent=2, allow_nan=False))  # noqa: T201
     if args.json and not args.out:

@@ -8,14 +8,18 @@ How rows are joined into chains stands in `budgets`; the rules, and how one is c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from s1_eval.errors import UserError
 from s1_eval.metrics import caveats, intervals, stopping
-from s1_eval.metrics.budgets import PRICES, Grid, budget_series, chains, one_chain
+from s1_eval.metrics.budgets import PROBED, Grid, budget_series, chains, one_chain
+from s1_eval.metrics.costs import AXES, axis, same_load
 from s1_eval.metrics.entries import Metric
 from s1_eval.metrics.intervals import Interval
+from s1_eval.metrics.prices import Prices
 from s1_eval.metrics.series import Series
 from s1_eval.metrics.stopping import Fitted, Rules
 from s1_eval.records import LeaveOut, Located, Run, refuse
@@ -140,17 +144,17 @@ def advise(
     points: float = MARGIN,
     seed: int = 0,
     leave_out: LeaveOut = refuse,
+    prices: Prices | None = None,
 ) -> list[Advice]:
     """One `Advice` for every series of runs that differ in their budget.
 
     rows: of the runs, whole: their traces say whether the runs are one chain, without which rules
         that look along it can't be replayed.
-    at: `generated_tokens`, or `thinking_tokens`. points: the loss of accuracy that is small.
+    at: a cost of `costs.AXES`. prices: for `usd`. points: the loss of accuracy that is small.
     seed: of the folds. leave_out: told of series that can't be used.
     Raises UserError where there are no budgets to choose among.
     """
-    if at not in PRICES:
-        raise UserError(f"at={at!r}: give {', '.join(PRICES)}")
+    axis(at)
     if not 0 < points <= 100:
         raise UserError(f"points={points}: give a number above 0, e.g. {MARGIN:g}")
     found = budget_series(runs)
@@ -162,7 +166,7 @@ def advise(
     advice = []
     for one, shared in zip(found, one_chain(found, rows), strict=True):
         try:
-            advice.append(_of_series(one, chains(one, at, shared), at, points, seed))
+            advice.append(_of_series(one, chains(one, at, shared, prices), at, points, seed))
         except UserError as error:
             leave_out(error, one.runs)
     if not advice:
@@ -173,8 +177,15 @@ def advise(
 def _of_series(one: Series, grid: Grid, at: str, points: float, seed: int) -> Advice:
     uniform = stopping.caps(grid)
     notes = [*grid.notes, *_notes(one, grid)]
+    if grid.shared and at not in PROBED:
+        notes.append(
+            f"what an answer on the way costs in {AXES[at].label} is not recorded: rules that ask "
+            f"for some are left out, and stand --at {PROBED[-1]}"
+        )
+    if at == "seconds" and (unlike := same_load(one.runs)):
+        notes.append(unlike)
     kinds: list[Rules] = []
-    if grid.shared:
+    if grid.shared and at in PROBED:
         along = (stopping.agreeing(grid), stopping.confident(grid))
         kinds += [rules for rules in along if rules]
     if prompts := stopping.by_length(grid):
@@ -201,7 +212,7 @@ def _of_series(one: Series, grid: Grid, at: str, points: float, seed: int) -> Ad
         "never": _share(grid, never),
         "overthought": _share(grid, over) if grid.shared else None,
         "thought_on": None if settled is None else _share(grid, (settled[0] > 0).astype(float)),
-        "wasted": None if settled is None else _ratio(grid, settled[0], grid.thinking[:, -1]),
+        "wasted": None if settled is None else _ratio(*map(grid.by_question, settled)),
         "cap": cap,
         "rule": rule,
         "curves": _curves(grid, uniform, kinds, seed, fits),
@@ -356,9 +367,18 @@ def _prices(highest: float) -> Floats:
 
 
 def _fitted_spots(grid: Grid, rules: Rules, fitted: Fitted, uniform: Rules) -> list[Spot]:
+
+    @cache
+    def alone(rule: int) -> Metric | None:
+        return against_caps(rules.accuracy[rule], rules.cost[rule], uniform)
+
     names = tuple(rules.names[rule] for rule in fitted.chosen)
     made = Rules(rules.kind, names, fitted.accuracy, fitted.cost)
-    return _thinned(_spots(grid, made, names, uniform))
+    spots = _spots(grid, made, names, uniform)
+    for spot, shares in zip(spots, fitted.taken, strict=True):
+        if spot["against_cap"] is not None:
+            spot["against_cap"] = _as_wide(spot["against_cap"], shares, alone)
+    return _thinned(spots)
 
 
 def _thinned(spots: Sequence[Spot]) -> list[Spot]:
@@ -412,9 +432,21 @@ def _choice(grid: Grid, rules: Rules, uniform: Rules, points: float, seed: int) 
     choose = stopping.cheapest(last, points / 200)
     fitted = stopping.cross_fit(rules, choose, seed)
     everywhere = int(choose(rules.accuracy.mean(axis=1), rules.cost.mean(axis=1))[0])
-    right, cost = fitted.accuracy[0], fitted.cost[0]
-    lost = right - uniform.accuracy[last]
-    difference = _points(float(lost.mean()), lost)
+    right, cost, shares = fitted.accuracy[0], fitted.cost[0], fitted.taken[0]
+    most, dearest = uniform.accuracy[last], uniform.cost[last]
+
+    def lost(accuracy: Floats) -> Metric:
+        return _points(float((accuracy - most).mean()), accuracy - most)
+
+    difference = _as_wide(lost(right), shares, lambda rule: lost(rules.accuracy[rule]))
+    saved = _as_wide(_saved(cost, dearest), shares, lambda rule: _saved(rules.cost[rule], dearest))
+    against = against_caps(right, cost, uniform)
+    if against is not None:
+        against = _as_wide(
+            against,
+            shares,
+            lambda rule: against_caps(rules.accuracy[rule], rules.cost[rule], uniform),
+        )
     low, high = difference["low"], difference["high"]
     verdict: Verdict = "can't tell"
     if low is not None and low >= -points:
@@ -427,10 +459,10 @@ def _choice(grid: Grid, rules: Rules, uniform: Rules, points: float, seed: int) 
         "accuracy": _accuracy(grid, right),
         "cost": _cost(cost),
         "difference": difference,
-        "saved": _saved(cost, uniform.cost[last]),
-        "against_cap": against_caps(right, cost, uniform),
+        "saved": saved,
+        "against_cap": against,
         "verdict": verdict,
-        "needed": _needed(difference, points, len(lost)) if verdict == "can't tell" else None,
+        "needed": _needed(difference, points, len(right)) if verdict == "can't tell" else None,
     }
 
 
@@ -469,15 +501,46 @@ def _points(value: float, values: Floats) -> Metric:
 
 
 def _saved(cost: Floats, whole: Floats) -> Metric:
-    """In percent of `whole`."""
-    value, span = intervals.ratio(whole - cost, whole)
-    return _metric(100 * value, span and span.percent(), None if span else intervals.reason(cost))
+    """In percent of `whole`, per question."""
+    spent = _ratio(cost, whole)
+    value, low, high = (
+        None if spent[name] is None else 100 - spent[name] for name in ("value", "high", "low")
+    )
+    return {**spent, "value": value, "low": low, "high": high}
 
 
-def _ratio(grid: Grid, part: Floats, whole: Floats) -> Metric:
-    one, other = grid.by_question(part), grid.by_question(whole)
-    value, span = intervals.ratio(one, other, lowest=0, highest=1)
-    return _metric(100 * value, span and span.percent(), None if span else intervals.reason(one))
+def _ratio(part: Floats, whole: Floats) -> Metric:
+    """Of the means of two amounts of a question, none below 0, in percent."""
+    value, span = intervals.ratio(part, whole)
+    note = None if span else intervals.reason(part)
+    if span:
+        span = replace(span, low=max(span.low, 0.0))
+        if intervals.long_tailed(whole):
+            note = "few questions make much of it, and its interval may be too short"
+    return _metric(100 * value, span and span.percent(), note)
+
+
+def _as_wide(found: Metric, shares: Floats, of: Callable[[int], Metric | None]) -> Metric:
+    """`found` of a mixture of rules, with an interval that is at least as wide as those of the
+    rules alone are in the mean. The spread of the mixture itself may be too small: where two rules
+    do about as well, each is taken in the folds that it does badly in.
+
+    shares: of each rule. of: the same of a rule by itself; a rule without limits does not vary.
+    """
+    value, low, high = found["value"], found["low"], found["high"]
+    if value is None:
+        return found
+    below = above = 0.0
+    for rule in shares.nonzero()[0].tolist():
+        alone = of(rule)
+        if alone and None not in (alone["value"], alone["low"], alone["high"]):
+            below += float(shares[rule]) * (alone["value"] - alone["low"])  # type: ignore[operator]
+            above += float(shares[rule]) * (alone["high"] - alone["value"])  # type: ignore[operator]
+    if not (below and above):
+        return found
+    low = value - below if low is None else min(low, value - below)
+    high = value + above if high is None else max(high, value + above)
+    return {**found, "low": low, "high": high, "note": None}
 
 
 def _metric(value: float, span: Interval | None, note: str | None) -> Metric:
@@ -492,7 +555,7 @@ def _metric(value: float, span: Interval | None, note: str | None) -> Metric:
 
 def sentences(advice: Advice) -> list[str]:
     """What to do, in words."""
-    unit = advice["at"].replace("_", " ")
+    unit = AXES[advice["at"]].label
     cap, rule = advice["cap"], advice["rule"]
     if cap is None:
         return [f"The data can't tell: {advice['questions']} questions are too few to fit on."]

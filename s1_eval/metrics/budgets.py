@@ -9,11 +9,13 @@ the longest. What an answer along a chain would have been is not known of separa
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.errors import UserError
+from s1_eval.metrics.costs import Unknown, axis
+from s1_eval.metrics.prices import Prices
 from s1_eval.metrics.scoring import check_targets
 from s1_eval.metrics.series import CAP, Series, dial, series, shown
 from s1_eval.records import Located, OwnRow, Run, flatten
@@ -28,28 +30,9 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Bools = NDArray[np.bool_]
 
-Price = Callable[[OwnRow], tuple[float | None, float | None]]
-"""What a row cost, whole; and its answer alone, which an answer that was asked for on the way and
-given up costs. None: the row does not say."""
-
-
-def _tokens(row: OwnRow) -> tuple[float, float]:
-    return row["generated_tokens"], _answering(row)
-
-
-def _thinking(row: OwnRow) -> tuple[float, float]:
-    return row["thinking_tokens"], _answering(row)
-
-
-def _answering(row: OwnRow) -> float:
-    """Tokens sampled for the answer, its stop included."""
-    thought = row["thinking_tokens"] - row.get("forced_thinking_tokens", 0)
-    return max(row["generated_tokens"] - thought, 0)
-
-
-PRICES: Mapping[str, Price] = {"generated_tokens": _tokens, "thinking_tokens": _thinking}
-"""What a budget can be counted in. With `thinking_tokens` the final answer is free, as in
-`score`'s curves; answers that were asked for on the way are charged."""
+PROBED = ("thinking_tokens", "generated_tokens")
+"""Costs of which it is known what an answer alone takes: answers that are asked for on the way and
+given up can be charged. Final answers are free of thinking tokens, those on the way are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +43,7 @@ class Grid:
     ids: of the questions. question: the index of each chain's, (chains,).
     correct, answers, ended, thinking: (chains, budgets). answers: equal texts have one number,
         none is -1. ended: the chain is over there, so that a larger budget changes nothing.
-    cost: of stopping there. probe: of asking there and going on.
+    cost: of stopping there. probe: tokens of asking there and going on.
     confidence: (chains, budgets), higher is surer; None where the rows have none.
     prompt: tokens of each question's prompt, None where that is not known.
     shared: whether every chain is one chain cut at each budget; None: no traces to tell by.
@@ -128,8 +111,8 @@ def _without_cap(run: Run, one: Series) -> bool:
     return free and settings == capped
 
 
-def chains(one: Series, at: str, shared: bool | None) -> Grid:
-    """The grid of a series. at: one of `PRICES`. shared: of `one_chain`.
+def chains(one: Series, at: str, shared: bool | None, prices: Prices | None = None) -> Grid:
+    """The grid of a series. at: of `costs.AXES`. shared: of `one_chain`.
 
     Only what every budget has is taken; how much was left out stands in `notes`. Raises UserError
     where nothing is common to all, where ids stand for different questions, or where the rows
@@ -155,11 +138,7 @@ def chains(one: Series, at: str, shared: bool | None) -> Grid:
     ids = tuple(dict.fromkeys(id for id, _ in common))
     place = {id: i for i, id in enumerate(ids)}
     rows = [[t[cell] for t in tables] for cell in common]
-    price = PRICES[at]
-    priced = [[price(row) for row in line] for line in rows]
-    if any(None in pair for line in priced for pair in line):
-        raise UserError(f"some rows of {one.name} do not say their {at}: choose another --at")
-    cost = np.array(priced, dtype=np.float64)
+    cost = _costs(one, at, rows, prices)
     limits = {"budget", "context"} if one.varied != CAP else {"natural", "eos", "context"}
     thinking = np.array([[row["thinking_tokens"] for row in line] for line in rows], dtype=float)
     ended = np.array([[row["exit_reason"] in limits for row in line] for line in rows], dtype=bool)
@@ -176,8 +155,8 @@ def chains(one: Series, at: str, shared: bool | None) -> Grid:
         answers=_coded(rows),
         ended=ended,
         thinking=thinking,
-        cost=cost[..., 0],
-        probe=cost[..., 1],
+        cost=cost,
+        probe=np.array([[_answering(row) for row in line] for line in rows], dtype=np.float64),
         confidence=_confidence(rows),
         prompt=_prompt(rows, common, place),
         shared=shared,
@@ -216,6 +195,29 @@ def _packed(traces: Sequence[Mapping[str, Any]] | None) -> bytes | None:
         return None
     ids = [i for s in traces[0]["segments"] if s["role"] == "thinking" for i in s["ids"]]
     return struct.pack(f"<{len(ids)}I", *ids)
+
+
+def _costs(one: Series, at: str, rows: Sequence[Sequence[OwnRow]], prices: Prices | None) -> Floats:
+    """(chains, budgets)"""
+    import numpy as np
+
+    of = axis(at).of
+    pairs = [[*zip(one.runs, line, strict=True)] for line in rows]
+    try:
+        cost = np.array(
+            [[of(run, row, prices) for run, row in line] for line in pairs], dtype=float
+        )
+    except Unknown as error:
+        raise UserError(f"{one.name}: {at} can't be told: {error}") from None
+    if not (np.isfinite(cost).all() and (cost >= 0).all()):
+        raise UserError(f"{one.name}: some {at} are no amounts: give numbers, 0 or more")
+    return cost
+
+
+def _answering(row: OwnRow) -> float:
+    """Tokens sampled for the answer, its stop included."""
+    thought = row["thinking_tokens"] - row.get("forced_thinking_tokens", 0)
+    return max(row["generated_tokens"] - thought, 0)
 
 
 def _coded(rows: Sequence[Sequence[OwnRow]]) -> Ints:

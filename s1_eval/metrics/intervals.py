@@ -191,20 +191,15 @@ def mean(values: Floats, lowest: float = -math.inf, level: float = LEVEL) -> Int
     )
 
 
-def ratio(
-    part: Floats, whole: Floats, lowest: float = -math.inf, highest: float = math.inf
-) -> tuple[float, Interval | None]:
-    """Of the mean of `part` over that of `whole`, one value of each per question: the ratio, and
-    the interval of its linearization (Cochran 1977, section 6.3), made as `mean` makes it. NaN and
-    None where nothing is in `whole`; no limit is beyond `lowest` and `highest`."""
+def ratio(part: Floats, whole: Floats) -> tuple[float, Interval | None]:
+    """Of the mean of `part` over that of `whole`, which is known not to be near 0, with one value
+    of each per question: the ratio, and the interval of its linearization (Cochran 1977, section
+    6.3), made as `mean` makes it. NaN and None where nothing is in `whole`."""
     base = float(whole.mean())
     if not base:
         return math.nan, None
     value = float(part.mean()) / base
-    span = mean(value + (part - value * whole) / base, lowest=lowest)
-    if span is None:
-        return value, None
-    return value, replace(span, high=max(value, min(highest, span.high)), method=span.method)
+    return value, mean(value + (part - value * whole) / base)
 
 
 def fieller(above: Floats, below: Floats) -> Interval | None:

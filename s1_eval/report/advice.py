@@ -3,6 +3,7 @@ the questions by budget."""
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from s1_eval.errors import UserError
 from s1_eval.metrics.advice import ORACLE, Advice, Curve, Spot
+from s1_eval.metrics.costs import AXES
 from s1_eval.metrics.entries import Metric
 from s1_eval.metrics.series import describe
 from s1_eval.report import plots
@@ -48,7 +50,7 @@ def title(advice: Advice) -> str:
 
 
 def _lines(advice: Advice) -> list[str]:
-    unit = advice["at"].replace("_", " ")
+    unit = AXES[advice["at"]].label
     lines = [f"**{escape(title(advice))}**", ""]
     lines += [f"- {escape(said)}" for said in advice["sentences"]]
     headings = ("Policy", f"Mean {unit}", "Accuracy %", "Against one budget at equal cost")
@@ -145,7 +147,8 @@ def figure(found: Sequence[Advice]) -> Figure:
         drawn = Figure(figsize=(13, 5.6 * len(found)), layout=pads)
         rows = drawn.subfigures(len(found), 1, squeeze=False)[:, 0]
         for part, advice in zip(rows, found, strict=True):
-            part.suptitle(plots._short(title(advice)), color=INK, weight="bold", x=0.01, ha="left")
+            said = "\n".join(textwrap.wrap(title(advice), 100, max_lines=2))
+            part.suptitle(said, color=INK, weight="bold", x=0.01, ha="left")
             left, right = part.subplots(1, 2, width_ratios=(1.15, 1))
             _policies(left, advice)
             _map(right, advice)
@@ -167,7 +170,7 @@ def _policies(axes: Axes, advice: Advice) -> None:
                 axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)  # type: ignore[arg-type]
         dotted = ":" if policy == ORACLE else "-"
         axes.plot(x, y, color=colour, marker=marker, label=said, ls=dotted, ms=5, lw=1.8)
-    axes.set_xlabel(f"Mean {advice['at'].replace('_', ' ')} per question", color=INK)
+    axes.set_xlabel(f"Mean {AXES[advice['at']].label} per question", color=INK)
     axes.set_ylabel("Accuracy (%), 95% interval of one budget for all", color=INK)
     axes.set_ylim(0, 100)
     axes.set_xlim(left=0)
@@ -201,7 +204,7 @@ def _map(axes: Axes, advice: Advice) -> None:
     image = axes.imshow(
         values, aspect="auto", cmap="cividis", vmin=0, vmax=100, interpolation="nearest"
     )
-    steps = [need(i)[0] for i in ranked]
+    steps = [place for i in ranked if (place := need(i)[0]) < len(budgets)]
     edge = [(place - 0.5, row) for row, place in enumerate(steps)]
     xs = [x for x, _ in edge for _ in (0, 1)]
     ys = [y + off for _, y in edge for off in (-0.5, 0.5)]

@@ -228,6 +228,40 @@ def test_compare_puts_two_methods_side_by_side(swept, capsys):
     assert "it holds budget_forcing, plain" in capsys.readouterr().err
 
 
+def test_advise_goes_from_a_range_of_caps_to_what_to_do(tmp_path, capsys):
+    """Greedy chains of nano share their beginnings, and the records show it."""
+    sweep = [*SWEEP[:5], "--method", "budget_forcing", "--max-thinking-tokens", "2^4..2^6"]
+    assert main([*sweep, "--limit", "12", "--out", str(tmp_path / "runs")]) == 0
+    capsys.readouterr()
+    asked = ["advise", str(tmp_path / "runs")]
+    assert main([*asked, "--json"]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    assert (found["budgets"], found["shared"], found["questions"]) == ([16, 32, 64], True, 12)
+    for i, cap in enumerate((16, 32, 64)):
+        recorded = rows(folder(tmp_path / "runs", f"budget_forcing_max_thinking_tokens={cap}"))
+        spot = found["curves"][0]["spots"][i]
+        assert spot["accuracy"]["value"] == pytest.approx(
+            100 * sum(row["correct"] for row in recorded) / 12
+        )
+        assert spot["cost"]["value"] == pytest.approx(
+            sum(row["generated_tokens"] for row in recorded) / 12
+        )
+    assert main([*asked, "--at", "thinking_tokens", "--out", str(tmp_path / "out")]) == 0
+    assert found["method"] in capsys.readouterr().out
+    assert (tmp_path / "out" / "advice.png").stat().st_size > 10_000
+    assert main([*asked, "--at", "usd"]) == 2
+    assert "--prices" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["32-64", "32..64", "2^6..2^4"])
+def test_a_range_that_is_none_is_refused_before_a_model_is_loaded(given, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(
+            [*SWEEP[:5], "--method", "budget_forcing", "--max-thinking-tokens", given, "--out", "x"]
+        )
+    assert "2^" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_at_k_reads_every_k_from_one_run(tmp_path, capsys):
     sweep = [*SWEEP[:5], "--method", "majority_vote", "--samples", "4", "--limit", "6"]
