@@ -65,10 +65,10 @@ class Choice(TypedDict):
 
     name: as it is chosen on all questions. stability: share of the choices on other questions that
     were the same; the figures are those of all of them. difference: points of accuracy, minus the
-    largest budget's. saved: percent of its cost. against_cap: see `Spot`. verdict: `do` where at
-    most `margin` points are lost for sure, `don't` where more are or the largest is it, else
-    `can't tell`. needed: questions that would tell, were the difference to stay as it is; None:
-    over 16,384, or nothing to go by.
+    largest budget's. saved: percent of its cost, on all questions. against_cap: see `Spot`.
+    verdict: `do` where at most `margin` points are lost for sure, `don't` where more are or the
+    largest is it, else `can't tell`. needed: questions that would tell, were the difference to
+    stay as it is; None: over 16,384, or nothing to go by.
     """
 
     name: str
@@ -433,13 +433,14 @@ def _choice(grid: Grid, rules: Rules, uniform: Rules, points: float, seed: int) 
     fitted = stopping.cross_fit(rules, choose, seed)
     everywhere = int(choose(rules.accuracy.mean(axis=1), rules.cost.mean(axis=1))[0])
     right, cost, shares = fitted.accuracy[0], fitted.cost[0], fitted.taken[0]
+    taken = [(i, float(shares[i])) for i in shares.nonzero()[0]]
     most, dearest = uniform.accuracy[last], uniform.cost[last]
 
     def lost(accuracy: Floats) -> Metric:
         return _points(float((accuracy - most).mean()), accuracy - most)
 
     difference = _as_wide(lost(right), shares, lambda rule: lost(rules.accuracy[rule]))
-    saved = _as_wide(_saved(cost, dearest), shares, lambda rule: _saved(rules.cost[rule], dearest))
+    saved = _mixed([(share, _saved(rules.cost[i], dearest)) for i, share in taken])
     against = against_caps(right, cost, uniform)
     if against is not None:
         against = _as_wide(
@@ -503,9 +504,8 @@ def _points(value: float, values: Floats) -> Metric:
 def _saved(cost: Floats, whole: Floats) -> Metric:
     """In percent of `whole`, per question."""
     spent = _ratio(cost, whole)
-    value, low, high = (
-        None if spent[name] is None else 100 - spent[name] for name in ("value", "high", "low")
-    )
+    ends = {"value": spent["value"], "low": spent["high"], "high": spent["low"]}
+    value, low, high = (None if end is None else 100 - end for end in ends.values())
     return {**spent, "value": value, "low": low, "high": high}
 
 
@@ -518,6 +518,28 @@ def _ratio(part: Floats, whole: Floats) -> Metric:
         if intervals.long_tailed(whole):
             note = "few questions make much of it, and its interval may be too short"
     return _metric(100 * value, span and span.percent(), note)
+
+
+_LIMITS: tuple[Literal["value", "low", "high"], ...] = ("value", "low", "high")
+
+
+def _mixed(parts: Sequence[tuple[float, Metric]]) -> Metric:
+    """The mean of the rules that were taken, each with its share and on all questions: costs have
+    no part in what is aimed at, and the folds that a rule is taken in are not like the others. Its
+    limits are means of theirs, which are never too close; a rule without limits does not vary."""
+    value, low, high = (
+        math.fsum(share * _limit(part, name) for share, part in parts) for name in _LIMITS
+    )
+    first = max(parts, key=lambda part: part[0])[1]
+    if low == high:
+        return {**first, "value": value, "low": None, "high": None, "interval": None}
+    return {**first, "value": value, "low": low, "high": high, "note": None}
+
+
+def _limit(metric: Metric, name: Literal["value", "low", "high"]) -> float:
+    """What is not there is the value itself."""
+    found = metric[name]
+    return found if found is not None else metric["value"] or 0.0
 
 
 def _as_wide(found: Metric, shares: Floats, of: Callable[[int], Metric | None]) -> Metric:
@@ -533,9 +555,9 @@ def _as_wide(found: Metric, shares: Floats, of: Callable[[int], Metric | None]) 
     below = above = 0.0
     for rule in shares.nonzero()[0].tolist():
         alone = of(rule)
-        if alone and None not in (alone["value"], alone["low"], alone["high"]):
-            below += float(shares[rule]) * (alone["value"] - alone["low"])  # type: ignore[operator]
-            above += float(shares[rule]) * (alone["high"] - alone["value"])  # type: ignore[operator]
+        if alone and alone["low"] is not None:
+            below += float(shares[rule]) * (_limit(alone, "value") - _limit(alone, "low"))
+            above += float(shares[rule]) * (_limit(alone, "high") - _limit(alone, "value"))
     if not (below and above):
         return found
     low = value - below if low is None else min(low, value - below)
