@@ -18,6 +18,7 @@ from s1_eval.cli import (
     compute_optimal,
     doctor,
     leaderboard,
+    plan,
     repair,
     score,
     serve,
@@ -32,7 +33,7 @@ from s1_eval.libraries import needs
 from s1_eval.thinking.render import printable
 
 COMMANDS = (
-    *(sweep, serve, score, advise, compare, at_k, compute_optimal, leaderboard),
+    *(plan, sweep, serve, score, advise, compare, at_k, compute_optimal, leaderboard),
     *(doctor, check, audit_checker, repair, view),
 )
 

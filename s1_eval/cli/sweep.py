@@ -7,18 +7,28 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli.options import add_model, caps, comma_list, whole_numbers
 from s1_eval.key_values import key_values
 from s1_eval.methods import METHODS
 from s1_eval.thinking.render import printable
 
+if TYPE_CHECKING:
+    from s1_eval.evaluation.sweep import Sweep
+
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "sweep", help="run methods over budgets on one task, record every sample, score them"
     )
+    add_arguments(parser)
+    parser.add_argument("--out", required=True, type=Path, help="folder for records and report")
+    parser.set_defaults(run=run)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is asked of which model, and how."""
     add_model(parser)
     parser.add_argument("--task", required=True, help="nano, aime24, …")
     parser.add_argument(
@@ -98,17 +108,14 @@ def add_parser(commands: Any) -> None:
         "default: ask all others, list the failed at the end, exit 1",
     )
     parser.add_argument("--no-cache", action="store_true", help="decode every run from scratch")
-    parser.add_argument("--out", required=True, type=Path, help="folder for records and report")
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    from s1_eval.cli.score import report
+def sweep_of(args: argparse.Namespace) -> Sweep:
+    """The sweep that the arguments ask for. Raises UserError on runs that can't be."""
     from s1_eval.evaluation.failures import check_fail_on_error
     from s1_eval.evaluation.named import find_task
     from s1_eval.evaluation.plan import Axes, plan
-    from s1_eval.evaluation.progress import shown
-    from s1_eval.evaluation.sweep import Sweep, SweepStopped
+    from s1_eval.evaluation.sweep import Sweep
 
     axes = Axes(
         max_thinking_tokens=args.max_thinking_tokens,
@@ -118,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
         grid=args.grid,
         params=key_values(args.params, "-S"),
     )
-    sweep = Sweep(
+    return Sweep(
         model=args.model,
         benchmark=find_task(args.task),
         planned=plan(args.methods, axes),
@@ -138,6 +145,14 @@ def run(args: argparse.Namespace) -> int:
         cache=not args.no_cache,
         fail_on_error=check_fail_on_error(args.fail_on_error),
     )
+
+
+def run(args: argparse.Namespace) -> int:
+    from s1_eval.cli.score import report
+    from s1_eval.evaluation.progress import shown
+    from s1_eval.evaluation.sweep import SweepStopped
+
+    sweep = sweep_of(args)
     sweep.check()
     try:
         with sweep.opened() as (engine, verifier), shown() as progress:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Literal
 from s1_eval.errors import UserError
 from s1_eval.metrics import caveats, costs, intervals
 from s1_eval.metrics.gate import same_questions
-from s1_eval.metrics.paired import detectable_by_mcnemar, detectable_by_t, flip_signs
+from s1_eval.metrics.paired import (
+    detectable_by_mcnemar,
+    detectable_by_t,
+    flip_signs,
+    questions_needed,
+)
 from s1_eval.metrics.points import Tally, tally
 from s1_eval.metrics.prices import Prices
 from s1_eval.metrics.scoring import restricted
@@ -29,8 +34,6 @@ Amount = Literal["budget", "thinking_tokens", "generated_tokens", "flops", "seco
 
 _ENFORCED = (CAP, "tokens", "steps")
 """Dials that the budget stands for."""
-_MOST_QUESTIONS = 1 << 14
-"""Beyond this nobody asks; McNemar's exact power grows with the square of the questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,26 +327,7 @@ def _matched(
         p=p,
         p_holm=p,
         detectable=detectable(n),
-        needed=_needed(detectable, points),
+        needed=questions_needed(detectable, points),
         interval=span.method if span else intervals.reason(differences),
         missing=one.missing + other.missing,
     )
-
-
-def _needed(detectable: Callable[[int], float | None], points: float) -> int | None:
-    """The smallest number of questions that would show a difference of `points`."""
-
-    def enough(questions: int) -> bool:
-        found = detectable(questions)
-        return found is not None and found <= points
-
-    high = 2
-    while not enough(high):
-        high *= 2
-        if high > _MOST_QUESTIONS:
-            return None
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high

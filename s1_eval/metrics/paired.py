@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 POWER = 0.8
 """The chance of being found that defines the smallest detectable difference."""
 
+_MOST_QUESTIONS = 1 << 14
+"""Beyond this nobody asks; McNemar's exact power grows with the square of the questions."""
+
 _FEW = 14
 """Questions whose 16,384 choices of signs are gone through one by one."""
 _PARTS = 64
@@ -283,3 +286,23 @@ def _power(change: float, error: float, questions: int, needed: float, tolerated
         return float(change > tolerated)
     significant = 1 - nctdtr(questions - 1, change / error, needed)
     return float(min(significant, ndtr((change - tolerated) / error)))
+
+
+def questions_needed(detectable: Callable[[int], float | None], points: float) -> int | None:
+    """The smallest number of questions that would show a difference of `points`; None: over
+    `_MOST_QUESTIONS`."""
+
+    def enough(questions: int) -> bool:
+        found = detectable(questions)
+        return found is not None and found <= points
+
+    high = 2
+    while not enough(high):
+        high *= 2
+        if high > _MOST_QUESTIONS:
+            return None
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

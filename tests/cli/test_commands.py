@@ -299,3 +299,42 @@ def test_compute_optimal_draws_what_search_strategies_gain(tmp_path, capsys):
     assert "compute-optimal" in " ".join(capsys.readouterr().out.split())
     assert main([*command, "--difficulty", str(tmp_path / "runs")]) == 2
     assert "holds 2 runs" in capsys.readouterr().err
+
+
+def test_a_plan_rests_on_a_pilot_and_loads_no_model(swept, capsys, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a model is loaded")
+
+    monkeypatch.setattr("s1_eval.engines.table.open_engine", refuse)
+    asked = [*SWEEP[1:], "--out", "nowhere", "--questions", "30"]
+    assert main(["plan", *asked, "--pilot", str(swept), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {run["source"] for run in found["runs"]} == {"pilot"}
+    assert found["total"]["generated_tokens"] > 0
+    assert found["total"]["hours"] > 0
+    assert found["shows"]["can"] is False
+    assert main(["plan", *asked, "--pilot", str(swept)]) == 0
+    assert "30 questions can't show 5 points" in capsys.readouterr().out
+    assert not Path("nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ([], "a plan rests on something"),
+        (["--assume", "acuracy=5"], "did you mean 'accuracy'"),
+        (["--assume", "accuracy=50", "--points", "0"], "points=0"),
+        (["--pilot", "no-such-folder"], "no-such-folder"),
+        (["--assume", "accuracy=50", "--prices", "no-such-file"], "no-such-file"),
+    ],
+)
+def test_a_plan_that_cannot_be_says_what_to_give(more, says, capsys):
+    asked = ["--model", "s1_hf/nano", "--task", "nano", "--method", "plain"]
+    assert main(["plan", *asked, *more]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_pilot_of_another_model_is_refused(swept, capsys):
+    asked = ["--model", "s1_hf/other", "--task", "nano", "--method", "plain"]
+    assert main(["plan", *asked, "--pilot", str(swept)]) == 2
+    assert "a pilot of the same one" in capsys.readouterr().err

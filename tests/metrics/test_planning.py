@@ -1,0 +1,197 @@
+"""What a sweep would cost and could show, before it is run."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import runs
+from scipy.stats import ttest_1samp
+
+from s1_eval.errors import UserError
+from s1_eval.metrics.paired import POWER, detectable_by_mcnemar
+from s1_eval.metrics.planning import Asked, Assumed, Noise, detectable, plan
+from s1_eval.metrics.prices import Price, Prices
+from s1_eval.report.planning import markdown, said
+
+
+def asked(method="budget_forcing", greedy=True, **settings):
+    dials = {n: settings.get(n) for n in ("max_thinking_tokens", "num_ignores", "samples")}
+    return Asked(f"{method} {settings}", method, settings, dials, greedy)
+
+
+def caps(*numbers, **more):
+    return [asked(max_thinking_tokens=cap, **more) for cap in numbers]
+
+
+def spending(run, **fields):
+    rows = [{**row, **fields} for row in run.rows]
+    return dataclasses.replace(run, rows=rows)
+
+
+def capped(cap, thinking, **fields):
+    made = runs.run(runs.graded(10, 20), thinking, params={"max_thinking_tokens": cap})
+    return spending(made, **fields)
+
+
+ASSUMED = Assumed(accuracy=50, thinking_tokens=1000, answer_tokens=50, tokens_per_second=100)
+
+
+def test_a_pilots_run_tells_of_the_same_run():
+    pilot = [
+        capped(64, 60, flops=100, machine_seconds=2.0),
+        capped(32, 32, flops=50, machine_seconds=1.0),
+    ]
+    found = plan(caps(64), 300, 2, pilot)
+    [run] = found["runs"]
+    assert run["source"] == "pilot"
+    assert run["total"]["thinking_tokens"] == 600 * 60
+    assert run["total"]["flops"] == 600 * 100
+    rate = (60 + 2 + 32 + 2) / 3.0
+    assert found["tokens_per_second"] == pytest.approx(rate)
+    assert run["total"]["hours"] == pytest.approx(600 * 62 / rate / 3600)
+
+
+def test_a_smaller_cap_cuts_what_the_pilot_thought_and_a_larger_one_is_not_known():
+    lengths = [10 * i for i in range(1, 21)]
+    found = plan(caps(400, 50), 20, 1, [capped(200, lengths, flops=1000)])
+    unknown, cut = found["runs"]
+    thinking = np.minimum(lengths, 50).mean()
+    assert cut["per_question"]["thinking_tokens"] == thinking
+    assert cut["per_question"]["generated_tokens"] == thinking + 2
+    assert cut["per_question"]["flops"] < 1000
+    assert unknown["source"] == "unknown"
+    assert "a larger one" in unknown["note"]
+    assert found["total"]["thinking_tokens"] is None
+
+
+def test_independent_samples_cost_each_the_same():
+    pilot = [runs.run(runs.graded(5, 10), 30, method="majority_vote", params={"samples": 2})]
+    [run] = plan([asked("majority_vote", samples=8)], 10, 1, pilot)["runs"]
+    assert run["per_question"]["generated_tokens"] == 4 * 32
+
+
+def test_what_came_from_the_sweeps_cache_took_no_time():
+    run = capped(64, 60, machine_seconds=1.0, reused_tokens=31)
+    prices = Prices({"*": Price(gpu_hour=3600.0)})
+    found = plan(caps(64), 1, 1, [run], prices=prices)
+    assert found["tokens_per_second"] == 31
+    assert found["runs"][0]["total"]["usd"] == pytest.approx(62 / 31)
+
+
+def test_assumptions_stand_for_a_pilot():
+    prices = Prices({"*": Price(input=1.0, output=10.0)})
+    basis = dataclasses.replace(ASSUMED, prompt_tokens=100)
+    wanted = [*caps(400), asked("majority_vote", samples=4, greedy=False)]
+    found = plan(wanted, 10, 1, basis, prices=prices)
+    one, voted = (run["total"] for run in found["runs"])
+    assert (one["thinking_tokens"], one["generated_tokens"]) == (4000, 4500)
+    assert one["usd"] == pytest.approx(10 * (600 + 450 * 10) / 1e6)
+    assert one["hours"] == pytest.approx(4500 / 100 / 3600)
+    assert voted["generated_tokens"] == 4 * 10500
+    assert found["total"]["generated_tokens"] == 4500 + 42000
+
+
+def test_what_is_not_assumed_is_not_known():
+    found = plan(caps(400), 10, 1, Assumed(thinking_tokens=10))
+    assert found["shows"] is None
+    assert found["total"]["hours"] is None
+    told = markdown(found, "x")
+    assert "accuracy=PERCENT" in told
+    assert "tokens_per_second" in told
+    searched = dataclasses.replace(caps(400)[0], dials={"rounds": 2})
+    assert "rounds" in plan([searched], 10, 1, ASSUMED)["runs"][0]["note"]
+
+
+def test_thirty_questions_cannot_show_five_points():
+    found = plan(caps(100, 200), 30, 1, ASSUMED)["shows"]
+    churn = 0.25 * (1 - 1 / 3)
+    assert found["detectable"] == detectable_by_mcnemar(30, churn, 0.025, 0.0)
+    assert not found["can"]
+    assert found["epochs"] is None
+    needed = found["questions"]
+    assert detectable_by_mcnemar(needed, churn, 0.025, 0.0) <= 5
+    assert detectable_by_mcnemar(needed - 1, churn, 0.025, 0.0) > 5
+    assert "30 questions can't show 5 points" in said(found, 30, 1)
+    assert plan(caps(100, 200), needed, 1, ASSUMED)["shows"]["can"]
+
+
+def test_more_comparisons_take_more_questions():
+    one, many = (plan(caps(*range(1, k)), 30, 1, ASSUMED)["shows"] for k in (3, 7))
+    assert (one["comparisons"], many["comparisons"]) == (1, 5)
+    assert many["questions"] > one["questions"]
+
+
+def test_epochs_average_out_what_is_luck_and_nothing_else():
+    luck, fixed = Noise(0.2, 0.4), Noise(0.2, 0.0)
+    assert detectable(200, 8, luck, 0.025) < detectable(200, 2, luck, 0.025)
+    assert detectable(200, 8, fixed, 0.025) == detectable(200, 2, fixed, 0.025)
+    greedy, once = (plan(caps(9), 30, epochs, ASSUMED) for epochs in (4, 1))
+    assert greedy["shows"]["detectable"] == once["shows"]["detectable"]
+    assert "greedy" in greedy["remarks"][0]
+    sampled = plan(caps(9, 10, greedy=False), 300, 2, ASSUMED)["shows"]
+    assert sampled["can"] is False
+    enough = plan(caps(9, 10, greedy=False), 300, sampled["epochs"], ASSUMED)["shows"]
+    fewer = plan(caps(9, 10, greedy=False), 300, sampled["epochs"] - 1, ASSUMED)["shows"]
+    assert (enough["can"], fewer["can"]) == (True, False)
+
+
+def test_the_power_is_what_it_says():
+    """Simulated: 150 questions, 4 tries each, of which a share changes for good."""
+    noise, n, tries = Noise(1 / 6, 1 / 3), 150, 4
+    share = detectable(n, tries, noise, 0.025) / 100
+    random = np.random.default_rng(0)
+    found = 0
+    for _ in range(600):
+        chances = random.random(n)  # the mean of p(1-p) is 1/6
+        one, other = (random.binomial(tries, chances) / tries for _ in range(2))
+        changed = random.random(n) < share
+        found += ttest_1samp(np.where(changed, 1.0, one - other), 0).pvalue < 0.05
+    assert found / 600 == pytest.approx(POWER, abs=0.05)
+
+
+def test_a_pilot_says_how_noisy_its_questions_are():
+    right = [[True, False]] * 10 + [[True, True]] * 10
+    pilot = [
+        runs.run(right, 10, params={"max_thinking_tokens": cap}, sampling={"temperature": 1.0})
+        for cap in (10, 20)
+    ]
+    found = plan(caps(10, 20, greedy=False), 20, 2, pilot)
+    # One try is right and the other wrong in a quarter of the pairs of ten of the questions.
+    assert found["shows"]["churn"] == pytest.approx(100 * (0.125 * 20 + 1) / 22)
+    low, needed, high = (found["shows"][f"questions{end}"] for end in ("_low", "", "_high"))
+    assert low < needed < high
+    assert found["remarks"] == [
+        "hours are not known: give --assume tokens_per_second=N, or a pilot that tells its time"
+    ]
+    assert "another temperature" in plan(caps(10, 20), 20, 1, pilot)["remarks"][0]
+
+
+def test_a_pilot_that_asked_once_does_not_know_what_epochs_gain():
+    pilot = [capped(64, 60), capped(32, 32)]
+    found = plan(caps(64, 32, greedy=False), 20, 4, pilot)
+    assert found["shows"]["epochs"] is None
+    assert any("--epochs 2" in remark for remark in found["remarks"])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"acuracy": 5}, "did you mean 'accuracy'"),
+        ({"accuracy": 120}, "from 0 to 100"),
+        ({"accuracy": "half"}, "give a number"),
+        ({"thinking_tokens": -1}, "from 0"),
+        ({"thinking_tokens": math.inf}, "from 0"),
+        ({"correlation": 2}, "from 0 to 1"),
+        ({}, "needs something"),
+    ],
+)
+def test_an_assumption_that_cannot_be_is_refused(given, says):
+    with pytest.raises(UserError, match=says):
+        Assumed.of(given)
+
+
+@pytest.mark.parametrize("wrong", [{"points": 0}, {"alpha": 1}])
+def test_numbers_out_of_range_are_refused(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        plan(caps(9), 30, 1, ASSUMED, **wrong)
