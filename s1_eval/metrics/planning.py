@@ -325,8 +325,8 @@ def _covers(run: Run, one: Asked) -> bool:
 def _distance(run: Run, one: Asked) -> float:
     cap, planned = run.params.get(CAP), one.settings.get(CAP)
     if cap != planned:
-        both = isinstance(cap, int) and isinstance(planned, int)
-        return float(cap - planned) if both else math.inf
+        known = isinstance(cap, int) and isinstance(planned, int)
+        return float(cap) - float(planned) if known else math.inf  # type: ignore[arg-type]
     samples = run.params.get(SAMPLES) or 1, one.settings.get(SAMPLES) or 1
     return abs(math.log(samples[0] / samples[1]))
 
