@@ -89,6 +89,14 @@ def rows() -> Iterator[Row]:
                 bounds = EDGE if one > 0.9 or n < 100 else MIDDLE
                 study = _difference(one, other, n, epochs)
                 yield Row(f"difference {one} to {other}", n, epochs, study, bounds)
+            for mean in (0.3, 0.6, 0.9):
+                yield Row(
+                    f"cost of a correct answer, {mean}",
+                    n,
+                    epochs,
+                    _per_correct(mean, n, epochs),
+                    MIDDLE if n > 10 else EDGE,
+                )
             for ratio in (0.97, 1.0, 1.03):
                 yield Row(
                     f"Control at {ratio} of the limit", n, epochs, _control(ratio, n, epochs), EDGE
@@ -161,6 +169,28 @@ def _difference(one: float, other: float, n: int, epochs: int) -> Callable[[Rand
         rank = random.random(n)
         sides = [random.binomial(epochs, np.interp(rank, ranks, each)) for each in chances]
         return [(intervals.difference((sides[0] - sides[1]) / epochs, epochs), one - other)]
+
+    return study
+
+
+def _per_correct(mean: float, n: int, epochs: int) -> Callable[[Random], Spans]:
+    """Hard questions cost more: lengths are lognormal, and their logarithms go with the chance of a
+    wrong answer."""
+
+    def draw(random: Random, questions: int) -> tuple[Floats, Floats]:
+        chances = _chances(random, mean, questions)
+        right = random.binomial(epochs, chances) / epochs
+        luck = np.exp(random.normal(0, 0.5, (epochs, questions))).mean(axis=0)
+        return np.exp(1 - chances) * luck, right
+
+    spent, right = draw(np.random.default_rng(1), 1_000_000)
+    truth = float(spent.mean() / right.mean())
+
+    def study(random: Random) -> Spans:
+        made = draw(random, n)
+        if not made[1].any():  # nothing is right: it has no value, and says so
+            return study(random)
+        return [(intervals.fieller(*made), truth)]
 
     return study
 

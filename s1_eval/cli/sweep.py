@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s1_eval.cli.options import add_model, caps, comma_list, whole_numbers
+from s1_eval.cli.options import add_model, at_least_one, caps, comma_list, whole_numbers
 from s1_eval.key_values import key_values
 from s1_eval.methods import METHODS
 from s1_eval.thinking.render import printable
@@ -108,6 +108,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default: ask all others, list the failed at the end, exit 1",
     )
     parser.add_argument("--no-cache", action="store_true", help="decode every run from scratch")
+    parser.add_argument(
+        "--in-flight",
+        type=at_least_one,
+        metavar="N",
+        help="questions asked at once; 1 is one stream, as times of a single user are taken",
+    )
 
 
 def sweep_of(args: argparse.Namespace) -> Sweep:
@@ -143,6 +149,7 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
         verifier=args.verifier,
         verifier_args=key_values(args.verifier_args, "-V"),
         cache=not args.no_cache,
+        in_flight=args.in_flight,
         fail_on_error=check_fail_on_error(args.fail_on_error),
     )
 

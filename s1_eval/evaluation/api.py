@@ -34,6 +34,7 @@ from s1_eval.evaluation.reading import readers
 from s1_eval.evaluation.sweep import Sweep, SweepStopped
 from s1_eval.methods import METHODS, Dial, Method
 from s1_eval.metrics import Advice, Entry, comparison
+from s1_eval.metrics.prices import Prices, read_prices
 from s1_eval.records import Run
 from s1_eval.records import read_rows as rows_of
 from s1_eval.records import read_runs as read
@@ -157,6 +158,7 @@ async def evaluate_async(
     verifier: VerifierSpec | None = None,
     grid: bool = False,
     cache: bool = True,
+    in_flight: int | None = None,
     fail_on_error: FailOnError = False,
     out: str | Path | None = None,
     progress: bool | None = None,
@@ -186,6 +188,7 @@ async def evaluate_async(
     verifier: a process reward model, e.g. `nano-prm`, for the methods that search by one.
     grid: every cap with every number of ignores, instead of a series of each.
     cache: what one run has decoded serves the others.
+    in_flight: questions asked at once; 1 is one stream, as times of a single user are taken.
     fail_on_error: True raises at the first question that the engine can't answer; a number at so
         many, below 1 at that share of all. By default the others go on, a warning names those
         that failed, and `Run.failed` has them.
@@ -233,6 +236,7 @@ async def evaluate_async(
             logprobs=logprobs,
             verifier=verifier,
             cache=cache,
+            in_flight=in_flight,
             fail_on_error=check_fail_on_error(fail_on_error),
         )
         await asyncio.to_thread(sweep.check)
@@ -302,7 +306,12 @@ def read_runs(
 
 
 def score(
-    runs: Runs, *, seed: int = 0, resamples: int = 10_000, common_questions: bool = False
+    runs: Runs,
+    *,
+    seed: int = 0,
+    resamples: int = 10_000,
+    common_questions: bool = False,
+    prices: str | Path | None = None,
 ) -> list[Entry]:
     """Control, Scaling and Performance, with intervals, of every series of runs, as
     `s1-eval score` prints them with `--json`.
@@ -310,6 +319,7 @@ def score(
     runs: of `read_runs`, or whatever holds some: a `Result`, a path, a list of these.
     seed, resamples: of the bootstrap. common_questions: compare runs of different question sets
         on the questions they share.
+    prices: a YAML file with what models and verifiers cost, for `usd` among a run's costs.
 
     >>> result = s1_eval.evaluate(
     ...     "s1_hf/nano", "nano", "budget_forcing", max_thinking_tokens=[16, 64], limit=4
@@ -318,7 +328,7 @@ def score(
     >>> entry["varied"], entry["runs"], entry["control"]["value"]
     ('max_thinking_tokens', 2, 100.0)
     """
-    return metrics.score(_runs(runs), seed, resamples, common_questions)
+    return metrics.score(_runs(runs), seed, resamples, common_questions, prices=_prices(prices))
 
 
 def compare(
@@ -329,14 +339,17 @@ def compare(
     points: float = 5.0,
     alpha: float = 0.05,
     allow: Sequence[str] = (),
+    prices: str | Path | None = None,
 ) -> list[dict[str, Any]]:
     """The paired differences of two methods, or two models, at equal compute, as
     `s1-eval compare` prints them with `--json`.
 
     a, b: the runs of one method of one model each, see `score`.
-    at: what has to be equal: `budget`, `thinking_tokens` or `generated_tokens`.
+    at: what has to be equal: `budget`, or the mean of `thinking_tokens`, `generated_tokens`,
+        `flops`, `seconds` or `usd`.
     points: the difference to plan questions for. alpha: the chance of any false finding.
-    allow: `questions`, `data`, `checker`: compare although these differ.
+    allow: `questions`, `data`, `checker`, `load`: compare although these differ.
+    prices: a YAML file with what models and verifiers cost, for `usd`.
 
     >>> ask = dict(model="s1_hf/nano", task="nano", method="budget_forcing", limit=4)
     >>> short = s1_eval.evaluate(**ask, max_thinking_tokens=16)
@@ -345,7 +358,7 @@ def compare(
     >>> found["difference"] == found["first_accuracy"] - found["second_accuracy"]
     True
     """
-    found = comparison.compare(_runs(a), _runs(b), at, points, alpha, allow)
+    found = comparison.compare(_runs(a), _runs(b), at, points, alpha, allow, _prices(prices))
     return [dataclasses.asdict(each) for each in found]
 
 
@@ -368,6 +381,10 @@ def advise(
     """
     held = _runs(runs)
     return metrics.advise(held, rows_of(held, readers(_remark)), at, points, seed)
+
+
+def _prices(path: str | Path | None) -> Prices | None:
+    return None if path is None else read_prices(path)
 
 
 def _runs(given: Any) -> list[Run]:

@@ -79,6 +79,7 @@ class Sweep:
     verifier: a process reward model for the methods that search by one.
     fail_on_error: how many failed samples of all runs together end the sweep.
     cache: whether what one run has decoded serves the others, and the same sweep run again.
+    in_flight: questions of all runs together that are asked at once; 1 is one stream.
     command: what the run records name as the command.
     """
 
@@ -99,6 +100,7 @@ class Sweep:
     verifier: VerifierSpec | None = None
     verifier_args: Mapping[str, Any] = field(default_factory=dict)
     cache: bool = True
+    in_flight: int | None = None
     fail_on_error: FailOnError = False
 
     @cached_property
@@ -128,7 +130,7 @@ class Sweep:
         if isinstance(self.model, str):
             parse_model(self.model)
         check_fail_on_error(self.fail_on_error)
-        for name in ("limit", "epochs"):
+        for name in ("limit", "epochs", "in_flight"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"{name}={value}: give 1 or more")
         samplings = [self.sampling(each) for each in self.planned]
@@ -207,7 +209,7 @@ class Sweep:
                 sum((s.id, epoch) in w.done for _, _, w in jobs for s, epoch in self.asked),
             )
             tolerance = Tolerance(self.fail_on_error, total * len(jobs))
-            slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+            slots = asyncio.Semaphore(min(self.in_flight or MAX_IN_FLIGHT, MAX_IN_FLIGHT))
             try:
                 async with asyncio.TaskGroup() as group:
                     for job in jobs:

@@ -338,3 +338,10 @@ def test_a_pilot_of_another_model_is_refused(swept, capsys):
     asked = ["--model", "s1_hf/other", "--task", "nano", "--method", "plain"]
     assert main(["plan", *asked, "--pilot", str(swept)]) == 2
     assert "a pilot of the same one" in capsys.readouterr().err
+
+
+def test_in_one_stream_a_question_has_the_machine_for_itself(tmp_path):
+    asked = ["--model", "s1_hf/nano", "--task", "nano", "--limit", "3", "--out", str(tmp_path)]
+    assert main(["sweep", *asked, "--method", "plain", "--in-flight", "1"]) == 0
+    [run] = read_runs([tmp_path])
+    assert all(row["machine_seconds"] == row["seconds"] for row in run.rows)
