@@ -105,6 +105,11 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
         "lm_eval.utils:get_rolling_token_windows",
         "lm_eval.utils:make_disjoint_window",
     ),
+    "s1_eval.serve.server": (
+        "uvicorn:Server.capture_signals",
+        "uvicorn:Server.handle_exit",
+        "uvicorn.protocols.http.auto:AutoHTTPProtocol",
+    ),
     "s1_eval.training.sft": (
         "transformers:Trainer._get_output_dir",
         "transformers:Trainer._save_checkpoint",

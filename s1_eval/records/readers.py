@@ -305,6 +305,12 @@ class _Collected:
             )
 
     def _put(self, slim: OwnRow, where: str) -> None:
+        if slim["correct"] is None:
+            raise UserError(
+                f"{where}: sample {slim['sample_id']!r:.200} was recorded without a target, so "
+                "nobody knows whether it is right: `s1-eval view` shows it; to have such a run "
+                "scored, ask with a target, in extra_body={'s1_eval': {'target': …}}"
+            )
         target = self.targets.setdefault(slim["sample_id"], slim["target"])
         if target != slim["target"]:
             raise UserError(

@@ -169,14 +169,15 @@ def sample_row(
     *,
     target: str,
     answer: str,
-    correct: bool,
+    correct: bool | None,
     answered: bool,
     **more: Any,
 ) -> SampleRow:
     """One row, whole: what the run shares, what the method made of the question, the verdict.
 
     run: the run record. solved: see `solved_fields`. answer: as the grader extracted it, empty if
-    it found none. more: what else the verdict says.
+    it found none. correct: None where nobody has said what is right. more: what else the verdict
+    says.
     """
     row = {
         **solved,

@@ -16,7 +16,7 @@ In JSON an event is an object with its kind under `event` beside its fields:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -158,7 +158,7 @@ class Feed:
                 self._watchers.discard(queue)
                 queue.put_nowait(None)
 
-    async def watch(self) -> AsyncIterator[Event]:
+    async def watch(self) -> AsyncGenerator[Event]:
         """What was told so far of the questions in flight, then all that follows. Ends for a
         watcher that is too slow."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""Recorded runs, and a browser to look at them."""
+"""Recorded runs, a browser to look at them, and nano behind a real server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 import viewing
 from browsing import chromium
+from served import Served, serving
+
+from s1_eval.engines.transformers import TransformersEngine
+from s1_eval.evaluation.opened import shared_verifier
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +24,17 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def browser() -> Iterator[Any]:
     with chromium() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def nano() -> Iterator[TransformersEngine]:
+    engine = TransformersEngine("nano")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def nano_served(nano: TransformersEngine) -> Iterator[Served]:
+    how: dict[str, Any] = {"default": "budget_forcing", "params": {"num_ignores": 1}}
+    with serving(nano, verifier=shared_verifier("nano-prm"), **how) as served:
+        yield served
