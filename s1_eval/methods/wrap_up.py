@@ -126,4 +126,5 @@ WRAP_UP = Method(
     sweep=caps,
     budget=budget,
     forces=True,
+    single=True,
 )

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from s1_eval.errors import SampleFailed
+from s1_eval.serve import page
 from s1_eval.serve.events import Begun, Event, Grown, Pruned, Scored
 from s1_eval.serve.gateway import Closing, Gateway, Job, Solved
 from s1_eval.serve.replies import Reply, Shown, error_of, models, sse
@@ -88,6 +89,7 @@ def application(
         Route("/events", watch),
         Route("/health", health),
         Route("/metrics", metrics),
+        *page.routes(),
     ]
     return _Guard(Starlette(routes=routes), gateway, api_key, only_loopback)
 

@@ -22,6 +22,8 @@ SAMPLED = {"temperature": 1.0, "seed": 3}
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
     "budget_forcing": {"max_thinking_tokens": 80, "num_ignores": 2},
+    "wrap_up": {"max_thinking_tokens": 60},
+    "early_exit": {"first_checkpoint": 16, "agreeing": 2},
     "token_conditional": {"tokens": 64},
     "step_conditional": {"steps": 4, "max_thinking_tokens": 200},
     "class_conditional": {"length": "short"},
@@ -29,6 +31,7 @@ CASES: dict[str, dict[str, Any]] = {
     "majority_vote": {"samples": 5, "max_thinking_tokens": 60},
     "self_refine": {"rounds": 1},
     "sets": {"samples": 2, "rounds": 1},
+    "confidence": {"samples": 4, "warm_up": 2, "keep": 0.5, "check_every": 16},
     "best_of_n": {"samples": 3},
     "beam_search": {"samples": 4, "beam_width": 2},
     "dvts": {"samples": 4, "beam_width": 2},
