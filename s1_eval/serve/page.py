@@ -3,7 +3,10 @@ shows comes from whoever mounts it, see `view` for recorded runs."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from importlib import resources
+from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -40,11 +43,21 @@ class Guarded:
         await self._app(scope, receive, guarded)
 
 
-def routes() -> list[BaseRoute]:
-    """`/` and `/page/…`. The page's data is asked for at `api/…` beside it."""
+def routes(about: Mapping[str, Any]) -> list[BaseRoute]:
+    """`/`, `/page/…`, and `/api/about`, which tells the page what there is.
+
+    about: `recorded`: whether there are recorded runs (see `view`); `live`: None, or the `model`
+        of a gateway and its `methods`, by name with the settings that each has to be given. Then
+        the page asks questions at `/v1/chat/completions` and follows `/events`.
+    """
+
+    def told(request: Request) -> Response:
+        return Response(json.dumps(about), media_type="application/json", headers=HEADERS)
+
     files = StaticFiles(packages=[("s1_eval.serve", "page")])
     return [
         Route("/", _index),
+        Route("/api/about", told),
         Route("/page/colours.css", _colours),
         Mount("/page", app=Guarded(files)),
     ]

@@ -20,6 +20,8 @@ _COUNTS = (
     "num_ignores_used",
 )
 _SAID = ("exit_reason", "answer_exit", "error", "limit", "rule", "seconds", "seed", "budget")
+_MOST_STEPS = 3000
+"""Of a tree in a picture."""
 _LONGEST_STEP = 2000
 """Characters of a step that a tree shows; the chain has the rest."""
 
@@ -138,7 +140,8 @@ def _tree(
     row: SampleRow, record: RunRecord, chains: Sequence[Mapping[str, Any]]
 ) -> list[Json] | None:
     """The steps of a search, each behind the one that it follows: beginnings that chains have in
-    common stand once. None where no chain was given up and none begins as another.
+    common stand once. None where no chain was given up and none begins as another; empty
+    where there are more steps than a picture shows.
 
     parent: the number of the step before, None for a first one. pruned: every chain with the step
     was. chains: those that end with it.
@@ -163,6 +166,8 @@ def _tree(
             nodes[at]["pruned"] &= chain.get("exit_reason") == "pruned"
         if at is not None:
             nodes[at]["chains"].append(number)
+        if len(nodes) > _MOST_STEPS:
+            return []
     return nodes
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -18,12 +19,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from s1_eval import __version__
 from s1_eval.errors import UserError
 from s1_eval.evaluation.grading import grouper
 from s1_eval.json_lines import JsonObject
+from s1_eval.metrics.series import describe
 from s1_eval.names import natural
-from s1_eval.records import Run, read_runs
+from s1_eval.records import Reader, Run, read_rows, read_runs
 from s1_eval.serve import page
 from s1_eval.serve.records import Entry, Records, ShownRun
 from s1_eval.serve.showing import shown_chain, shown_row
@@ -52,7 +53,7 @@ def app(records: Records, host: str = "127.0.0.1") -> Starlette:
     if local:
         guards.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, host]))
     return Starlette(
-        routes=[*page.routes(), *view.routes()],
+        routes=[*page.routes({"recorded": True, "live": None}), *view.routes()],
         middleware=guards,
         exception_handlers={UserError: _told, HTTPException: _refused},
     )
@@ -66,16 +67,13 @@ class _View:
         """Plain functions: Starlette runs them in threads, so that a slow disk stops nobody."""
         one = "/api/runs/{run_id}"
         return [
-            Route("/api/about", self.about),
             Route("/api/runs", self.runs),
             Route(f"{one}/rows", self.rows),
             Route(f"{one}/row", self.row),
             Route(f"{one}/chain", self.chain),
             Route(f"{one}/at-k", self.at_k),
+            Route(f"{one}/advice", self.advice),
         ]
-
-    def about(self, request: Request) -> Response:
-        return answer({"version": __version__, "recorded": True, "live": False})
 
     def runs(self, request: Request) -> Response:
         """By what they were asked, then by their settings."""
@@ -127,13 +125,45 @@ class _View:
         """The curves of a run; read anew, since this needs the numbers of all its rows."""
         from s1_eval.metrics.at_k import at_k
 
-        run = self._whole_run(self._run(request))
+        [run] = self._whole([self._run(request)])
         return answer(at_k(run, grouper(run.task)))
 
-    def _whole_run(self, run: ShownRun) -> Run:
-        """Raises UserError where it is not finished."""
-        readers = tuple(dict.fromkeys(run.sources.values()))
-        return next(each for each in read_runs(run.sources, readers) if each.id == run.id)
+    def advice(self, request: Request) -> Response:
+        """What the runs of one model by one method advise, on the questions that this run was
+        asked."""
+        from s1_eval.metrics.advice import advise
+
+        about = self._run(request)
+        same = [
+            each
+            for each in self._records.runs.values()
+            if (each.benchmark, each.record["model"], each.record["method"])
+            == (about.benchmark, about.record["model"], about.record["method"])
+        ]
+        runs = self._whole(same)
+        found = advise(runs, read_rows(runs, self._readers(same)))
+        return answer(
+            [
+                {
+                    "varied": printable(each["varied"]),
+                    "held": printable(describe("", each["held"]).lstrip(", ")),
+                    "said": [printable(said) for said in each["sentences"]],
+                    "notes": [printable(note) for note in each["notes"]],
+                    "curves": each["curves"],
+                    "questions": each["questions"],
+                }
+                for each in found
+            ]
+        )
+
+    def _whole(self, shown: Sequence[ShownRun]) -> list[Run]:
+        """Raises UserError where one of them is not finished."""
+        sources = dict.fromkeys(source for run in shown for source in run.sources)
+        ids = {run.id for run in shown}
+        return [run for run in read_runs(sources, self._readers(shown)) if run.id in ids]
+
+    def _readers(self, shown: Sequence[ShownRun]) -> tuple[Reader, ...]:
+        return tuple(dict.fromkeys(reader for run in shown for reader in run.sources.values()))
 
     def _run(self, request: Request) -> ShownRun:
         run = self._records.runs.get(request.path_params["run_id"])

@@ -1,11 +1,13 @@
 // The page: which part of it a link names, and the keys.
 import { get, h } from "./dom.js";
+import { live } from "./live.js";
 import { question, run, runs } from "./recorded.js";
 
 const main = document.getElementById("main");
 let keys = {};
 let turn = 0;
 let about = null;
+let leaving = new AbortController(); // ends what a part of the page still listens to
 
 const HELP = [["n", "next forced token"], ["p", "forced token before"], ["j", "next question"], ["k", "question before"], ["/", "search in the chain"], ["Enter", "next found, in the search field; with Shift the one before"]];
 
@@ -14,11 +16,13 @@ async function show() {
   const [path, asked] = location.hash.replace(/^#\/?/, "").split("?");
   const query = Object.fromEntries(new URLSearchParams(asked));
   const next = h("div", { class: "view" }), its = {};
+  leaving.abort();
+  leaving = new AbortController();
   try {
     const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
     about ??= await get("about");
     pages();
-    const title = await view(parts)(next, parts.slice(1), query, its);
+    const title = await view(parts)(next, parts.slice(1), query, its, { about, signal: leaving.signal });
     if (mine !== turn) return; // the reader has gone on
     document.title = `${title} · s1_eval`;
   } catch (error) {
@@ -37,7 +41,8 @@ async function show() {
 }
 
 function view([name, , sample]) {
-  if (!name) return runs;
+  if (!name) return about.recorded ? runs : live;
+  if (name === "live" && about.live) return live;
   if (name === "run") return sample === undefined ? run : question;
   throw new Error("there is no such part of the page");
 }

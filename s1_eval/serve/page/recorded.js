@@ -60,7 +60,7 @@ function curves(run) {
       inside.replaceChildren(await get(`runs/${run.id}/${path}`).then(show, (error) => h("p", {}, error.message)));
     } }, h("summary", {}, name), inside);
   };
-  return h("div", {}, part("At k: pass@k, maj@k, best-of-k", "at-k", atK));
+  return h("div", {}, part("At k: pass@k, maj@k, best-of-k", "at-k", atK), part("Advice: which budget a question deserves", "advice", advice));
 }
 
 const estimate = (metric) => metric.value === null ? `– ${metric.note ?? ""}` : `${number(metric.value, 1)}${metric.low === null ? "" : ` [${number(metric.low, 1)}, ${number(metric.high, 1)}]`}`;
@@ -69,6 +69,13 @@ function atK(found) {
   const names = Object.keys(found.at[0].metrics);
   return h("div", {}, h("p", { class: "soft" }, `${found.questions} questions, ${found.samples} samples each; percent, 95% intervals over questions.${found.missing ? ` ${found.missing} rows are missing.` : ""}`),
     table(["k", ...names, "Generated tokens"], found.at.map((at) => [String(at.k), ...names.map((name) => estimate(at.metrics[name])), number(at.generated_tokens)]), 0));
+}
+
+function advice(found) {
+  return h("div", {}, found.map((each) => h("section", {}, h("h2", {}, `${each.varied}${each.held ? `, ${each.held}` : ""}: ${each.questions} questions`),
+    h("ul", {}, each.said.map((said) => h("li", {}, said))),
+    table(["Policy", "Accuracy %", "Cost"], each.curves.flatMap((curve) => curve.spots.map((spot) => [`${curve.policy}: ${spot.name}`, estimate(spot.accuracy), estimate(spot.cost)])), 1),
+    each.notes.map((note) => h("p", { class: "soft" }, note)))));
 }
 
 // A question with its chains; query: chain, with (run:epoch), with_chain, only.
@@ -176,7 +183,7 @@ function head({ row, number: chain, open }, most, named) {
     named && h("h2", {}, row.run.label, " ", verdict(row.verdict)),
     h("p", { class: "counts" }, parts.map(([name, value]) => h("span", {}, `${name} `, h("strong", {}, typeof value === "number" ? number(value) : value)))),
     row.votes.length > 0 && votes(row.votes, open, chain),
-    row.tree && h("details", { class: "search", open: true }, h("summary", {}, "The search"), tree(row.tree, open)),
+    row.tree && h("details", { class: "search", open: true }, h("summary", {}, "The search"), row.tree.length ? tree(row.tree, open) : h("p", { class: "soft" }, "It has too many steps for a picture: read its chains.")),
     several && h("form", { class: "filters" }, h("label", {}, "Chain",
       h("select", { name: "chain", onchange: (event) => open(event.target.value) }, row.chains.map((each, i) => h("option", { value: i, selected: i === chain }, described(each, i)))))),
     shown && bar(shown.segments, row.budget, most, shown.exit_reason),
@@ -198,7 +205,7 @@ export function votes(groups, open, shown) {
 }
 
 // Search in a chain, and the way from one forced token to the next.
-function tools(chain, keys) {
+export function tools(chain, keys) {
   const count = h("span", { class: "soft" });
   const field = h("input", { type: "search", "aria-label": "Search in the chain", placeholder: "Search", oninput: () => {
     const found = chain.search(field.value);
@@ -217,7 +224,7 @@ function tools(chain, keys) {
 }
 
 function table(headings, rows, texts) {
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": headings[0] === "k" ? "At k" : `${headings[0]}s` },
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": { k: "At k", Policy: "Policies" }[headings[0]] ?? `${headings[0]}s` },
     h("table", {}, h("thead", {}, h("tr", {}, headings.map((name, i) => h("th", { scope: "col", class: i < texts ? "text" : "" }, name)))),
       h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, i) => i ? h("td", { class: i < texts ? "text" : "" }, cell) : h("th", { scope: "row", class: "text" }, cell)))))));
 }

@@ -61,22 +61,28 @@ export function tree(nodes, open, name = "The search, step by step") {
   return h("div", { class: "tree" }, h("div", { class: "branches" }, picture), detail);
 }
 
-// How deep each node is, and the row it stands in: its first branch goes on in its own.
+// How deep each node is, and the row it stands in: a branch goes on in its own row, and others from it
+// stand below, as near as there is room.
 function lay(nodes) {
   const next = nodes.map(() => []), first = [];
-  const depth = [], row = [];
+  const depth = [], row = [], taken = [];
   nodes.forEach(({ parent }, i) => {
     (parent === null ? first : next[parent]).push(i);
     depth.push(parent === null ? 0 : depth[parent] + 1);
   });
-  let rows = 0;
+  for (const each of next) each.sort((a, b) => nodes[a].pruned - nodes[b].pruned);
   const open = first.toReversed();
   while (open.length) { // not recursive: a chain may have thousands of steps
-    const i = open.pop();
-    const parent = nodes[i].parent;
-    const goesOn = parent !== null && next[parent][0] === i;
-    row[i] = goesOn ? row[parent] : rows++;
-    open.push(...next[i].toReversed());
+    const branch = [open.pop()];
+    for (let on = next[branch[0]][0]; on !== undefined; on = next[on][0]) branch.push(on);
+    const from = depth[branch[0]] - 1, to = depth[branch.at(-1)];
+    let at = nodes[branch[0]].parent === null ? 0 : row[nodes[branch[0]].parent] + 1;
+    while ((taken[at] ??= []).some(([start, end]) => from <= end && start <= to)) at++;
+    taken[at].push([from, to]);
+    for (const i of branch) {
+      row[i] = at;
+      open.push(...next[i].slice(1).toReversed());
+    }
   }
-  return { depth, row, rows };
+  return { depth, row, rows: taken.length };
 }
