@@ -41,6 +41,7 @@ ONLY_PARSED = {
     r"s1_vllm/POLICY": "shows two settings of a search of two large models",
     r"s1-SmolLM2": "needs a trained model",
     r"repair RUN": "needs a damaged run",
+    r"s1-eval view": "serves until it is ended",
     r"python benchmarks/": "measures for minutes to hours",
     r"…": "leaves something to the reader",
 }
