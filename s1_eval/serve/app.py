@@ -89,7 +89,9 @@ def application(
         Route("/events", watch),
         Route("/health", health),
         Route("/metrics", metrics),
-        *page.routes(),
+        *page.routes(
+            {"recorded": False, "live": {"model": gateway.name, "methods": gateway.usable}}
+        ),
     ]
     return _Guard(Starlette(routes=routes), gateway, api_key, only_loopback)
 

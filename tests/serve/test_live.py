@@ -67,7 +67,9 @@ def columns(page):
 
 
 def test_one_question_by_two_methods_side_by_side(page):
-    ask(page, ("plain", ""), ("budget_forcing", "num_ignores=1 max_thinking_tokens=200"), target="0")
+    ask(
+        page, ("plain", ""), ("budget_forcing", "num_ignores=1 max_thinking_tokens=200"), target="0"
+    )
     left, right = columns(page)
     assert left.locator("h2 .verdict").inner_text() == "✗ wrong"
     assert left.locator(".bar .wait, .bar.capped").count() == 0
