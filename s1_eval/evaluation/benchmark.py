@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from s1_eval.answers import Grader, Verdict, grader
 from s1_eval.answers.choices import ChoiceGrader
 from s1_eval.errors import UserError
+from s1_eval.evaluation.foreign import Foreign
 from s1_eval.libraries import needs
 from s1_eval.names import choose_from
 from s1_eval.thinking import Message
@@ -74,6 +75,7 @@ class Sample:
     options: the texts of a multiple-choice question's options in the order they are shown.
     system: the question's own system message, None without one.
     metadata: what else the data says, kept in logs.
+    turns: what else is said before the question, few-shot examples for one.
     """
 
     id: str
@@ -82,11 +84,13 @@ class Sample:
     options: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     system: str | None = None
+    turns: tuple[Message, ...] = ()
 
     @property
     def before(self) -> tuple[Message, ...]:
         """What is said before the question."""
-        return () if self.system is None else ({"role": "system", "content": self.system},)
+        system = () if self.system is None else ({"role": "system", "content": self.system},)
+        return (*system, *self.turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,8 @@ class Data:
         """A hash of everything that can change a score: ids, prompts, targets, options, and system
         messages where there are any."""
         rows = [
-            [s.id, s.prompt, s.target, s.options, *([] if s.system is None else [s.system])]
+            [s.id, s.prompt, s.target, s.options]
+            + [own for own in (s.system, s.turns or None) if own is not None]
             for s in self.samples
         ]
         canonical = json.dumps(rows, separators=(",", ":"))
@@ -130,6 +135,7 @@ class Benchmark:
     grader, strictness: see `s1_eval.answers.grader`.
     file: its name under FOLDER/benchmarks, and `read`: the rows of that file.
     hub: where the rows come from by default; without it, `generate` makes them.
+    foreign: what it brings along where it is somebody else's task, see `Foreign`.
     secret: its authors ask that no question ever stands on the web in plain text, so training
         never writes one, and nothing that publishes shows one.
     """
@@ -143,6 +149,7 @@ class Benchmark:
     hub: Hub | None = None
     generate: Callable[[], Iterable[Row]] | None = None
     secret: bool = False
+    foreign: Foreign | None = None
 
     def load(self, data: str | None = None) -> Data:
         """The samples from `data` (a file, or a folder with benchmarks/FILE), else from the folder
@@ -156,7 +163,10 @@ class Benchmark:
             rows = hub_rows(self.hub, self.name)
             return Data(self._samples(rows, self.hub.dataset), self.hub.dataset, self.hub.revision)
         assert self.generate, f"{self.name} has neither a hub data set nor a generator"
-        return Data(self._samples(self.generate(), self.name), self.name)
+        samples = self._samples(self.generate(), self.name)
+        if self.foreign:
+            return Data(samples, self.foreign.dataset, self.foreign.revision)
+        return Data(samples, self.name)
 
     def about(self, data: Data) -> dict[str, Any]:
         """What every sample of a harness's log says about its benchmark, as plain data."""
@@ -165,11 +175,17 @@ class Benchmark:
             "task": self.name,
             "dataset": dataset,
             "grader": {"name": self.grader, **self.strictness},
-            "secret": self.secret,
+            "secret": None if self.foreign else self.secret,
+            **({"scorer": dict(self.foreign.scorer)} if self.foreign else {}),
         }
 
     def _path(self, data: str | None) -> Path | None:
         """The local file to read, if one was asked for."""
+        if data is not None and self.foreign:
+            raise UserError(
+                f"data={data}: {self.name} reads its own data: leave it out, and give what the "
+                "task itself takes by -T KEY=VALUE"
+            )
         if data is not None:
             given = Path(data).expanduser()
             inside = [given / "benchmarks" / self.file, given / self.file] if self.file else []
@@ -190,7 +206,7 @@ class Benchmark:
         return path
 
     def _samples(self, rows: Iterable[Row], where: str) -> tuple[Sample, ...]:
-        check = grader(self.grader, **self.strictness)
+        check = open_grader({"name": self.grader, **self.strictness})
         samples: dict[str, Sample] = {}
         for number, row in enumerate(rows, 1):
             try:

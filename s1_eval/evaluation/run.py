@@ -20,6 +20,7 @@ from s1_eval.engines import Engine, Sampling
 from s1_eval.errors import SampleFailed, UserError
 from s1_eval.evaluation.benchmark import Sample, grader_data, open_grader
 from s1_eval.evaluation.binding import NO_DIALS, Dials, Prompts, bind_method
+from s1_eval.evaluation.foreign import Judge
 from s1_eval.evaluation.grading import judged
 from s1_eval.evaluation.load import LOAD
 from s1_eval.methods import Method, Policy, Question
@@ -49,6 +50,7 @@ class Run:
     grader: says which answers are equal.
     held: what the run record says whatever the questions are, see `s1_eval.records.run`.
     raw: questions are text to go on with, see `Question`.
+    until: texts that cut the answer, never the thinking.
     """
 
     policy: Policy
@@ -57,6 +59,7 @@ class Run:
     grader: Grader
     held: Mapping[str, Any]
     raw: bool = False
+    until: tuple[str, ...] = ()
 
     async def solve(
         self, id: str, prompt: str, epoch: int, before: Sequence[Message] = ()
@@ -86,7 +89,10 @@ class Run:
         nudged = flat(self.settings).get("nudge_after_eos", False)
         counts = answer_counts(policy, outcome, nudged)
         copy = {"copy": True} if epoch > 1 and self._greedy() else {}
-        return outcome, as_row({**solved, **counts, **copy, "response": outcome.answer})
+        row = as_row({**solved, **counts, **copy, "response": outcome.answer})
+        if cuts := [at for text in self.until if text and (at := outcome.answer.find(text)) >= 0]:
+            row["response"], row["answer_exit"] = outcome.answer[: min(cuts)], "stop"
+        return outcome, row
 
     def _greedy(self) -> bool:
         """Whether nothing is sampled: every epoch of a question is a copy of its first, and it is
@@ -134,11 +140,13 @@ def open_run(
     template_date: str | None = None,
     prompts: Prompts = "auto",
     dials: Dials = NO_DIALS,
+    until: Sequence[str] = (),
 ) -> Run:
     """Bind a method to an engine and write down what the run holds fixed.
 
     grader: as data, see `open_grader`. command: `sys.argv` by default.
     prompting: what the harness adds to prompts or takes from answers, part of the run's identity.
+    until: texts that cut the answer, never the thinking.
     template_date: what a chat template that prints the date is to show; None is today.
     Raises UserError where the engine's tokenizer can't write the thinking format, where the
     method needs a verifier and there is none, and as `bind_method` does.
@@ -171,7 +179,11 @@ def open_run(
         context_length=info.context_length,
         seeding=info.seeding,
         grader=grader_data(opened),
-        prompting={**policy.prompting(), **(prompting or {})},
+        prompting={
+            **policy.prompting(),
+            **({"until": list(until)} if until else {}),
+            **(prompting or {}),
+        },
         engine_settings=info.settings,
         delimiters=policy.default_delimiters,
         versions={**info.versions, **({package: version(package)} if package else {})},
@@ -183,7 +195,7 @@ def open_run(
         hardware=None if info.engine == "completions" else [hardware()],
         **({"raw_prompts": True} if raw else {}),
     )
-    return Run(policy, method, settings, opened, held, raw)
+    return Run(policy, method, settings, opened, held, raw, tuple(until))
 
 
 async def run_samples(
@@ -194,6 +206,7 @@ async def run_samples(
     *,
     on_failure: Callable[[Failure, SampleFailed], None] | None = None,
     slots: asyncio.Semaphore | None = None,
+    judge: Judge | None = None,
 ) -> None:
     """Solve and grade every (sample, epoch), up to `MAX_IN_FLIGHT` at once; `on_row` gets each row
     as it is done.
@@ -203,6 +216,7 @@ async def run_samples(
     on_failure: gets what is known of a sample that the engine can't answer; without it such a one
     raises as any other error.
     slots: one for each that is in flight, to be shared by runs that go on together.
+    judge: grades in place of the run's grader.
     Raises the first error that a sample or a callback meets; the rest is cancelled.
     """
     free = slots or asyncio.Semaphore(MAX_IN_FLIGHT)
@@ -211,7 +225,10 @@ async def run_samples(
         try:
             _, solved = await run.solve(sample.id, sample.prompt, epoch, sample.before)
             asked = (solved, sample.target, run.grader, sample.options)
-            verdict = await asyncio.to_thread(judged, *asked)
+            if judge is None:
+                verdict = await asyncio.to_thread(judged, *asked)
+            else:
+                verdict = dict(await judge(sample, solved))
             shown: dict[str, Any] = {}
             if record.get("secret") is False:
                 shown["question"] = sample.prompt

@@ -118,12 +118,22 @@ class Sweep:
         """Every question in every epoch."""
         return ((s, epoch + 1) for s in self.samples for epoch in range(self.epochs))
 
+    @cached_property
+    def runs(self) -> Sequence[PlannedRun]:
+        """What is planned, with the limits of somebody else's task."""
+        foreign = self.benchmark.foreign
+        return [foreign.limited(each) for each in self.planned] if foreign else self.planned
+
     def sampling(self, planned: PlannedRun) -> Sampling:
-        """How a run samples."""
-        temperature = self.temperature
-        if temperature is None:
+        """How a run samples: as told, else as somebody else's task does, else greedily where the
+        method can."""
+        own = self.benchmark.foreign.sampling if self.benchmark.foreign else {}
+        temperature = own.get("temperature") if self.temperature is None else self.temperature
+        if temperature is None or (self.temperature is None and not temperature):
             temperature = 1.0 if planned.needs_sampling else 0.0
-        return Sampling(temperature, self.top_p, self.top_k, self.seed, logprobs=self.logprobs)
+        top_p = own.get("top_p", 1.0) if self.top_p == 1.0 else self.top_p
+        top_k = self.top_k or own.get("top_k", 0)
+        return Sampling(temperature, top_p, top_k, self.seed, logprobs=self.logprobs)
 
     def check(self) -> None:
         """Raises UserError on whatever can be seen to be wrong before any weight is loaded."""
@@ -133,8 +143,8 @@ class Sweep:
         for name in ("limit", "epochs", "in_flight"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"{name}={value}: give 1 or more")
-        samplings = [self.sampling(each) for each in self.planned]
-        if searching := next((each for each in self.planned if each.needs_verifier), None):
+        samplings = [self.sampling(each) for each in self.runs]
+        if searching := next((each for each in self.runs if each.needs_verifier), None):
             if not self.verifier:
                 raise UserError(
                     f"{searching.method.name} needs a verifier, a process reward model: give "
@@ -145,7 +155,7 @@ class Sweep:
         if isinstance(self.model, str):
             questions = [
                 FirstQuestion(each.method, each.settings, sampling, first.prompt, first.before)
-                for each, sampling in zip(self.planned, samplings, strict=True)
+                for each, sampling in zip(self.runs, samplings, strict=True)
             ]
             check_first(*parse_model(self.model), self.engine_args, questions)
         if searching:
@@ -163,7 +173,7 @@ class Sweep:
             else:
                 engine = self.model
             verifier: Verifier | None = None
-            if self.verifier and any(each.needs_verifier for each in self.planned):
+            if self.verifier and any(each.needs_verifier for each in self.runs):
                 verifier = open_verifier(self.verifier, **self.verifier_args)
                 stack.callback(verifier.close)
             if self.cache:
@@ -183,7 +193,7 @@ class Sweep:
         total = len(self.samples) * self.epochs
         with ExitStack() as stack:
             jobs: list[tuple[Run, RunRecord, RunWriter]] = []
-            for each in self.planned:
+            for each in self.runs:
                 folder, there = self._folder(each)
                 begun = {} if there is None else there.get("prompting") or {}
                 run = open_run(
@@ -197,6 +207,7 @@ class Sweep:
                     command=self.command,
                     planned_samples=total,
                     template_date=begun.get("template_date"),
+                    until=self.benchmark.foreign.until if self.benchmark.foreign else (),
                 )
                 record = run_record(run.held, about)
                 writer = stack.enter_context(RunWriter(folder, record))
@@ -254,4 +265,7 @@ class Sweep:
             tolerance.count(error)
 
         todo = ((s, epoch) for s, epoch in self.asked if (s.id, epoch) not in writer.done)
-        await run_samples(run, record, todo, on_row, on_failure=on_failure, slots=slots)
+        judge = self.benchmark.foreign.judge if self.benchmark.foreign else None
+        await run_samples(
+            run, record, todo, on_row, on_failure=on_failure, slots=slots, judge=judge
+        )

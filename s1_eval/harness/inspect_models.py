@@ -173,10 +173,10 @@ class S1ModelAPI(ModelAPI):
         """What any solver gets: think and answer, unforced."""
         if earlier := next((name for m in input if (name := (m.metadata or {}).get(KEY))), None):
             raise UserError(
-                f"a solver asks the model again after {earlier} has answered, and a task of several "
-                "turns can't be answered by a method of s1_eval: leave out what comes after it"
+                f"a solver asks the model again after {earlier} has answered, and a task of "
+                "several turns can't be answered by a method of s1_eval: leave out what follows it"
             )
-        before, asked = _conversation(input)
+        before, asked = conversation(input)
         first = FirstQuestion(PLAIN, self.plain, sampling, asked, before, dials=dials)
         engine = await self.engine(first)
         policy, raw = bind_policy(engine, self.plain.thinking_format, sampling)
@@ -190,7 +190,7 @@ class S1ModelAPI(ModelAPI):
     ) -> ModelOutput:
         """What a solver of ours gets: the method's answer, and in the metadata all of its record
         that is known without the benchmark."""
-        before, prompt = _conversation(input)
+        before, prompt = conversation(input)
         chosen = settings(call.method, call.params)
         first = FirstQuestion(method(call.method), chosen, sampling, prompt, before, dials=dials)
         run = await self._run(call, first)
@@ -308,7 +308,7 @@ def framing_of(call: MethodCall, input: Sequence[ChatMessage]) -> dict[str, Any]
     }
 
 
-def _conversation(input: Sequence[ChatMessage]) -> tuple[tuple[Message, ...], str]:
+def conversation(input: Sequence[ChatMessage]) -> tuple[tuple[Message, ...], str]:
     """(what was said before, the last user message). Raises UserError on anything that a chat
     template would not be shown: it would be missing silently."""
     if not input or input[-1].role != "user":

@@ -147,6 +147,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                     verifier=shared_verifier(each.given.verifier),
                     prompting={"until": each.given.until, **framing[each.run]},
                     prompts=each.prompts,
+                    until=each.given.until,
                 )
         tolerance = Tolerance(self.fail_on_error, len(requests))
         epochs: Counter[object] = Counter()
@@ -501,10 +502,6 @@ def _asked_row(asked: Asked) -> dict[str, Any]:
 
 async def _generate(run: Run, asked: Asked, epoch: int) -> Generated:
     _, row = await run.solve(asked.id, asked.prompt, epoch, asked.before)
-    response = row["response"]
-    cuts = [at for text in asked.given.until if text and (at := response.find(text)) >= 0]
-    if cuts:
-        row["response"], row["answer_exit"] = response[: min(cuts)], "stop"
     return _generated(run, asked, row)
 
 

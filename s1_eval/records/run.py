@@ -157,13 +157,13 @@ def run_record(held: Mapping[str, Any], about: Mapping[str, Any]) -> RunRecord:
 
     held: see `held_fields`. Older logs have a whole record there, which is returned as it is.
     about: `task`, `dataset` (`id`, `revision` and `fingerprint`; a local file has no revision) and
-        `secret`.
+        `secret`; and of somebody else's task the `scorer`, whose verdict stands.
     """
     if "run_id" in held:
         return as_record(held)
     dataset = {key: about["dataset"].get(key) for key in ("id", "revision", "fingerprint")}
     asked = {"task": about["task"], "dataset": dataset, "secret": about.get("secret")}
-    record = {**held, **asked}
+    record = {**held, **asked, **({"grader": about["scorer"]} if "scorer" in about else {})}
     ordered = {name: record[name] for name in IDENTITY if name in record} | record
     return as_record({"run_id": run_id(record), **ordered})
 
