@@ -14,6 +14,7 @@ from s1_eval.methods import method as known_method
 from s1_eval.methods import settings
 from s1_eval.methods.method import ANSWER_LIMITS
 from s1_eval.names import nearest
+from s1_eval.typed import flat
 from s1_eval.verifiers.table import VerifierSpec, parse_verifier
 
 ALIASES: Mapping[str, str] = {
@@ -40,6 +41,13 @@ class GenKwargs:
     sampling: Sampling
     until: tuple[str, ...] = ()
     verifier: VerifierSpec | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same request gives the same answer again: nothing is sampled, or by a
+        seed."""
+        thinking = flat(self.settings).get("temperature_thinking")
+        return not (self.sampling.temperature or thinking) or self.sampling.seed is not None
 
 
 def read_gen_kwargs(gen_kwargs: Mapping[str, Any]) -> GenKwargs:

@@ -33,6 +33,7 @@ from s1_eval.evaluation.opened import shared_verifier
 from s1_eval.evaluation.progress import shown
 from s1_eval.evaluation.run import Run, open_run
 from s1_eval.harness.gen_kwargs import GenKwargs, read_gen_kwargs
+from s1_eval.harness.lm_eval_records import Folder, attach, recorded
 from s1_eval.harness.lm_eval_tasks import Generated, asks, stale
 from s1_eval.methods import method
 from s1_eval.records.sample import SampleRow
@@ -52,7 +53,9 @@ UNCHOSEN_DEVICE = "cuda:0"
 
 CACHE_OWNER = "s1_eval: the model that wrote this cache"
 
-CACHE_FAILED = "s1_eval: requests without an answer"
+CACHE_OWN = "s1_eval: "
+
+CACHE_SPARE = "s1_eval: requests without an answer"
 
 
 class Chat(str):
@@ -86,13 +89,15 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         enable_thinking: bool | None = None,
         think_end_token: str | None = None,
         fail_on_error: FailOnError | str = False,
+        records: str | None = None,
         **engine_args: Any,
     ) -> None:
         """engine_args: the engine's own settings. batch_size: lm-eval always gives one; it is for
         log-likelihoods, while generation batches whatever is in flight. chat_template_args,
         enable_thinking: arguments of the chat template as lm-eval's own models spell them.
         fail_on_error: how many questions that the engine can't answer end the command; up to there
-        they count as unanswered.
+        they count as unanswered. records: a folder that gets the record of every answer as it is
+        done, of any task.
 
         Raises UserError on a think_end_token: the thinking format says it already.
         """
@@ -100,6 +105,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         self.pretrained = pretrained
         self.batch_size = batch_size
         self.fail_on_error = check_fail_on_error(fail_on_error)
+        self.records = records
         if think_end_token is not None:
             raise UserError(
                 "think_end_token: leave it out; how thinking ends is found out, or said by "
@@ -127,55 +133,94 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
             # From lm-eval's request cache. The scoring knows which question it is paired with, and
             # refuses; nothing is generated for that.
             return [Generated("", _asked_row(each)) for each in asked]
-        if "engine" not in self.__dict__:
-            first = list({each.run: each for each in reversed(asked)}.values())
-            questions = [each.first_question for each in first]
-            check_first(self.engine_name, self.pretrained, self.engine_args, questions)
-            for each in first:
-                check_verifier(each.given.verifier)
-        framing = _framings(asked)
-        runs: dict[tuple[str, ...], Run] = {}
-        for each in asked:
-            if each.run not in runs:
-                runs[each.run] = open_run(
-                    self.engine,
-                    harness="lm-eval",
-                    grader=each.grader,
-                    method=method(each.given.method),
-                    settings=each.given.settings,
-                    sampling=each.given.sampling,
-                    verifier=shared_verifier(each.given.verifier),
-                    prompting={"until": each.given.until, **framing[each.run]},
-                    prompts=each.prompts,
-                    until=each.given.until,
-                )
+        questions = _in_epochs(requests, asked)
+        kept = [self._kept(each) for each in questions]
+        runs = self._open(asked) if None in kept else {}
         tolerance = Tolerance(self.fail_on_error, len(requests))
-        epochs: Counter[object] = Counter()
-        jobs = []
-        for request, each in zip(requests, asked, strict=True):
-            epochs[each.run, each.id] += 1
-            run, epoch = runs[each.run], epochs[each.run, each.id]
-            jobs.append(self._answer(request, run, each, epoch, tolerance))
-        answers: list[str] = list(generated := _gather(jobs, disable_tqdm))
+        planned = Counter(each.run for each in asked)
+        folder = Folder(self.records) if self.records else None
+
+        async def answered(question: InEpoch, found: Generated | None) -> Generated:
+            each = question.asked
+            if found is None:
+                found = await self._answer(question, runs[each.run], tolerance)
+            if folder and "error" not in found.row:
+                doc = question.request.doc if each.asks else None
+                await folder.add(found, each.task, doc, planned[each.run])
+            return found
+
+        try:
+            jobs = [answered(*each) for each in zip(questions, kept, strict=True)]
+            answers: list[str] = list(generated := _gather(jobs, disable_tqdm))
+        finally:
+            if folder:
+                folder.close()
+        self._attach(questions, generated)
         _tell(generated)
         return answers
 
-    async def _answer(
-        self, request: Instance, run: Run, asked: Asked, epoch: int, tolerance: Tolerance
-    ) -> Generated:
+    def _open(self, asked: Sequence[Asked]) -> dict[tuple[str, ...], Run]:
+        """The runs of all requests. Loads the model, after what can be seen to be wrong without."""
+        first = {each.run: each for each in reversed(asked)}
+        if "engine" not in self.__dict__:
+            questions = [each.first_question for each in first.values()]
+            check_first(self.engine_name, self.pretrained, self.engine_args, questions)
+            for each in first.values():
+                check_verifier(each.given.verifier)
+        framing = _framings(asked)
+        return {
+            key: open_run(
+                self.engine,
+                harness="lm-eval",
+                grader=each.grader,
+                method=method(each.given.method),
+                settings=each.given.settings,
+                sampling=each.given.sampling,
+                verifier=shared_verifier(each.given.verifier),
+                prompting={"until": each.given.until, **framing[key]},
+                prompts=each.prompts,
+                until=each.given.until,
+            )
+            for key, each in reversed(first.items())
+        }
+
+    async def _answer(self, question: InEpoch, run: Run, tolerance: Tolerance) -> Generated:
         """One answer, which reaches lm-eval's response cache as soon as it is there. A question
         that the engine can't answer is an unanswered row, which stays out of the cache."""
+        asked, epoch = question.asked, question.epoch
         try:
             answer = await _generate(run, asked, epoch)
         except SampleFailed as error:
             tolerance.count(error)
-            if (cache := self.cache_hook.dbdict) is not None:
-                # lm-eval puts every answer there itself; see `set_cache_hook`.
-                failed = hash_args("generate_until", request.args)
-                cache[CACHE_FAILED] = [*cache.get(CACHE_FAILED, ()), failed]
+            self._spare([hash_args("generate_until", question.request.args)])
             return _generated(run, asked, run.unanswered(asked.id, epoch, error))
-        self.cache_hook.add_partial("generate_until", request.args, answer)
+        if asked.asks or epoch == 1:
+            self.cache_hook.add_partial("generate_until", question.request.args, answer)
+        elif (cache := self.cache_hook.dbdict) is not None:
+            cache[question.key] = answer
         return answer
+
+    def _kept(self, question: InEpoch) -> Generated | None:
+        """What the response cache has of somebody else's task, see `set_cache_hook`."""
+        cache, given = self.cache_hook.dbdict, question.asked.given
+        if cache is None or question.asked.asks or not given.repeatable:
+            return None
+        found: Generated | None = cache.get(question.key)
+        return found
+
+    def _attach(self, questions: Sequence[InEpoch], generated: Sequence[Generated]) -> None:
+        """Leave the records of tasks that are not ours where lm-eval's sample file shows them."""
+        both = [(q, g) for q, g in zip(questions, generated, strict=True) if not q.asked.asks]
+        requests = [question.request for question, _ in both]
+        attach(requests, [recorded(answer, q.asked.task) for q, answer in both])
+        # lm-eval caches the answers once more, under what the requests are now.
+        self._spare([hash_args("generate_until", request.args) for request in requests])
+
+    def _spare(self, keys: Sequence[str]) -> None:
+        """Have `set_cache_hook` take these out of the response cache next time: lm-eval puts every
+        answer there by itself."""
+        if (cache := self.cache_hook.dbdict) is not None and keys:
+            cache[CACHE_SPARE] = [*cache.get(CACHE_SPARE, ()), *keys]
 
     def loglikelihood(
         self, requests: Sequence[Instance], disable_tqdm: bool = False
@@ -237,7 +282,11 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
 
     def set_cache_hook(self, cache_hook: CacheHook) -> None:
         """Refuse a response cache of another model: lm-eval's keys don't tell models apart. What
-        failed in an earlier command is taken out, so that it is asked again."""
+        failed in an earlier command is taken out, so that it is asked again.
+
+        Answers to other people's tasks get keys of our own: by its own, lm-eval would take them
+        from there without asking us, and nobody could add the records to its requests.
+        """
         super().set_cache_hook(cache_hook)
         if cache_hook.dbdict is None:
             return
@@ -248,8 +297,12 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                 f"the response cache belongs to {owner} and would answer for {identity}: "
                 "give another --use_cache"
             )
-        for failed in cache_hook.dbdict.pop(CACHE_FAILED, ()):
-            cache_hook.dbdict.pop(failed, None)
+        cache = cache_hook.dbdict
+        for spare in cache.pop(CACHE_SPARE, ()):
+            cache.pop(spare, None)
+        for key in [key for key in cache if not key.startswith(CACHE_OWN)]:
+            if isinstance(answer := cache[key], Generated) and "asks" not in answer.row:
+                cache[_own_key(key, 1)] = cache.pop(key)
 
     def _weights(self) -> str | None:
         """What tells these weights from others of the same name; None where a server has them."""
@@ -436,6 +489,33 @@ class Asked:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class InEpoch:
+    """A request for the so-many-eth time, read."""
+
+    request: Instance
+    asked: Asked
+    epoch: int
+
+    @property
+    def key(self) -> str:
+        """What the response cache has an answer to somebody else's task under."""
+        return _own_key(hash_args("generate_until", self.request.args), self.epoch)
+
+
+def _own_key(key: str, epoch: int) -> str:
+    return f"{CACHE_OWN}{key}:{epoch}"
+
+
+def _in_epochs(requests: Sequence[Instance], asked: Sequence[Asked]) -> list[InEpoch]:
+    epochs: Counter[object] = Counter()
+    found = []
+    for request, each in zip(requests, asked, strict=True):
+        epochs[each.run, each.id] += 1
+        found.append(InEpoch(request, each, epochs[each.run, each.id]))
+    return found
+
+
 def _installed(package: str) -> bool:
     try:
         return bool(version(package))
@@ -463,15 +543,16 @@ def _read(request: Instance) -> Asked:
         prompts = "auto" if ours and context == doc["prompt"] else "raw"
     around: tuple[str, ...] = (prompts, json.dumps([m for m in before if m["role"] != "system"]))
     if not ours:
-        id, around = str(request.doc_id), (*around, prompt)
+        which = f":{request.idx}" if request.idx else ""  # of several requests for one document
+        id, around = f"{request.doc_id}{which}", (*around, prompt)
         return Asked(id, prompt, before, None, given, prompts, task, around, None)
     around = (*around, *prompt.split(doc["prompt"]))
     grader = json.loads(doc["about"])["grader"]
     return Asked(doc["id"], prompt, before, grader, given, prompts, task, around, asks(doc))
 
 
-def _ours(doc: Mapping[str, Any]) -> bool:
-    return "about" in doc and "target" in doc
+def _ours(doc: Any) -> bool:
+    return isinstance(doc, Mapping) and {"id", "prompt", "target", "about"} <= doc.keys()
 
 
 def _framings(asked: Sequence[Asked]) -> dict[tuple[str, ...], dict[str, Any]]:

@@ -34,6 +34,7 @@ from s1_eval.records.foreign_rows import (
     ungraded_verdict,
 )
 from s1_eval.records.inspect_logs import read_log
+from s1_eval.records.lm_eval_lines import kept_records, metric_verdict
 from s1_eval.records.located import KEY
 from s1_eval.records.readers import (
     READERS,
@@ -44,7 +45,7 @@ from s1_eval.records.readers import (
     read_lm_eval,
     read_ours,
 )
-from s1_eval.records.sample import SampleRow
+from s1_eval.records.sample import SampleRow, as_row
 from s1_eval.records.transcripts import KNOWN, NO_MARKS, Marks, find_marks
 from s1_eval.thinking import CUT
 
@@ -172,7 +173,28 @@ def _is_table(path: Path) -> bool:
 
 
 def _ours(told: Told, path: Path) -> Iterator[Located]:
-    return read_ours(path, told.skip)
+    for located in read_ours(path, told.skip):
+        row = located.row
+        judgeable = row.get("target") if told.grade else row.get("scores")
+        if row.get("correct") is None and judgeable:  # else another file of the run may have it
+            verdict = _told_verdict(told, row, lambda row=row: row, path, located.where)
+            located = located._replace(row=as_row({**row, **(verdict or {})}))
+        yield located
+
+
+def _told_verdict(
+    told: Told, row: SampleRow, data: Callable[[], Mapping[str, Any]], path: Path, where: str
+) -> Mapping[str, Any] | None:
+    """What the user's options say of an answer of ours that has no verdict: by a grader, or by
+    columns of `data`. None where they say nothing."""
+    if told.grade is None and "correct" not in told.columns:
+        return None
+    columns = _columns(told, data(), path, where, but=told.columns.keys() - _VERDICT)
+    answer = row.get("answer") or row["response"].strip()
+    given = {"answer": answer, "target": row["target"], **columns}
+    cut = row.get("answer_exit") in CUT
+    recorded = give_verdict(given, row["response"], cut, told.grade, where)
+    return {**{name: given[name] for name in _VERDICT}, **recorded}
 
 
 Make = Callable[[], Given]
@@ -198,18 +220,14 @@ def _inspect(told: Told, path: Path) -> Iterator[Located]:
     def judge(sample: Any, row: SampleRow, where: str) -> Mapping[str, Any]:
         """The verdict on an answer of ours that our scorer did not grade."""
         about = (sample.metadata or {}).get(KEY)
-        if told.grade is None and "correct" not in told.columns:
+        found = _told_verdict(told, row, partial(sample.model_dump, mode="json"), path, where)
+        if found is None:
             if not sample.scores and about is not None and told.grade_as is not None:
                 return told.grade_as(row, about)
             if told.ungraded and not sample.scores:
                 return ungraded_verdict(row["response"])
             return verdict(sample, row, where)
-        others = told.columns.keys() - _VERDICT
-        columns = _columns(told, sample.model_dump(mode="json"), path, where, but=others)
-        given = {"answer": row["response"].strip(), "target": row["target"], **columns}
-        cut = row.get("answer_exit") in CUT
-        recorded = give_verdict(given, row["response"], cut, told.grade, where)
-        return {**{name: given[name] for name in _VERDICT}, **recorded}
+        return found
 
     def other(log: Any, sample: Any, where: str) -> Unit:
         return where, partial(given, log, sample, where)
@@ -283,12 +301,41 @@ def _lm_eval(told: Told, path: Path) -> Iterator[Located]:
             return {}
         return _recorded(row, path, results, where) | _columns(told, row, path, where)
 
-    def units(on_bad: OnBad) -> Iterator[Unit]:
+    def units(on_bad: OnBad) -> Iterator[Unit | Located]:
         for number, row in read_lines(path, on_bad):
             where = f"{path} line {number}"
-            yield where, partial(given, row, where)
+            kept = [*kept_records(row)]
+            if not kept:
+                yield where, partial(given, row, where)
+            elif _wanted(row, wanted, where):
+                yield from _answered(wanted, row, kept, path, where)
 
     yield from _read(wanted, path, "lm-eval", units)
+
+
+def _answered(
+    told: Told, line: Mapping[str, Any], kept: Sequence[dict[str, Any]], path: Path, where: str
+) -> Iterator[Located]:
+    """The records of a line with its verdict, which is one for all repeats, so that of several no
+    one's is known."""
+    scores = {name: line[name] for name in line.get("metrics", ()) if name in line}
+    scores.pop(_NO_METRIC, None)
+    for fields in kept:
+        run = fields.pop("run", None)
+        row = as_row({**fields, "target": as_text(line.get("target", ""))})
+        if row["sample_id"].isdigit():  # with --samples, lm-eval tells a model another number
+            row["sample_id"] = as_text(line.get("doc_id", row["sample_id"]))
+        found = _told_verdict(told, row, lambda: {**line, "scores": scores}, path, where)
+        if found is None and len(kept) == 1:
+            value = next(iter(scores.values())) if len(scores) == 1 else None
+            found = metric_verdict(value, line.get("filtered_resps"), row["response"])
+            if found["correct"] is None and scores:
+                found["scores"] = scores
+        yield Located(as_row({**row, **(found or {})}), str(path), where, run)
+
+
+_NO_METRIC = "bypass"
+"""lm-eval's metric where it is told to predict only."""
 
 
 def _one_filter(told: Told, path: Path) -> Told:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from s1_eval.errors import UserError
 from s1_eval.json_lines import read_lines
@@ -63,6 +63,10 @@ MAY_DIFFER = frozenset(
 """What two executions of one deterministic sample need not agree on. Which of two samples that
 happen to begin alike reads that first is a matter of their timing. So is which rows share a batch,
 which moves the last digits of log-probabilities."""
+
+
+_VERDICT = frozenset({"correct", "answered", "answer", "target", "rule", "scores"})
+"""What a row has only once it is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +136,17 @@ def read_rows(runs: Iterable[Run], readers: Sequence[Reader] | None = None) -> I
     """The rows of runs that `read_runs` gave, whole as they stand in their files, traces included,
     each sample once."""
     known = READERS if readers is None else readers
-    wanted = {run.id: {(row["sample_id"], row["epoch"]) for row in run.rows} for run in runs}
+    wanted = {run.id: {(row["sample_id"], row["epoch"]): row for row in run.rows} for run in runs}
     for source in dict.fromkeys(source for run in runs for source in run.sources):
         for located in _read(Path(source), _only_reader(Path(source), known)):
-            samples = wanted.get(located.row["run_id"], set())
-            sample = (located.row["sample_id"], located.row["epoch"])
-            if sample in samples:
-                samples.remove(sample)
-                yield located
+            samples = wanted.get(located.row["run_id"], {})
+            row = samples.pop((located.row["sample_id"], located.row["epoch"]), None)
+            if row is None:
+                continue
+            if located.row["correct"] is None:  # another file of the run has the verdict
+                told = {name: value for name, value in row.items() if name in _VERDICT}
+                located = located._replace(row=as_row({**located.row, **told}))
+            yield located
 
 
 def readable(
@@ -305,12 +312,13 @@ class _Collected:
             )
 
     def _put(self, slim: OwnRow, where: str) -> None:
-        if slim["correct"] is None:
-            raise UserError(
-                f"{where}: sample {slim['sample_id']!r:.200} was recorded without a target, so "
-                "nobody knows whether it is right: `s1-eval view` shows it; to have such a run "
-                "scored, ask with a target, in extra_body={'s1_eval': {'target': …}}"
-            )
+        """Add a row. Of two of one sample the one with a verdict is kept."""
+        key = (slim["sample_id"], slim["epoch"])
+        if slim["correct"] is None:  # its target may not be known either
+            there = self.rows.setdefault(key, slim)
+            if there is not slim and not _same(there, slim, _VERDICT):
+                self._twice(slim, where)
+            return
         target = self.targets.setdefault(slim["sample_id"], slim["target"])
         if target != slim["target"]:
             raise UserError(
@@ -318,13 +326,18 @@ class _Collected:
                 f"{slim['target']!r:.100}, but {target!r:.100} before: two questions with one id; "
                 "give one file only, or another column with --columns sample_id=COLUMN"
             )
-        first = self.rows.setdefault((slim["sample_id"], slim["epoch"]), slim)
-        if first is not slim and not _same(first, slim):
-            raise UserError(
-                f"{where}: sample {slim['sample_id']!r:.200}, epoch {slim['epoch']}, of run "
-                f"{self.record['run_id']} is there twice with different results (read so far: "
-                f"{', '.join(self.sources)}): give only one of the files"
-            )
+        first = self.rows.setdefault(key, slim)
+        if first["correct"] is None and _same(first, slim, _VERDICT):
+            self.rows[key] = slim
+        elif first is not slim and not _same(first, slim):
+            self._twice(slim, where)
+
+    def _twice(self, slim: OwnRow, where: str) -> NoReturn:
+        raise UserError(
+            f"{where}: sample {slim['sample_id']!r:.200}, epoch {slim['epoch']}, of run "
+            f"{self.record['run_id']} is there twice with different results (read so far: "
+            f"{', '.join(self.sources)}): give only one of the files"
+        )
 
     def finish(self) -> Run:
         planned = self.record.get("planned_samples")
@@ -336,6 +349,8 @@ class _Collected:
                 "that finish first are not like the rest: finish the run with the command that "
                 "started it"
             )
+        if unknown := [row for row in self.rows.values() if row["correct"] is None]:
+            raise UserError(_unknown(self.record["task"], self.sources, unknown, len(self.rows)))
         rows, sources = tuple(self.rows.values()), tuple(self.sources)
         return Run(self.record, rows, self.budget, sources, failed)
 
@@ -367,8 +382,24 @@ def _record(located: Located) -> RunRecord:
     return validate_run(located.run, f"{located.where}: run record")
 
 
-def _same(one: OwnRow, other: OwnRow) -> bool:
-    names = (one.keys() | other.keys()) - MAY_DIFFER
+def _unknown(task: str, sources: Iterable[str], rows: Sequence[OwnRow], of: int) -> str:
+    """What to say of rows whose verdict is not known."""
+    first = rows[0]
+    scores = first.get("scores") or {}
+    said = ", ".join(f"{name} {value!r:.60}" for name, value in scores.items())
+    shown = f" has {said}" if said else ""
+    name = next(iter(scores), "NAME")
+    return (
+        f"{', '.join(sources)}: whether the answer is right is not known for {len(rows)} of {of} "
+        f"samples of {task} (sample {first['sample_id']!r:.50}{shown}): "
+        + ("" if said else "give lm-eval's own sample file of them too; or ")
+        + f"say whose count, e.g. --columns correct=scores.{name}, with :VALUE where right is none "
+        "of 1 and true; or grade again with --regrade GRADER"
+    )
+
+
+def _same(one: OwnRow, other: OwnRow, but: Collection[str] = ()) -> bool:
+    names = (one.keys() | other.keys()) - MAY_DIFFER - {*but}
     return all(one.get(name) == other.get(name) for name in names)
 
 

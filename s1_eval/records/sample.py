@@ -64,6 +64,7 @@ class OwnRow(Measured, total=False):
     most_tokens: int
     recounted: bool
     copy: bool
+    scores: Mapping[str, Any]
     forced_end: bool
     recorded_correct: bool
     error: str
