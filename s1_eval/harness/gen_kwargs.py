@@ -43,11 +43,14 @@ class GenKwargs:
     verifier: VerifierSpec | None = None
 
     @property
+    def sampled(self) -> bool:
+        """Whether anything is sampled."""
+        return bool(self.sampling.temperature or flat(self.settings).get("temperature_thinking"))
+
+    @property
     def repeatable(self) -> bool:
-        """Whether the same request gives the same answer again: nothing is sampled, or by a
-        seed."""
-        thinking = flat(self.settings).get("temperature_thinking")
-        return not (self.sampling.temperature or thinking) or self.sampling.seed is not None
+        """Whether the same request gives the same answer again."""
+        return not self.sampled or self.sampling.seed is not None
 
 
 def read_gen_kwargs(gen_kwargs: Mapping[str, Any]) -> GenKwargs:

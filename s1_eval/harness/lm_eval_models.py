@@ -133,9 +133,9 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
             # From lm-eval's request cache. The scoring knows which question it is paired with, and
             # refuses; nothing is generated for that.
             return [Generated("", _asked_row(each)) for each in asked]
-        questions = _in_epochs(requests, asked)
-        kept = [self._kept(each) for each in questions]
-        runs = self._open(asked) if None in kept else {}
+        questions, framing = _in_epochs(requests, asked), _framings(asked)
+        kept = [self._kept(each, framing[each.asked.run]) for each in questions]
+        runs = self._open(asked, framing) if None in kept else {}
         tolerance = Tolerance(self.fail_on_error, len(requests))
         planned = Counter(each.run for each in asked)
         folder = Folder(self.records) if self.records else None
@@ -159,7 +159,9 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         _tell(generated)
         return answers
 
-    def _open(self, asked: Sequence[Asked]) -> dict[tuple[str, ...], Run]:
+    def _open(
+        self, asked: Sequence[Asked], framing: Mapping[tuple[str, ...], Mapping[str, Any]]
+    ) -> dict[tuple[str, ...], Run]:
         """The runs of all requests. Loads the model, after what can be seen to be wrong without."""
         first = {each.run: each for each in reversed(asked)}
         if "engine" not in self.__dict__:
@@ -167,7 +169,6 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
             check_first(self.engine_name, self.pretrained, self.engine_args, questions)
             for each in first.values():
                 check_verifier(each.given.verifier)
-        framing = _framings(asked)
         return {
             key: open_run(
                 self.engine,
@@ -177,7 +178,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                 settings=each.given.settings,
                 sampling=each.given.sampling,
                 verifier=shared_verifier(each.given.verifier),
-                prompting={"until": each.given.until, **framing[key]},
+                prompting=framing[key],
                 prompts=each.prompts,
                 until=each.given.until,
             )
@@ -200,13 +201,20 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
             cache[question.key] = answer
         return answer
 
-    def _kept(self, question: InEpoch) -> Generated | None:
-        """What the response cache has of somebody else's task, see `set_cache_hook`."""
-        cache, given = self.cache_hook.dbdict, question.asked.given
-        if cache is None or question.asked.asks or not given.repeatable:
+    def _kept(self, question: InEpoch, framing: Mapping[str, Any]) -> Generated | None:
+        """What the response cache has of somebody else's task, see `set_cache_hook`, as a row of
+        this command's run: it may have been asked among other questions. Another question of the
+        same wording has seeds of its own."""
+        cache, asked = self.cache_hook.dbdict, question.asked
+        found: Generated | None = None
+        if cache is not None and not asked.asks and asked.given.repeatable:
+            found = cache.get(question.key)
+        if found is None or (asked.given.sampled and found.row["sample_id"] != asked.id):
             return None
-        found: Generated | None = cache.get(question.key)
-        return found
+        run = found.row["run"]
+        run = {**run, "prompting": {**run["prompting"], **framing}}
+        row = {**found.row, "sample_id": asked.id, "epoch": question.epoch, "run": run}
+        return Generated(str(found), row)
 
     def _attach(self, questions: Sequence[InEpoch], generated: Sequence[Generated]) -> None:
         """Leave the records of tasks that are not ours where lm-eval's sample file shows them."""
@@ -562,8 +570,10 @@ def _framings(asked: Sequence[Asked]) -> dict[tuple[str, ...], dict[str, Any]]:
     for each in asked:
         found.setdefault(each.run, {}).setdefault(each.around, each.id)
     systems = {each.run: each.system for each in asked}
+    untils = {each.run: list(each.given.until) for each in asked}
     return {
         run: {
+            "until": untils[run],
             "system": systems[run],
             "around_sha256": _hash(
                 [*around] if len(around) == 1 else sorted([*a, id] for a, id in around.items())
