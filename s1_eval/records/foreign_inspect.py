@@ -102,14 +102,22 @@ def verdict(sample: Any, row: SampleRow, where: str) -> Mapping[str, Any]:
             else f"{where} was not scored: run `inspect score` on the log, or add --regrade GRADER"
         )
     [(name, score)] = scores.items()
-    correct = _right(score.value)
-    if correct is None:
+    found = judgement(score.value, score.answer, row["response"])
+    if found["correct"] is None:
         raise UserError(
             f"{where}: the score of {name} is {score.value!r:.100}, neither right nor wrong: say "
             f"which values are right, e.g. --columns correct=scores.{name}.value:C"
         )
-    answer = row["response"].strip() if score.answer is None else score.answer
-    answered = correct or bool(row["response"].strip() and answer.strip())
+    return found
+
+
+def judgement(value: Any, answer: str | None, response: str) -> dict[str, Any]:
+    """What a score says, as fields of a row: `correct` is None where the value means neither.
+
+    answer: what the scorer took for the answer, None where it does not tell.
+    """
+    correct, answer = _right(value), response.strip() if answer is None else answer
+    answered = bool(correct) or bool(response.strip() and answer.strip())
     return {"correct": correct, "answered": answered, "answer": answer}
 
 
