@@ -30,7 +30,23 @@ def add_parser(commands: Any) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is asked of which model, and how."""
     add_model(parser)
-    parser.add_argument("--task", required=True, help="nano, aime24, …")
+    parser.add_argument(
+        "--task",
+        required=True,
+        help="nano, aime24, …; an Inspect task (inspect_evals/NAME, file.py@NAME); an lm-eval task "
+        "(lm_eval/NAME)",
+    )
+    parser.add_argument(
+        "-T",
+        dest="task_args",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="argument of the task itself, e.g. -T fewshot=0 (repeatable)",
+    )
+    parser.add_argument(
+        "--grader", help="which of a task's scorers counts, or math, integer, choice"
+    )
     parser.add_argument(
         "--methods",
         "--method",
@@ -133,7 +149,7 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
     )
     return Sweep(
         model=args.model,
-        benchmark=find_task(args.task),
+        benchmark=find_task(args.task, args.grader, key_values(args.task_args, "-T")),
         planned=plan(args.methods, axes),
         out=args.out,
         command=["s1-eval", *sys.argv[1:]],

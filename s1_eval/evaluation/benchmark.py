@@ -119,8 +119,7 @@ class Data:
         """A hash of everything that can change a score: ids, prompts, targets, options, and system
         messages where there are any."""
         rows = [
-            [s.id, s.prompt, s.target, s.options]
-            + [own for own in (s.system, s.turns or None) if own is not None]
+            [s.id, s.prompt, s.target, s.options, *filter(None.__ne__, (s.system, s.turns or None))]
             for s in self.samples
         ]
         canonical = json.dumps(rows, separators=(",", ":"))

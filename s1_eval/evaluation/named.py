@@ -4,12 +4,15 @@ stand in `s1_eval.harness` and are called by name, since nothing here knows a ha
 from __future__ import annotations
 
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any
 
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import BENCHMARKS, Benchmark, benchmark
+from s1_eval.libraries import needs
 
 GraderSpec = str | Mapping[str, Any]
 """A grader's name, or a mapping with it as `name` beside its settings."""
@@ -26,7 +29,26 @@ class Door:
     opens: str
 
 
-DOORS: tuple[Door, ...] = ()
+def _of_package(name: str) -> bool:
+    """Whether a name begins with a package that has Inspect tasks, installed or not."""
+    package, slash, _ = name.partition("/")
+    installed = {each.name for each in entry_points(group="inspect_ai")}
+    return bool(slash) and package in {*installed, "inspect_evals"}
+
+
+DOORS: tuple[Door, ...] = (
+    Door(
+        "lm_eval/NAME",
+        lambda name: name.startswith("lm_eval/"),
+        "s1_eval.harness.lm_eval_foreign:open_task",
+    ),
+    Door(
+        "file.py@NAME",
+        lambda name: bool(re.search(r"\.py(@[\w.-]+)?$", name)),
+        "s1_eval.harness.inspect_foreign:open_task",
+    ),
+    Door("inspect_evals/NAME", _of_package, "s1_eval.harness.inspect_foreign:open_task"),
+)
 """In the order they are asked, after our own names."""
 
 
@@ -46,5 +68,6 @@ def find_task(
         if arguments:
             raise UserError(f"{name} takes no arguments: leave {', '.join(arguments)} out")
         return found
-    opened: Benchmark = pkgutil.resolve_name(door.opens)(name, grader, arguments or {})
+    with needs():
+        opened: Benchmark = pkgutil.resolve_name(door.opens)(name, grader, arguments or {})
     return opened

@@ -1,7 +1,7 @@
 """Anybody's Inspect task as a benchmark for a sweep: `inspect_evals/gsm8k`, `file.py@name`.
 
-Its own solver makes the prompt. It runs up to the one time that it asks the model, where the sweep's
-method answers; with the answer it runs again to its end, and the task's own scorer judges.
+Its own solver makes the prompt. It runs up to the one time that it asks the model, where the
+sweep's method answers; with the answer it runs again to its end, and the task's own scorer judges.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from inspect_ai import Task
+from inspect_ai import Task, list_tasks
 from inspect_ai.dataset import Sample as InspectSample
 from inspect_ai.model import (
     ChatCompletionChoice,
@@ -121,9 +122,10 @@ def _load(name: str, arguments: Mapping[str, Any]) -> Task:
         )
     [task] = tasks
     if strange := {*arguments} - {*registry_params(task)}:
+        known = registry_info(task).metadata.get("params", ())
         raise UserError(
             f"{name} does not take {', '.join(sorted(strange))}: its arguments are "
-            f"{', '.join(registry_params(task)) or 'none'}"
+            f"{', '.join(known) or 'none'}"
         )
     return task
 
@@ -134,8 +136,14 @@ def packages() -> set[str]:
 
 
 def _nearest(name: str, package: str) -> str:
-    infos = [registry_info(each) for each in registry_find(lambda info: info.type == "task")]
-    known = [info.name for info in infos if info.name.startswith(f"{package}/")]
+    """What there is beside `name`, for a refusal of it."""
+    file = Path(name.rpartition("@")[0] or name)
+    if file.suffix == ".py":
+        inside = list_tasks(file.name, root_dir=file.parent) if file.is_file() else []
+        known = [f"{file}@{info.name}" for info in inside]
+    else:
+        infos = [registry_info(each) for each in registry_find(lambda info: info.type == "task")]
+        known = [info.name for info in infos if info.name.startswith(f"{package}/")]
     return f": {choose_from(name, known)}" if known and name not in known else ""
 
 
@@ -426,7 +434,7 @@ def _verdict(
     score = scores.get(name)
     value = None if score is None else score.value
     if isinstance(value, Mapping):
-        only = next(iter(value)) if len(value) == 1 else None
+        only = next(iter(value)) if len(value) == 1 else ""
         value = value.get(key or only)
     found = judgement(value, None if score is None else score.answer, response)
     told = len(scores) > 1 or found["correct"] is None

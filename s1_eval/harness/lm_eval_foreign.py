@@ -143,12 +143,16 @@ class _Opened:
             short = self.name.removeprefix(PREFIX)
             raise UserError(
                 f"{self.name} is of the type {kind}: it reads log-likelihoods and generates "
-                f"nothing, so no method can answer it. Run `lm_eval --model s1_hf --tasks {short}`, "
-                "or choose a variant that generates (often called …_generative, …_cot, …_gen)"
+                "nothing, so no method can answer it. Run it by `lm_eval --model s1_hf --tasks "
+                f"{short}`, or choose a variant that generates (often …_generative, …_cot, …_gen)"
             )
         if getattr(self.task, "MULTIMODAL", False):
-            raise UserError(f"{self.name} shows pictures or sounds, and our engines read text alone")
-        if getattr(self.task, "UNSAFE_CODE", False) and not arguments.get("confirm_run_unsafe_code"):
+            raise UserError(
+                f"{self.name} shows pictures or sounds, and our engines read text alone"
+            )
+        if getattr(self.task, "UNSAFE_CODE", False) and not arguments.get(
+            "confirm_run_unsafe_code"
+        ):
             raise UserError(
                 f"{self.name} runs code that the model writes: if that is what you want, add -T "
                 "confirm_run_unsafe_code=true"
@@ -198,7 +202,11 @@ class _Opened:
     def _choose(self, wanted: str | None) -> str:
         """The metric that counts, as `METRIC,FILTER`: the first of the first filter unless told."""
         first = next(iter(self._requests.values()))
-        known = [*self._scores(first, "")]
+        try:
+            known = [*self._scores(first, "")]
+        except Exception:  # a task is anybody's code, and no answer may be too little for it
+            filters = [each.name for each in self.task._filters]
+            known = [f"{m},{name}" for name in filters for m in self.task.aggregation()]
         chosen = [name for name in known if wanted in (None, name, name.partition(",")[0])]
         if not chosen:
             raise UserError(

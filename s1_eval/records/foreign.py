@@ -177,7 +177,7 @@ def _ours(told: Told, path: Path) -> Iterator[Located]:
         row = located.row
         judgeable = row.get("target") if told.grade else row.get("scores")
         if row.get("correct") is None and judgeable:  # else another file of the run may have it
-            verdict = _told_verdict(told, row, lambda row=row: row, path, located.where)
+            verdict = _told_verdict(told, row, partial(dict, row), path, located.where)
             located = located._replace(row=as_row({**row, **(verdict or {})}))
         yield located
 

@@ -21,7 +21,7 @@ from s1_eval.records.located import KEY as KEY
 from s1_eval.records.located import Located as Located
 from s1_eval.records.located import Reader as Reader
 from s1_eval.records.run import RunRecord, as_record, settings_in
-from s1_eval.records.sample import SHARED_FIELDS, OwnRow, Shared, as_row, shared_of
+from s1_eval.records.sample import SHARED_FIELDS, OwnRow, Shared, as_row, shared_of, unjudged
 from s1_eval.records.schema import fits, validate_run, validate_sample
 from s1_eval.records.store import RUN, SAMPLES, recorded
 
@@ -143,7 +143,7 @@ def read_rows(runs: Iterable[Run], readers: Sequence[Reader] | None = None) -> I
             row = samples.pop((located.row["sample_id"], located.row["epoch"]), None)
             if row is None:
                 continue
-            if located.row["correct"] is None:  # another file of the run has the verdict
+            if unjudged(located.row):  # another file of the run has the verdict
                 told = {name: value for name, value in row.items() if name in _VERDICT}
                 located = located._replace(row=as_row({**located.row, **told}))
             yield located
@@ -314,7 +314,7 @@ class _Collected:
     def _put(self, slim: OwnRow, where: str) -> None:
         """Add a row. Of two of one sample the one with a verdict is kept."""
         key = (slim["sample_id"], slim["epoch"])
-        if slim["correct"] is None:  # its target may not be known either
+        if unjudged(slim):  # its target may not be known either
             there = self.rows.setdefault(key, slim)
             if there is not slim and not _same(there, slim, _VERDICT):
                 self._twice(slim, where)
@@ -327,7 +327,7 @@ class _Collected:
                 "give one file only, or another column with --columns sample_id=COLUMN"
             )
         first = self.rows.setdefault(key, slim)
-        if first["correct"] is None and _same(first, slim, _VERDICT):
+        if unjudged(first) and _same(first, slim, _VERDICT):
             self.rows[key] = slim
         elif first is not slim and not _same(first, slim):
             self._twice(slim, where)
@@ -349,7 +349,7 @@ class _Collected:
                 "that finish first are not like the rest: finish the run with the command that "
                 "started it"
             )
-        if unknown := [row for row in self.rows.values() if row["correct"] is None]:
+        if unknown := [row for row in self.rows.values() if unjudged(row)]:
             raise UserError(_unknown(self.record["task"], self.sources, unknown, len(self.rows)))
         rows, sources = tuple(self.rows.values()), tuple(self.sources)
         return Run(self.record, rows, self.budget, sources, failed)

@@ -205,6 +205,13 @@ def shared_of(run: Shared) -> Shared:
     }
 
 
+def unjudged(row: Measured) -> bool:
+    """Whether nobody has said yet if the answer is right: `correct` is None. Rows of a `Run` never
+    are; files of other people's tasks may hold such."""
+    correct: Any = row["correct"]
+    return correct is None
+
+
 def as_row(fields: Mapping[str, Any]) -> SampleRow:
     """Fields put together elsewhere, taken for a row; `validate_sample` makes sure of them."""
     return cast(SampleRow, fields)
