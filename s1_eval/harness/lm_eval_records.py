@@ -27,9 +27,14 @@ def recorded(answer: Generated, task: str) -> SampleRow:
     target and the verdict are the task's to know, and it does not tell a model."""
     fields = {n: value for n, value in answer.row.items() if n not in ("run", "asks")}
     record = run_record(answer.row["run"], {"task": task, "dataset": UNKNOWN, "secret": None})
-    unknown: Any = None
-    verdict = {"answer": "", "correct": unknown, "answered": bool(str(answer).strip())}
-    row = sample_row(record, as_row({**fields, "response": str(answer)}), target="", **verdict)
+    row = sample_row(
+        record,
+        as_row({**fields, "response": str(answer)}),
+        target="",
+        answer="",
+        correct=None,
+        answered=bool(str(answer).strip()),
+    )
     row["run"] = record
     return row
 

@@ -350,7 +350,7 @@ class _Collected:
                 "started it"
             )
         if unknown := [row for row in self.rows.values() if unjudged(row)]:
-            raise UserError(_unknown(self.record["task"], self.sources, unknown, len(self.rows)))
+            raise UserError(_unknown(self.record, self.sources, unknown, len(self.rows)))
         rows, sources = tuple(self.rows.values()), tuple(self.sources)
         return Run(self.record, rows, self.budget, sources, failed)
 
@@ -382,9 +382,15 @@ def _record(located: Located) -> RunRecord:
     return validate_run(located.run, f"{located.where}: run record")
 
 
-def _unknown(task: str, sources: Iterable[str], rows: Sequence[OwnRow], of: int) -> str:
+def _unknown(run: RunRecord, sources: Iterable[str], rows: Sequence[OwnRow], of: int) -> str:
     """What to say of rows whose verdict is not known."""
-    first = rows[0]
+    first, task = rows[0], run["task"]
+    if run["harness"] == "serve":
+        return (
+            f"{', '.join(sources)}: sample {first['sample_id']!r:.200} was recorded without a "
+            "target, so nobody knows whether it is right: `s1-eval view` shows it; to have such a "
+            "run scored, ask with a target, in extra_body={'s1_eval': {'target': …}}"
+        )
     scores = first.get("scores") or {}
     said = ", ".join(f"{name} {value!r:.60}" for name, value in scores.items())
     shown = f" has {said}" if said else ""
