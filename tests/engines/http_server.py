@@ -96,7 +96,7 @@ def _wrong(fault: Fault | None, choice: dict[str, Any], body: dict[str, Any]) ->
     return choice | wrong.get(fault, {})
 
 
-def _events(choice: dict[str, Any], broken: bool) -> str:
+def _events(choice: dict[str, Any], broken: bool, usage: Any) -> str:
     """The choice as a stream, three ids an event; broken: the second can't be read."""
     ids = choice.get("token_ids") or choice["logprobs"]["tokens"]
     lines = []
@@ -114,6 +114,7 @@ def _events(choice: dict[str, Any], broken: bool) -> str:
         lines.append(
             f"data: {json.dumps({'choices': [part]})}"[: 20 if broken and at == 3 else None]
         )
+    lines.append(f"data: {json.dumps({'choices': [], 'usage': usage})}")
     return "\n\n".join([*lines, "data: [DONE]", ""])
 
 
@@ -138,7 +139,8 @@ class CompletionsServer:
     faulty: what to do with a request, by its prompt and how often that was asked before; asked
         where `faults` is empty.
     bodies: every request for a completion so far.
-    answer: what the choice says instead of what it should. tells: log-probabilities.
+    answer: what the choice says instead of what it should. tells: log-probabilities. usage: what
+        it says of tokens; in a stream, where it is asked to.
     streams: whether it answers in events where it is asked to.
     delay: seconds before each answer; retry_after: the header beside a failure's status.
     running, peak: requests in flight, now and at most.
@@ -164,6 +166,7 @@ class CompletionsServer:
         self.faulty: Callable[[tuple[int, ...], int], Fault | None] = lambda prompt, before: None
         self.asked: Counter[tuple[int, ...]] = Counter()
         self.answer: dict[str, Any] = {}
+        self.usage: Any = None
         self.streams = False
         self.bodies: list[dict[str, Any]] = []
         self.running = self.peak = 0
@@ -246,7 +249,8 @@ class CompletionsServer:
             completion = self._completion(body, fault)
             text = json.dumps(completion)
             if self.streams and body.get("stream"):
-                text = _events(completion["choices"][0], fault == "malformed event")
+                usage = completion["usage"] if body["stream_options"]["include_usage"] else None
+                text = _events(completion["choices"][0], fault == "malformed event", usage)
             if fault == "malformed":
                 text = text[: len(text) // 2]
             elif fault == "html":
@@ -285,7 +289,8 @@ class CompletionsServer:
             choice["logprobs"] = {"tokens": [f"token_id:{id}" for id in ids]}
             if self.tells:
                 choice["logprobs"] |= told(ids, body["logprobs"])
-        return {"choices": [_wrong(fault, choice, body) | self.answer]}
+        choices = [_wrong(fault, choice, body) | self.answer]
+        return {"choices": choices, "usage": self.usage}
 
     def _pour(self, http: BaseHTTPRequestHandler, pieces: Iterable[bytes]) -> None:
         """Send pieces for as long as the other side listens."""

@@ -425,3 +425,38 @@ def test_log_probabilities_that_are_none_are_asked_for_again(serve, connect, cha
     server.answer = broken(**changes)
     with pytest.raises(SampleFailed, match=r"2 tries failed.*no log-probabilities"):
         ask(engine, max_tokens=2, sampling=Sampling(logprobs=2))
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(
+    ("details", "cached"),
+    [
+        ({"cached_tokens": 2}, 2),
+        ({"cached_tokens": 0}, 0),
+        (None, None),
+        ({"cached_tokens": None}, None),
+        ({"cached_tokens": "2"}, None),
+        ({"cached_tokens": -1}, None),
+        ({"cached_tokens": 4}, None),  # of a prompt of three
+        ([2], None),
+    ],
+)
+def test_cached_tokens_are_what_the_servers_usage_says(serve, connect, details, cached, streams):
+    server = serve()
+    server.usage = {"prompt_tokens": 3, "prompt_tokens_details": details}
+    server.streams = streams
+    engine = connect(server)
+    seen = []
+    with watched((lambda at, ids: seen.append(ids)) if streams else None):
+        found = ask(engine)
+    assert found.cached_tokens == cached
+    assert found.timing is None
+    assert engine.info.prefix_cache is None
+    assert bool(seen) == streams
+
+
+@pytest.mark.parametrize("usage", [None, 7, {"prompt_tokens_details": 7}, {"prompt_tokens": 3}])
+def test_without_usage_nobody_knows(serve, connect, usage):
+    server = serve()
+    server.usage = usage
+    assert ask(connect(server)).cached_tokens is None
