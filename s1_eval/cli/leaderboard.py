@@ -13,7 +13,7 @@ from typing import Any
 
 from s1_eval.cli import export
 from s1_eval.cli.inputs import HELP, Inputs, add_paths
-from s1_eval.cli.options import add_resampling, allowance, comma_list
+from s1_eval.cli.options import add_prices, add_resampling, allowance, comma_list, prices
 from s1_eval.errors import UserError
 
 
@@ -38,6 +38,7 @@ def _add_build(actions: Any) -> None:
         "also where they don't say; never those of benchmarks that must stay off the web (GPQA)",
     )
     parser.add_argument("--common-questions", action="store_true", help="as in `s1-eval score`")
+    add_prices(parser)
     add_resampling(parser)
     parser.set_defaults(run=build)
 
@@ -78,7 +79,9 @@ def build(args: argparse.Namespace) -> int:
 
     inputs = Inputs(args)
     found = inputs.runs(args.paths)
-    entries = score(found, args.seed, args.resamples, args.common_questions, inputs.leave_out)
+    entries = score(
+        found, args.seed, args.resamples, args.common_questions, inputs.leave_out, prices(args)
+    )
     runs = scored(entries, found)
     page = write(runs, entries, inputs.rows(runs), args.out, args.title, args.traces)
     Console(stderr=True).print(f"Open {page}", markup=False)

@@ -17,12 +17,12 @@ from typing import Any
 
 from s1_eval.answers import Grader
 from s1_eval.engines import Engine, Sampling
+from s1_eval.engines.load import LOAD
 from s1_eval.errors import SampleFailed, UserError
 from s1_eval.evaluation.benchmark import Sample, grader_data, open_grader
 from s1_eval.evaluation.binding import NO_DIALS, Dials, Prompts, bind_method
 from s1_eval.evaluation.foreign import Judge
 from s1_eval.evaluation.grading import judged
-from s1_eval.evaluation.load import LOAD
 from s1_eval.methods import Method, Policy, Question
 from s1_eval.methods.meter import Meter
 from s1_eval.methods.spill import answer_counts

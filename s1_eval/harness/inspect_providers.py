@@ -17,10 +17,10 @@ from typing import Any
 from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelOutput, get_model
 
 from s1_eval import libraries
+from s1_eval.engines.load import LOAD
 from s1_eval.engines.protocol import settings_of
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import grader_data, open_grader
-from s1_eval.evaluation.load import LOAD
 from s1_eval.harness.inspect_models import MethodCall, framing_of
 from s1_eval.methods import METHODS
 from s1_eval.records.foreign_inspect import ANSWER_EXITS, read_tokens, thinking_exit

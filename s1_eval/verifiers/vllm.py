@@ -8,8 +8,6 @@ of causal language models vLLM makes classifiers over the two tokens that the fo
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections.abc import Sequence
 from math import nan
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 from s1_eval import libraries
 from s1_eval.engines.architecture import architecture_of
 from s1_eval.engines.checkpoints import fingerprint
+from s1_eval.engines.load import Load
 from s1_eval.engines.prefixes import beginnings
 from s1_eval.engines.protocol import settings_of
 from s1_eval.engines.vllm import NEUTRAL
@@ -102,7 +101,7 @@ class VLLMVerifier:
             architecture=architecture_of(config),
         )
         self._scores: dict[bytes, float] = {}
-        self._clock = _Clock()
+        self._load = Load()
 
     @property
     def info(self) -> VerifierInfo:
@@ -127,11 +126,9 @@ class VLLMVerifier:
         for from_cache in (True, False):
             known |= {k: score for k in keys if (score := self._scores.get(k)) is not None}
             if len(known) < len(keys):
-                began = self._clock.turn(1)
-                try:
+                with self._load.one() as share:
                     logits = await self._read(layout.ids[: ends[-1]], from_cache)
-                finally:
-                    seconds += self._clock.turn(-1) - began
+                seconds += share.machine_seconds
                 cached = ends[-1] - len(logits)
                 scores = logits.float().softmax(-1)[:, 1].tolist()
                 read = {
@@ -160,23 +157,3 @@ class VLLMVerifier:
 
 def _dtype(dtype: Any) -> str:
     return str(dtype or "auto").removeprefix("torch.")
-
-
-class _Clock:
-    """Shares time equally among the requests that are in flight."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last = time.perf_counter()
-        self._in_flight = 0
-        self._each = 0.0
-
-    def turn(self, change: int) -> float:
-        """One request joins (1) or leaves (-1): the seconds that fell to each one until now."""
-        with self._lock:
-            now = time.perf_counter()
-            if self._in_flight:
-                self._each += (now - self._last) / self._in_flight
-            self._last = now
-            self._in_flight += change
-            return self._each

@@ -1,6 +1,6 @@
 """Under which load a question's time was taken."""
 
-from s1_eval.evaluation.load import Load
+from s1_eval.engines.load import Load
 
 
 def test_questions_in_flight_share_the_time():

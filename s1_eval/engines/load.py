@@ -1,5 +1,5 @@
-"""How many questions this process has in flight, so that a time can say under which load it was
-taken."""
+"""How much is in flight together, so that a time can say under which load it was taken, and each
+its share of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 class Load:
-    """Questions in flight, and the clock that n of them share: it runs at a rate of 1/n."""
+    """What is in flight, and the clock that n of them share: it runs at a rate of 1/n."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -21,7 +21,7 @@ class Load:
 
     @contextmanager
     def one(self) -> Iterator[Share]:
-        """One question more until the block ends; then the share says what it took."""
+        """One more until the block ends; then the share says what it took."""
         share = Share()
         began, shared = self._change(1)
         try:
@@ -43,12 +43,12 @@ class Load:
 
 
 class Share:
-    """seconds: from beginning to end. machine_seconds: the part of them that is the question's own,
-    where each of n in flight has an nth of every second."""
+    """seconds: from beginning to end. machine_seconds: the part of them that is its own, where each
+    of n in flight has an nth of every second."""
 
     seconds = 0.0
     machine_seconds = 0.0
 
 
 LOAD = Load()
-"""Of all runs in this process, whichever harness asks."""
+"""Questions of all runs in this process, whichever harness asks."""
