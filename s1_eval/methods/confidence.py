@@ -103,15 +103,7 @@ async def confidence(policy: Policy, question: Question, params: Confidence) -> 
         scores += [_score(trace, params) for trace in traces[whole:]]
     answers = [answer_text(policy, trace) for trace in traces]
     groups = await asyncio.to_thread(group_answers, question.grader, answers, cuts(traces))
-    if threshold is None:
-        kept = most_confident(scores, traces, answers, groups, params.keep)
-    else:
-        kept = {i for i, score in enumerate(scores) if score > threshold - NOISE}
-    voting = [left for group in groups if (left := [i for i in group if i in kept])]
-    if params.selection == "vanilla":
-        winner = [*most_confident(scores, traces, answers, voting, 1e-6)]
-    else:
-        winner = heaviest(voting, scores, traces, answers)
+    winner = choose(scores, traces, answers, groups, params, threshold)
     return Outcome(
         answers[winner[0]] if winner else "",
         tuple(traces),
@@ -123,6 +115,29 @@ async def confidence(policy: Policy, question: Question, params: Confidence) -> 
         },
         winner=next(iter(winner), None),
     )
+
+
+def choose(
+    scores: Sequence[float],
+    traces: Sequence[Trace],
+    answers: Sequence[str],
+    groups: Sequence[Sequence[int]],
+    params: Confidence,
+    threshold: float | None = None,
+) -> list[int]:
+    """The chains that the answer is that of, the first of them speaks; none without a vote.
+
+    groups: equal answers, by the places of their chains. threshold: whoever is below has no vote;
+    without one, whoever is not among the share that is kept.
+    """
+    everyone = range(len(traces))
+    kept = {i for i in everyone if threshold is None or scores[i] > threshold - NOISE}
+    if params.selection == "vanilla":
+        return sorted(kept, key=lambda i: (-scores[i], traces[i].thinking_tokens, answers[i]))[:1]
+    if threshold is None:
+        kept = most_confident(scores, traces, answers, groups, params.keep)
+    voting = [left for group in groups if (left := [i for i in group if i in kept])]
+    return heaviest(voting, scores, traces, answers)
 
 
 async def _unless_low(

@@ -61,6 +61,7 @@ def test_sampling_is_greedy_unless_both_switches_say_otherwise() -> None:
     assert read_gen_kwargs(TASK).sampling == Sampling()
     sampled = {"do_sample": True, "temperature": 0.6, "top_p": 0.9, "top_k": 20, "seed": 5}
     assert read_gen_kwargs({**TASK, **sampled}).sampling == Sampling(0.6, 0.9, 20, 5)
+    assert read_gen_kwargs({**TASK, "logprobs": 2}).sampling == Sampling(logprobs=2)
     for contradiction in ({"temperature": 1.0}, {"do_sample": True}, {"temperature_thinking": 1.0}):
         with pytest.raises(UserError, match="do_sample=True"):
             read_gen_kwargs({**TASK, **contradiction})

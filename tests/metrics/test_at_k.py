@@ -146,3 +146,27 @@ def test_one_question_has_values_and_a_reason_for_no_interval():
 def test_what_cant_be_answered_is_said(run, ks, says):
     with pytest.raises(UserError, match=says):
         at_k(run, same_text, ks)
+
+
+def test_votes_by_confidence_stand_beside_the_majority_measure_by_measure():
+    run = voted("77888", "77888")
+    told = {"mean": [5.0, 5.0, 1.0, 1.0, 1.0], "tail": [1.0] * 5, "logprob": [-0.1] * 5}
+    rows = [{**row, "sample_confidence": told} for row in run.rows]
+    found = at_k(type(run)(run.record, rows, None), same_text, ks=[5], keep=(1.0, 0.4))
+    [at] = found["at"]
+    assert {name: m["value"] for name, m in at["metrics"].items()} == {
+        "pass@1": 40,
+        "pass@k": 100,
+        "maj@k": 0,
+        "conf@k, mean": 100,
+        "conf@k, mean, best 40%": 100,
+        "conf@k, tail": 0,
+        "conf@k, tail, best 40%": 100,
+    }
+    assert at["differences"]["conf@k, mean minus maj@k"]["value"] == 100
+    assert not any(name.startswith("conf") for name in values(at_k(voted("77"), same_text), 1))
+
+
+def test_a_share_of_no_chains_is_refused():
+    with pytest.raises(UserError, match=r"keep=0: give shares above 0 and up to 1, e.g. 0.1,1"):
+        at_k(voted("77"), same_text, keep=(0.0,))

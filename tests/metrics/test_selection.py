@@ -15,7 +15,10 @@ from s1_eval.answers import grader
 from s1_eval.engines import Sampling
 from s1_eval.errors import UserError
 from s1_eval.methods import Policy, Question
+from s1_eval.methods.confidence import Confidence
+from s1_eval.methods.confidence import choose as choose_confident
 from s1_eval.methods.scoring import Guidance, choose
+from s1_eval.methods.voting import group_answers, sample_extra
 from s1_eval.metrics.selection import CHOICES, Samples, accuracy_at, mean_accuracy_at, samples_of
 from s1_eval.thinking import Segment, Trace
 
@@ -67,6 +70,53 @@ def test_it_is_the_mean_of_the_method_over_every_choice(drawn, selection, data):
     assert accuracy_at(samples_of(row), k, selection) == pytest.approx(fmean(every))
 
 
+def confident(answers, thinking, scores, keep: float, selection: str) -> bool:
+    """Whether the vote by confidence chooses a correct answer from these samples."""
+    traces = [trace(a, t) for a, t in zip(answers, thinking, strict=True)]
+    groups = group_answers(GRADER, answers)
+    params = Confidence(samples=len(answers), keep=keep, selection=selection)
+    winner = choose_confident(scores, traces, answers, groups, params)
+    return bool(winner) and GRADER.grade(answers[winner[0]], TARGET).correct
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    drawn=st.lists(
+        st.tuples(
+            st.sampled_from(["4", "04", "7", "9", ""]),
+            st.integers(1, 3),
+            st.sampled_from([1.0, 2.0, 3.5]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    keep=st.sampled_from([0.1, 0.34, 0.5, 0.75, 1.0]),
+    selection=st.sampled_from(["weighted", "vanilla"]),
+    data=st.data(),
+)
+def test_a_vote_by_confidence_is_the_mean_of_the_method_too(drawn, keep, selection, data):
+    answers, thinking, scores = zip(*drawn, strict=True)
+    k = data.draw(st.integers(1, len(drawn)))
+    extra = sample_extra(
+        [trace(a, t) for a, t in zip(answers, thinking, strict=True)],
+        answers,
+        group_answers(GRADER, answers),
+    )
+    row = {
+        **extra,
+        "sample_correct": [GRADER.grade(a, TARGET).correct for a in answers],
+        "sample_confidence": {"tail": list(scores), "mean": [0.0] * len(scores)},
+        "sample_measure": "tail",
+        "sample_keep": keep,
+    }
+    parts = list(combinations(range(len(drawn)), k))
+    columns = [
+        [[column[i] for i in part] for column in (answers, thinking, scores)] for part in parts
+    ]
+    every = [confident(*each, keep, selection) for each in columns]
+    assert accuracy_at(samples_of(row), k, selection) == pytest.approx(fmean(every))
+
+
 def many(correct: int, n: int) -> Samples:
     right = tuple(i < correct for i in range(n))
     return Samples(
@@ -113,5 +163,12 @@ def test_what_cannot_be_chosen_is_said():
     unscored = Samples(("4",), (0,), (True,), (1,))
     with pytest.raises(UserError, match="best_of_n"):
         accuracy_at(unscored, 1, "weighted")
+    uneven = {
+        **{f"sample_{name}": ["4"] for name in ("answers", "groups", "correct")},
+        "sample_thinking_tokens": [1],
+        "sample_confidence": {"mean": [1.0, 2.0]},
+    }
+    with pytest.raises(UserError, match="lists of different lengths"):
+        samples_of(uneven)
     with pytest.raises(UserError, match="majority_vote or best_of_n"):
         samples_of({"method": "plain"})
