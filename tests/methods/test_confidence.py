@@ -15,6 +15,8 @@ from s1_eval.engines import Sampling
 from s1_eval.engines.transformers import TransformersEngine
 from s1_eval.errors import UserError
 from s1_eval.methods import METHODS, Policy, Question, settings
+from s1_eval.methods.confidence import choose
+from s1_eval.methods.voting import whole_share
 from s1_eval.thinking.logprobs import MEASURES, confidences, group_confidences
 
 END = "<|im_end|>"
@@ -82,6 +84,22 @@ def test_a_chain_without_an_answer_has_no_vote_however_confident(solve):
     assert outcome.answer == "8"
     assert outcome.extra["sample_groups"] == [-1, 0, 1]
     assert voted(solve, ("", 9.0), ("", 5.0)).answer == ""
+
+
+def test_a_share_of_the_chains_is_rounded_up():
+    shares = [(0.34, 3), (0.1, 10), (0.5, 5), (0.7, 10), (1.0, 7), (0.01, 4)]
+    assert [whole_share(*each) for each in shares] == [2, 1, 3, 7, 7, 1]
+
+
+def test_whoever_is_below_the_threshold_has_no_vote(solve):
+    outcome = voted(solve, ("7", 1.0), ("7", 1.0), ("8", 1.5))
+    texts = ["7", "7", "8"]
+    groups, scores = [[0, 1], [2]], [1.0, 1.0, 1.5]
+    params = settings("confidence", {"samples": 3})
+    asked = (scores, outcome.traces, texts, groups, params)
+    assert choose(*asked, threshold=0.9) == [0, 1]
+    assert choose(*asked, threshold=1.0) == [0, 1], "who sets the threshold is not below it"
+    assert choose(*asked, threshold=1.2) == [2]
 
 
 def sampled(name: str, **params):
