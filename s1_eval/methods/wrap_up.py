@@ -37,13 +37,13 @@ from s1_eval.typed import Count, Says, Settings
 class WrapUp(Settings):
     """How the cap is made soft.
 
-    wrap_up_string: forced into the thinking, on a line of its own; empty for none. From there on
-        the end of thinking is not ignored any more.
+    wrap_up_string: forced into the thinking, on a line of its own; None for none. From there on the
+        end of thinking is not ignored any more.
     wrap_up_at: at which share of the cap.
     grace_tokens: how far the thinking may go on behind the cap, to the end of its line.
     """
 
-    wrap_up_string: str = "Time is nearly up, so I have to come to the final answer now.\n"
+    wrap_up_string: str | None = "Time is nearly up, so I have to come to the final answer now.\n"
     wrap_up_at: Annotated[float, Gt(0), Le(1), Says("a number above 0 and up to 1")] = 0.8
     grace_tokens: Count = 0
     chain: BudgetForcing = UNFORCED

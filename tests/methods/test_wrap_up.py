@@ -81,7 +81,7 @@ def test_a_call_does_not_follow_an_ignored_end_that_nobody_has_answered(solve):
     ],
 )
 def test_a_line_may_be_finished_behind_the_cap(solve, script, grace, thinking, used):
-    params = {"max_thinking_tokens": 6, "wrap_up_string": "", "grace_tokens": grace}
+    params = {"max_thinking_tokens": 6, "wrap_up_string": None, "grace_tokens": grace}
     outcome = solve(ScriptedEngine(script), "wrap_up", num_ignores=0, **params)
     assert thought(outcome) == thinking
     assert outcome.extra == {"wrapped_up": False, "grace_used": used}
@@ -107,7 +107,7 @@ def test_a_string_that_has_no_room_below_the_cap_is_left_out(solve):
     cap=st.integers(1, 40) | st.just("auto"),
     grace=st.integers(0, 9),
     share=st.floats(0.05, 1),
-    string=st.sampled_from(["", "End.\n", "Wait"]),
+    string=st.sampled_from([None, "", "End.\n", "Wait"]),
     ignores=st.integers(0, 3),
     format=st.sampled_from(["s1", "think_tags"]),
     room=st.integers(-3, 300),
