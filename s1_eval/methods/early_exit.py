@@ -141,7 +141,7 @@ async def _checkpoint(
         "answer": read.answer,
         "agreed": agreed,
         "probe_tokens": probe.generated_tokens,
-        **({} if told is None else {"confidence": told.likelihood}),
+        **({} if told is None else {"confidence": round(told.likelihood, 3)}),
     }
 
 
