@@ -3,18 +3,19 @@ there are is the methods' affair, what their tokens and seconds are worth that o
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import takewhile
+from typing import Any
 
 from s1_eval.engines.architecture import Architecture
 from s1_eval.engines.protocol import EngineInfo, Generation, Timing, total_time
 from s1_eval.verifiers.protocol import VerifierInfo
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+Tree = dict[bytes, "Tree"]
 
-    Ids = NDArray[np.uint32]
+_BLOCK = 64
+"""Ids that a branch of the tree is long."""
 
 
 class Meter:
@@ -32,7 +33,7 @@ class Meter:
 
     def __init__(self, engine: EngineInfo) -> None:
         self._engine = engine
-        self._read: list[Ids] = []
+        self._read = _Beginnings()
         self.prompt_tokens = 0
         self.cached_tokens: int | None = 0
         self.timings: list[Timing | None] = []
@@ -40,15 +41,11 @@ class Meter:
 
     def count(self, prompt: Sequence[int], generation: Generation) -> None:
         """Count a request that was answered."""
-        import numpy as np
-
         sampled = (*generation.ids, *generation.stop_ids)
         # The last id was sampled and not read: nothing was asked for behind it.
-        ids = np.array([*prompt, *sampled[:-1]], dtype=np.uint32)
-        shared = [_common(ids, other) for other in self._read]
-        known = min(max(shared, default=0), len(prompt))
-        self._read = [other for other, n in zip(self._read, shared, strict=True) if n < len(other)]
-        self._read.append(ids)
+        ids = (*prompt, *sampled[:-1])
+        known = min(self._read.known(ids), len(prompt))
+        self._read.add(ids)
         self.prompt_tokens += len(prompt)
         self._count_cached(known, generation)
         read_again = 0 if self._engine.prefix_cache is False else known
@@ -87,8 +84,37 @@ class Meter:
         }
 
 
-def _common(one: Ids, other: Ids) -> int:
-    """How many leading ids the two share."""
-    length = min(len(one), len(other))
-    differs = one[:length] != other[:length]
-    return int(differs.argmax()) if differs.any() else length
+class _Beginnings:
+    """Sequences of ids, as a tree whose branches are blocks of `_BLOCK` ids; the last one of a
+    sequence may be shorter."""
+
+    def __init__(self) -> None:
+        self._root: Tree = {}
+
+    def add(self, ids: Sequence[int]) -> None:
+        node = self._root
+        for block in _blocks(ids):
+            node = node.setdefault(block, {})
+
+    def known(self, ids: Sequence[int]) -> int:
+        """How many leading ids some sequence begins with."""
+        node, found = self._root, 0
+        for block in _blocks(ids):
+            if block not in node:
+                return found + max((_common(block, other) for other in node), default=0)
+            node, found = node[block], found + len(block) // _WIDTH
+        return found
+
+
+_WIDTH = array("I").itemsize
+
+
+def _blocks(ids: Sequence[int]) -> list[bytes]:
+    data, size = array("I", ids).tobytes(), _BLOCK * _WIDTH
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """How many leading ids two blocks share."""
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in same) // _WIDTH

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted import ScriptedEngine
 
 from s1_eval.engines.architecture import Architecture
@@ -36,6 +38,21 @@ def test_a_continuation_has_what_was_read_before_and_not_the_id_sampled_last():
 def test_samples_of_one_prompt_bring_it_before_the_model_once():
     meter = metered(KEEPS, *[((1, 2, 3), Generation((n, 5))) for n in range(4)])
     assert (meter.prompt_tokens, meter.cached_tokens) == (12, 9)
+
+
+def common(one, other):
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+@given(st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=200), min_size=1, max_size=8))
+def test_what_was_read_is_known_id_for_id(prompts):
+    """As many ids as the longest beginning that any earlier request had."""
+    meter, cached = Meter(KEEPS), 0
+    for n, prompt in enumerate(prompts):
+        meter.count(prompt, Generation((7,)))
+        cached += max((common(prompt, earlier) for earlier in prompts[:n]), default=0)
+        assert meter.cached_tokens == cached
 
 
 def test_without_a_prefix_cache_all_is_read_again():
