@@ -100,32 +100,50 @@ def axis(name: str) -> Axis:
     return AXES[name]
 
 
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """The rows of a run's questions. at: the place of each row's question. epochs: of each."""
+
+    rows: Sequence[OwnRow]
+    at: Sequence[int]
+    epochs: Floats
+
+    @classmethod
+    def out(cls, run: Run, questions: Sequence[str]) -> _Laid:
+        import numpy as np
+
+        place = {id: i for i, id in enumerate(questions)}
+        rows = [row for row in run.rows if row["sample_id"] in place]
+        at = [place[row["sample_id"]] for row in rows]
+        return cls(rows, at, np.bincount(at, minlength=len(place)).astype(np.float64))
+
+
 def amounts(run: Run, name: str, questions: Sequence[str], prices: Prices | None = None) -> Floats:
     """What a run spent on each of the questions, means over their epochs.
 
     Raises Unknown, saying why, where it is not known of a row; UserError on what is no amount.
     """
+    return _amounts(run, name, _Laid.out(run, questions), prices)
+
+
+def _amounts(run: Run, name: str, laid: _Laid, prices: Prices | None) -> Floats:
     import numpy as np
 
-    found = axis(name).of
-    sums = dict.fromkeys(questions, 0.0)
-    counts = dict.fromkeys(questions, 0)
-    for row in run.rows:
-        id = row["sample_id"]
-        if id in sums:
-            value = found(run, row, prices)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or not (0 <= value < math.inf)
-            ):
-                raise UserError(
-                    f"run {run.id}, sample {id!r:.200}: {name} is {value!r:.60}: give a number, 0 "
-                    "or more"
-                )
-            sums[id] += value
-            counts[id] += 1
-    each: Floats = np.array([sums[id] / counts[id] for id in questions], dtype=np.float64)
+    of = axis(name).of
+    values = [of(run, row, prices) for row in laid.rows]
+    known = {type(value) for value in values} <= {int, float}
+    spent = np.array(values if known else [], dtype=np.float64)
+    if not (known and (spent >= 0).all() and np.isfinite(spent).all()):
+        row, value = next(
+            (row, value)
+            for row, value in zip(laid.rows, values, strict=True)
+            if type(value) not in (int, float) or not 0 <= value < math.inf
+        )
+        raise UserError(
+            f"run {run.id}, sample {row['sample_id']!r:.200}: {name} is {value!r:.60}: give a "
+            "number, 0 or more"
+        )
+    each: Floats = np.bincount(laid.at, spent, len(laid.epochs)) / laid.epochs
     return each
 
 
@@ -158,13 +176,19 @@ def same_load(runs: Sequence[Run]) -> str | None:
 
 def costs(run: Run, tally: Tally, prices: Prices | None = None) -> dict[str, Cost]:
     """On every axis; dollars where there are prices. tally: of the questions to count."""
-    return {name: cost(run, tally, name, prices) for name in AXES if name != "usd" or prices}
+    laid = _Laid.out(run, tally.questions)
+    return {name: _cost(run, tally, name, laid, prices) for name in AXES if name != "usd" or prices}
 
 
 def cost(run: Run, tally: Tally, name: str, prices: Prices | None = None) -> Cost:
     """On one axis."""
+    return _cost(run, tally, name, _Laid.out(run, tally.questions), prices)
+
+
+def _cost(run: Run, tally: Tally, name: str, laid: _Laid, prices: Prices | None) -> Cost:
     try:
-        each = amounts(run, name, tally.questions, prices)
+        own = name == "thinking_tokens"
+        each = tally.tokens if own else _amounts(run, name, laid, prices)
     except Unknown as error:
         nothing: Metric = {
             "value": None,
