@@ -104,12 +104,16 @@ def opened(folder: Path, browser: Any) -> None:
         page.close()
 
 
-def pictures(folder: Path, to: Path, browser: Any) -> None:
+def sweep_nano(folder: Path) -> None:
+    """What the pictures show."""
     sweep = ("sweep", "--model", "s1_hf/nano", "--task", "nano", "--limit", "6")
     forced = ("--method", "budget_forcing", "--num-ignores", "0,2")
     s1_eval([*sweep, *forced, "--out", str(folder / "bf")])
     search = ("--method", "beam_search", "--samples", "8", "--verifier", "nano-prm")
     s1_eval([*sweep, *search, "--out", str(folder / "search")])
+
+
+def pictures(folder: Path, to: Path, browser: Any) -> None:
     records = read(folder)
     by_label = {run.label: run for run in records.runs.values()}
     beam = by_label["beam_search, samples=8"]
@@ -117,11 +121,12 @@ def pictures(folder: Path, to: Path, browser: Any) -> None:
     question = beam.in_order[-1].sample_id
     to.mkdir(parents=True, exist_ok=True)
     with served(app(records)) as address:
-        for name, path, scheme in (
-            ("side_by_side", f"{waits.id}/{question}/1?with={none.id}:1", "light"),
-            ("search", f"{beam.id}/{question}/1", "dark"),
+        for name, path, height, scheme in (
+            ("side_by_side", f"{waits.id}/{question}/1?with={none.id}:1", 1050, "light"),
+            ("search", f"{beam.id}/{question}/1", 900, "dark"),
         ):
-            page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme=scheme)
+            size = {"width": 1100, "height": height}
+            page = browser.new_page(viewport=size, color_scheme=scheme)
             page.goto(f"{address}#/run/{path}")
             page.locator(".chain").first.wait_for()
             page.wait_for_timeout(500)
@@ -136,12 +141,15 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = chromium(playwright)
+    with tempfile.TemporaryDirectory() as folder:
         if args.pictures:
-            pictures(Path(folder) / "nano", args.pictures, browser)
-        opened(Path(folder) / "many", browser)
-        browser.close()
+            sweep_nano(Path(folder) / "nano")
+        with sync_playwright() as playwright:
+            browser = chromium(playwright)
+            if args.pictures:
+                pictures(Path(folder) / "nano", args.pictures, browser)
+            opened(Path(folder) / "many", browser)
+            browser.close()
 
 
 if __name__ == "__main__":

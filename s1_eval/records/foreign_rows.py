@@ -185,9 +185,8 @@ def make_row(
     }
     shared = [row[name] for name in SHARED_FIELDS if name != "run_id"]
     row["run_id"] = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
-    checked = {**row, "correct": False} if row["correct"] is None else row
-    if not fits(checked):
-        validate_sample(checked, where)
+    if not fits(row):
+        validate_sample(row, where)
     return Made(as_row(row), nth, cut)
 
 

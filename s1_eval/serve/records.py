@@ -9,14 +9,14 @@ import json
 import tempfile
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from sys import intern
 from threading import Lock
-from typing import IO, Any, Literal, cast
+from typing import IO, Literal, cast
 
 from s1_eval.errors import UserError
 from s1_eval.json_lines import MAX_LINE, parse
@@ -245,18 +245,14 @@ def _line_starts(path: Path) -> array[int]:
 
 
 def _check(row: SampleRow, where: str) -> None:
-    checked: Mapping[str, Any] = row
-    if row.get("correct", False) is None:
-        checked = {**row, "correct": False}
-    if not fits(checked) or not isinstance(row.get("run_id"), str):
-        validate_sample(checked, where)
+    if not fits(row) or not isinstance(row.get("run_id"), str):
+        validate_sample(row, where)
 
 
 def _record(located: Located) -> RunRecord:
     if located.run is not None:
         return validate_run(located.run, f"{located.where}: run record")
-    whole = {**located.row, "correct": bool(located.row["correct"])}
-    return as_record(shared_of(validate_sample(whole, located.where)))
+    return as_record(shared_of(validate_sample(located.row, located.where)))
 
 
 def verdict_of(row: SampleRow) -> Verdict:

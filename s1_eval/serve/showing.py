@@ -26,9 +26,11 @@ _LONGEST_STEP = 2000
 """Characters of a step that a tree shows; the chain has the rest."""
 
 
-def shown_row(row: SampleRow, record: RunRecord, *, texts: bool, counted: bool) -> Json:
-    """All but the chains' texts, see `shown_chain`. texts: what repeats the question may be shown.
-    counted: the file tells the numbers of tokens."""
+def shown_row(
+    row: SampleRow, record: RunRecord, question: str | None, *, texts: bool, counted: bool
+) -> Json:
+    """All but the chains' texts, see `shown_chain`. question: as far as it is known. texts: what
+    repeats it may be shown. counted: the file tells the numbers of tokens."""
     chains = _chains(row)
     own = bool(row.get("traces"))
     about = {
@@ -38,7 +40,7 @@ def shown_row(row: SampleRow, record: RunRecord, *, texts: bool, counted: bool) 
         "verdict": verdict_of(row),
         "target": printable(row["target"]),
         "answer": printable(row["answer"]),
-        "question": _text(row.get("question")) if texts else None,
+        "question": _plain(question) if texts else None,
         "withheld": not texts,
         "secret": record.get("secret"),
         **{name: row.get(name) for name in _COUNTS if own or counted},
@@ -202,7 +204,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return printable(value)
     return value if isinstance(value, int | float) else None
-
-
-def _text(value: Any) -> str | None:
-    return printable(value) if isinstance(value, str) else None

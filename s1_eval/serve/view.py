@@ -5,8 +5,10 @@ no path in any request: runs and rows are asked for by their ids.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -20,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from s1_eval.errors import UserError
+from s1_eval.evaluation.benchmark import BENCHMARKS, DATA_VARIABLE, benchmark
 from s1_eval.evaluation.grading import grouper
 from s1_eval.json_lines import JsonObject
 from s1_eval.metrics.series import describe
@@ -98,7 +101,9 @@ class _View:
         row = self._records.row(run.id, *entry.key)
         before, behind = run.beside(entry, request.query_params.get("only", ""))
         counted = self._records.knows_tokens(row)
-        shown = shown_row(row, run.record, texts=self._may_show(run), counted=counted)
+        question = row.get("question") or _question(run, entry.sample_id)
+        may = self._may_show(run)
+        shown = shown_row(row, run.record, question, texts=may, counted=counted)
         others = self._records.on_the_same_question(run, entry)
         return answer(
             {
@@ -180,6 +185,26 @@ class _View:
 
     def _may_show(self, run: ShownRun) -> bool:
         return self._local or run.record.get("secret") is False
+
+
+def _question(run: ShownRun, sample_id: str) -> str | None:
+    """A question that its row does not hold, of a benchmark whose data is on this machine."""
+    return _local(run.record["task"], (run.record.get("dataset") or {}).get("fingerprint")).get(
+        sample_id
+    )
+
+
+@lru_cache(4)
+def _local(task: str, fingerprint: str | None) -> Mapping[str, str]:
+    """Questions by their ids; none unless they are those that were asked."""
+    known = benchmark(task) if task in BENCHMARKS else None
+    if known is None or (known.hub and not (known.file and os.environ.get(DATA_VARIABLE))):
+        return {}
+    try:
+        data = known.load()
+    except UserError:
+        return {}
+    return {each.id: each.prompt for each in data.samples if data.fingerprint == fingerprint}
 
 
 def _withheld(run: ShownRun) -> str:

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from viewing import read
 
 from s1_eval.cli.main import main
+from s1_eval.evaluation.benchmark import benchmark
 from s1_eval.records import RunWriter
 from s1_eval.serve.view import app, is_loopback
 
@@ -147,6 +148,36 @@ def test_texts_of_a_secret_benchmark_stay_on_the_machine(tmp_path, secret, far, 
         one = f"/api/runs/{record['run_id']}"
         assert reached.get(f"{one}/chain?sample=q0").status_code == wanted
         assert reached.get(f"{one}/row?sample=q0").json()["withheld"] == (wanted == 403)
+
+
+def test_a_question_that_the_record_lacks_comes_from_the_data_that_was_asked(tmp_path):
+    data = benchmark("nano").load()
+    for fingerprint, wanted in ((data.fingerprint, data.samples[0].prompt), ("other", None)):
+        dataset = {"id": data.id, "revision": None, "fingerprint": fingerprint}
+        record = runs.record(task="nano", dataset=dataset, seed=len(fingerprint))
+        with RunWriter(tmp_path / fingerprint, record) as writer:
+            writer.append(runs.row(record, data.samples[0].id))
+        client = TestClient(app(read(tmp_path)), base_url="http://127.0.0.1")
+        found = client.get(f"/api/runs/{record['run_id']}/row?sample={data.samples[0].id}")
+        assert found.json()["question"] == wanted
+
+
+def test_a_secret_question_is_shown_from_the_users_own_copy_and_here_alone(
+    tmp_path, shared_data, monkeypatch
+):
+    monkeypatch.setenv("S1_EVAL_DATA", str(shared_data))
+    data = benchmark("gpqa_diamond").load()
+    dataset = {"id": data.id, "revision": None, "fingerprint": data.fingerprint}
+    record = runs.record(task="gpqa_diamond", dataset=dataset, secret=True)
+    with RunWriter(tmp_path, record) as writer:
+        writer.append(runs.row(record, data.samples[0].id))
+    path = f"/api/runs/{record['run_id']}/row?sample={data.samples[0].id}"
+    shown = []
+    for host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104
+        client = TestClient(app(read(tmp_path), host), base_url="http://127.0.0.1")
+        shown.append(client.get(path).json()["question"])
+    assert [text is not None for text in shown] == [True, False]
+    assert hash(shown[0]) == hash(data.samples[0].prompt)  # no text in a message of a test
 
 
 def test_loopback_is_this_machine_alone():

@@ -22,7 +22,7 @@ class Question {
     this.element.append(
       h("h2", {}, asked.method, " ", this.state),
       h("p", { class: "counts" }, settings.map(([name, value]) => h("span", {}, `${name} `, h("strong", {}, String(value))))),
-      h("div", { class: "question written" }, inert(asked.prompt)), ...Object.values(this.parts));
+      h("div", { class: "question written", tabindex: 0, role: "region", "aria-label": "Question text" }, inert(asked.prompt)), ...Object.values(this.parts));
   }
 
   take(told) {

@@ -114,10 +114,10 @@ export async function question(main, [id, sample, epoch = "1"], query, keys) {
 }
 
 function asked(row) {
-  const text = row.question !== null ? h("div", { class: "question" }, ...written(row.question))
+  const text = row.question !== null ? h("div", { class: "question", tabindex: 0, role: "region", "aria-label": "Question text" }, ...written(row.question))
     : h("p", { class: "soft" }, row.secret
-      ? "The authors of this benchmark ask that no question is ever published, so records do not hold it."
-      : "The record does not hold the question: it was written before records did.");
+      ? "The authors of this benchmark ask that no question is ever published, so records do not hold it. Where S1_EVAL_DATA names a folder with its data, it is shown from there."
+      : "The record does not hold the question, and the data of its benchmark is not at hand: S1_EVAL_DATA names a folder that has it.");
   return h("section", { class: "asked", "aria-label": "Question" }, text,
     h("dl", { class: "facts" },
       h("dt", {}, "Target"), h("dd", {}, h("strong", {}, ...written(row.target))),
@@ -149,7 +149,7 @@ async function show(main, columns, keys) {
     ? [] : get(`runs/${row.run.id}/chain`, { sample: row.sample_id, epoch: row.epoch, chain })));
   const whole = texts.map((segments) => segments.map((each) => each.text).join(""));
   const alike = columns.length === 2 ? common(...whole) : 0;
-  const skip = alike > 200 ? alike : 0;
+  const skip = alike > 80 ? alike : 0;
   const chains = texts.map((segments, i) => new Chain(segments, `Chain ${columns[i].number + 1}, ${columns[i].row.run.label}`, skip));
   const most = Math.max(...columns.flatMap(({ row }) => row.chains.map(({ segments }) => segments.filter(({ role }) => role === "thinking").reduce((sum, { tokens }) => sum + (tokens ?? 0), 0))), 0);
   if (skip) {
