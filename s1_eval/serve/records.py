@@ -141,6 +141,8 @@ class Records:
                     self._add(located, number, starts, reader, method)
             except (UserError, OSError) as error:
                 self._tell(f"skipped {error}")
+        for run in self.runs.values():
+            _ = run.in_order  # now, not while somebody waits for a row
 
     def _add(
         self, located: Located, number: int, starts: array[int], reader: Reader, method: str | None

@@ -28,6 +28,7 @@ from s1_eval.json_lines import JsonObject
 from s1_eval.metrics.series import describe
 from s1_eval.names import natural
 from s1_eval.records import Reader, Run, read_rows, read_runs
+from s1_eval.records.run import UNKNOWN
 from s1_eval.serve import page
 from s1_eval.serve.records import Entry, Records, ShownRun
 from s1_eval.serve.showing import shown_chain, shown_row
@@ -189,9 +190,8 @@ class _View:
 
 def _question(run: ShownRun, sample_id: str) -> str | None:
     """A question that its row does not hold, of a benchmark whose data is on this machine."""
-    return _local(run.record["task"], (run.record.get("dataset") or {}).get("fingerprint")).get(
-        sample_id
-    )
+    dataset = run.record.get("dataset") or UNKNOWN
+    return _local(run.record["task"], dataset.get("fingerprint")).get(sample_id)
 
 
 @lru_cache(4)
