@@ -1,5 +1,5 @@
-"""Pages of HTML that ask for nothing from outside: how all of them are made, and the report page
-(the table, the pictures, the budget audit, and how each run was made).
+"""Pages of HTML that ask for nothing from outside: how all of them are made, and the page of a
+report or a leaderboard (the table, the plot, the budget audit, and how each run was made).
 
 Everything that comes from a record is escaped by Jinja2, and a content security policy lets nothing
 run but our own scripts, named by their hashes.
@@ -11,21 +11,32 @@ import base64
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from s1_eval import __version__
 from s1_eval.metrics.audit import EXIT_REASONS
 from s1_eval.metrics.entries import Entry
 from s1_eval.metrics.series import entry_name
 from s1_eval.records import IDENTITY, Run
-from s1_eval.report import plots, table
+from s1_eval.report import curves, plots, table
+from s1_eval.report.curves import AXES
+from s1_eval.report.table import Cell
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_HINTS = {
+    "Control %": "Runs whose mean thinking tokens keep within their limit",
+    "Scaling": "Points of accuracy per doubling of thinking tokens",
+    "Performance %": "Accuracy of the best run",
+    "Cross-fitted %": "The best run picked on one half of the questions, scored on the other",
+    "Thinking tokens": "Mean over questions and runs",
+    "No answer %": "Samples in which no answer could be read",
+}
 _SEPARATE = frozenset({"method", "method_params"})
 
 
@@ -43,36 +54,94 @@ class Setup:
         return ", ".join(self.run_ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """note: what stands behind it in brackets."""
+
+    to: str
+    text: str
+    note: str = ""
+
+
 def page(entries: Sequence[Entry], runs: Sequence[Run]) -> str:
-    """The report page. entries: of `s1_eval.metrics.score`, over `runs`."""
+    """The report: the page in one file, with pictures in the place of the plot and no scripts.
+    entries: of `s1_eval.metrics.score`, over `runs`."""
     from markupsafe import Markup
 
+    drawn = (
+        ("thinking", plots.accuracy_vs_thinking_tokens(entries)),
+        ("generated", plots.accuracy_vs_generated_tokens(entries)),
+    )
     pictures = [
-        {"caption": caption, "svg": Markup(_themed(plots.inline_svg(figure(entries), name)))}  # noqa: S704  (made by matplotlib, which escapes its text)
-        for caption, name, figure in (
-            (
-                "Accuracy against mean thinking tokens, with 95% intervals",
-                "thinking",
-                plots.accuracy_vs_thinking_tokens,
-            ),
-            (
-                "Accuracy against all tokens that were paid for, discarded samples included",
-                "generated",
-                plots.accuracy_vs_generated_tokens,
-            ),
-        )
+        {
+            "caption": f"Accuracy against {AXES[axis].label}, with 95% intervals",
+            "svg": Markup(plots.inline_svg(figure, axis)),  # noqa: S704  (made by matplotlib, which escapes its text)
+        }
+        for axis, figure in drawn
     ]
+    return _page(entries, runs, "Accuracy against thinking tokens", pictures=pictures)
+
+
+def board(
+    entries: Sequence[Entry], runs: Sequence[Run], title: str, questions: Sequence[Link]
+) -> str:
+    """The leaderboard: the page with a plot to look into, filters and sorting, all of which its
+    address holds. questions: the tasks' pages."""
+    return _page(entries, runs, title, _SCRIPTS, questions=questions)
+
+
+_SCRIPTS = (
+    *("leaderboard/vendor/chart.umd.min.js", "leaderboard/state.js"),
+    *("leaderboard/tables.js", "leaderboard/plot.js"),
+)
+
+
+def _page(
+    entries: Sequence[Entry],
+    runs: Sequence[Run],
+    title: str,
+    scripts: tuple[str, ...] = (),
+    pictures: Sequence[Mapping[str, str]] = (),
+    questions: Sequence[Link] = (),
+) -> str:
+    notes: dict[str, int] = {}
+    series = [
+        {**entry, "name": entry_name(entry), "cells": cells(entry, notes)} for entry in entries
+    ]
+    names = {name: sorted({one[name] for one in series}) for name in ("model", "task", "method")}
     return render(
-        "report.html.j2",
-        inline_styles=True,
-        tables=table.tables(entries),
-        headings=table.HEADINGS,
+        "page.html.j2",
+        scripts,
+        inline_styles=bool(pictures),
+        title=title,
+        interactive=bool(scripts),
+        headings=[(name, _HINTS.get(name, "")) for name in HEADINGS],
+        # A phone has no room for a model or a task that is everywhere the same.
+        same=[i for i, name in enumerate(("model", "task")) if len(names[name]) == 1],
+        series=series,
+        notes=list(notes),
         legend=table.LEGEND,
         bootstrap=entries[0]["bootstrap"],
+        choices=names,
+        axes=AXES.values(),
+        plot=curves.as_data(curves.of_entries(entries)),
         pictures=pictures,
-        entries=[{**entry, "name": entry_name(entry)} for entry in entries],
+        # One table to sort and filter, or one for each series to read.
+        audits=[series] if scripts else [[one] for one in series],
+        questions=questions,
         setups=setups(runs),
+        version=__version__,
     )
+
+
+HEADINGS = ("Model", "Task", *table.HEADINGS)
+
+
+def cells(entry: Entry, notes: dict[str, int]) -> list[Cell]:
+    """The row of a series under `HEADINGS`. notes: grows by what its metrics have to say."""
+    model, task = entry["model"], entry["task"]
+    asked = Cell(task, f"{entry['questions']} questions", value=task)
+    return [Cell(model, value=model), asked, *table.cells(entry, notes)]
 
 
 def render(
@@ -135,11 +204,6 @@ def _asset(name: str) -> str:
 def _hash(text: str) -> str:
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return f"'sha256-{digest}'"
-
-
-def _themed(svg: str) -> str:
-    """The picture in the page's own colours, light or dark."""
-    return svg.replace(plots.INK, "var(--ink)").replace(plots.LINES, "var(--lines)")
 
 
 def setups(runs: Sequence[Run]) -> list[Setup]:

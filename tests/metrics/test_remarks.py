@@ -5,7 +5,7 @@ import runs
 
 from s1_eval.metrics import score
 from s1_eval.report import table
-from s1_eval.report.leaderboard import _cells
+from s1_eval.report.pages import cells
 from s1_eval.thinking import Delimiters
 from s1_eval.thinking.formats import NO_THINKING
 
@@ -24,7 +24,7 @@ def said(entries):
     """The notes of every form that a table has, once each."""
     [made] = table.tables(entries)
     notes: dict[str, int] = {}
-    _cells(entries[0], notes)
+    cells(entries[0], notes)
     assert list(notes) == list(made.notes)
     assert all(table.escape(note) in table.markdown(entries) for note in notes)
     assert all(note in table.text(entries) for note in notes)

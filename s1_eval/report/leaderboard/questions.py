@@ -57,7 +57,7 @@ def write(
         folder.mkdir(parents=True, exist_ok=True)
         text = render(
             "leaderboard/questions.html.j2",
-            ("leaderboard/tables.js",),
+            ("leaderboard/state.js", "leaderboard/tables.js"),
             task=task,
             rows=_summaries(listed, task),
             withheld=task in withheld,
