@@ -9,7 +9,7 @@ from s1_eval import libraries
 from s1_eval.engines.table import ENGINES
 from s1_eval.evaluation.benchmark import BENCHMARKS
 from s1_eval.harness.inspect_models import provide
-from s1_eval.harness.inspect_scoring import NAME, grade
+from s1_eval.harness.inspect_scoring import SCORERS, grade
 from s1_eval.harness.inspect_solving import solver_of, unforced
 from s1_eval.methods import METHODS
 
@@ -27,5 +27,6 @@ for _engine in ENGINES:
 SOLVERS = {name: solver_of(method) for name, method in METHODS.items()}
 
 # Under the very name that logs have, too. The last name is the one that it keeps.
-for _name in (NAME, registry_info(grade).name):
-    scorer_register(grade, _name)
+for _name, _scorer in SCORERS.items():
+    for _each in (_name, registry_info(_scorer).name):
+        scorer_register(_scorer, _each)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -41,7 +41,7 @@ from s1_eval.methods.chain import answer_text
 from s1_eval.methods.method import ANSWER_LIMITS
 from s1_eval.methods.plain import PLAIN, Plain, free_run
 from s1_eval.records.readers import KEY
-from s1_eval.thinking import Message, Outcome
+from s1_eval.thinking import Message, Outcome, Segment, Trace
 from s1_eval.verifiers.table import VerifierSpec, check_verifier
 
 STOP_REASONS: Mapping[str | None, StopReason] = {"budget": "max_tokens", "context": "model_length"}
@@ -228,13 +228,17 @@ class S1ModelAPI(ModelAPI):
         self, policy: Policy, outcome: Outcome, metadata: dict[str, Any] | None = None
     ) -> ModelOutput:
         """The outcome as Inspect shows it. Where several chains were chosen, the thinking is
-        that of the one whose answer was given. Every id that was not sampled counts as input."""
+        that of the one whose answer was given. Every id that was not sampled counts as input, and
+        what several chains of a search share counts once."""
         shown = outcome.shown
         content: list[Content] = []
         if shown and shown.thinking_tokens:
             content.append(ContentReasoning(reasoning=shown.text(policy.decode, "thinking")))
         content.append(ContentText(text=outcome.answer))
-        read = sum(len(t.prompt) + t.forced_tokens for t in outcome.traces)
+        own = [list(own_segments(trace)) for trace in outcome.traces]
+        prompts = sum(len(trace.prompt) for trace in outcome.traces if not trace.shared)
+        read = prompts + sum(len(s.ids) for each in own for s in each if s.origin == "forced")
+        thought = [s for each in own for s in each if s.role == "thinking"]
         return ModelOutput(
             model=self.model_name,
             choices=[
@@ -249,7 +253,7 @@ class S1ModelAPI(ModelAPI):
                 input_tokens=read,
                 output_tokens=outcome.generated_tokens,
                 total_tokens=read + outcome.generated_tokens,
-                reasoning_tokens=sum(len(t.ids("thinking", "sampled")) for t in outcome.traces),
+                reasoning_tokens=sum(len(s.ids) for s in thought if s.origin == "sampled"),
             ),
             metadata=metadata,
         )
@@ -275,6 +279,18 @@ def provide(engine: str) -> None:
     """Register the engine of the table called `engine` as a provider of that name."""
     members = {"engine_name": engine, "__module__": __name__}
     modelapi(name=engine)(type(engine, (S1ModelAPI,), members))
+
+
+def own_segments(trace: Trace) -> Iterator[Segment]:
+    """What a chain has beyond the trunk that another one counts, see `Trace.shared`."""
+    trunk = trace.shared
+    for segment in trace.segments:
+        if segment.origin == "sampled":
+            skipped = min(trunk, len(segment.ids))
+            trunk -= skipped
+            yield replace(segment, ids=segment.ids[skipped:])
+        elif not trunk:
+            yield segment
 
 
 def _sampling(config: GenerateConfig) -> Sampling:

@@ -1,12 +1,12 @@
-"""Our Inspect scorer and its metrics: of all our benchmarks, where it grades as lm-eval and `sweep`
-do and leaves the sample record in the score's metadata; and of any other task, by a grader that is
-named.
+"""Our Inspect scorers and their metrics. One grades: our benchmarks as lm-eval and `sweep` do,
+leaving the sample record in the score's metadata, and any other task by a grader that is named. The
+others show a field of the record each.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from inspect_ai.scorer import (
@@ -18,6 +18,7 @@ from inspect_ai.scorer import (
     Scorer,
     Target,
     accuracy,
+    frequency,
     metric,
     scorer,
     stderr,
@@ -30,15 +31,12 @@ from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import grader_data, open_grader
 from s1_eval.evaluation.grading import judged, whole_row
 from s1_eval.harness.inspect_errors import plainly
+from s1_eval.harness.inspect_view import GRADE, MEASURES, explanation, score_name
 from s1_eval.records.foreign_inspect import ANSWER_EXITS
 from s1_eval.records.located import KEY, VERDICT
 from s1_eval.records.sample import SampleRow, as_row
 
 ANSWERED, THINKING = "answered", "thinking_tokens"
-
-NAME = "s1_eval/grade"
-"""What a log calls the scorer. Inspect records names without their package's prefix, so this one
-carries it itself: `inspect score` finds it, see `_registry`."""
 
 
 @metric(scores="unreduced")
@@ -73,7 +71,7 @@ def thinking_tokens() -> Metric:
 
 
 @scorer(
-    metrics=[accuracy(), stderr(), accuracy_answered(), unanswered(), thinking_tokens()], name=NAME
+    metrics=[accuracy(), stderr(), accuracy_answered(), unanswered(), thinking_tokens()], name=GRADE
 )
 def grade(grader: str | dict[str, Any] | None = None) -> Scorer:
     """Grade the answer with the task's grader, which a benchmark of ours brings along, or with one
@@ -124,7 +122,7 @@ def grade(grader: str | dict[str, Any] | None = None) -> Scorer:
         return Score(
             value=CORRECT if row["correct"] else INCORRECT,
             answer=row["answer"],
-            explanation=row["rule"],
+            explanation=explanation({**(solved or {}), **row}),
             metadata={ANSWERED: row["answered"], THINKING: thinking, **left},
         )
 
@@ -156,6 +154,41 @@ def _any_of(answer: SampleRow, state: TaskState, target: Target, by: Grader) -> 
             raise UserError(f"sample {state.sample_id}: {error}") from error
         found.append(as_row(judged(answer, each, by, options)))
     return next((verdict for verdict in found if verdict["correct"]), found[0])
+
+
+@metric(name="mean", scores="unreduced")
+def mean_of_samples() -> Metric:
+    """Over all questions and epochs that have the value."""
+
+    def mean(scores: list[SampleScore]) -> float:
+        return _mean(score.score.as_float() for score in scores)
+
+    return mean
+
+
+def _measure(field: str) -> Callable[..., Scorer]:
+    """The scorer whose value is a field of the sample record; no score without a record, or where
+    the field is null."""
+    metrics = [frequency() if field == "exit_reason" else mean_of_samples()]
+
+    @scorer(metrics=metrics, name=score_name(field))
+    def measure() -> Scorer:
+        async def score(state: TaskState, target: Target) -> Score | None:
+            solved = (state.output.metadata or {}).get(KEY) or {}
+            value = solved.get(field)
+            return None if value is None else Score(value=value)
+
+        return score
+
+    return measure
+
+
+SCORERS: Mapping[str, Callable[..., Scorer]] = {
+    GRADE: grade,
+    **{score_name(field): _measure(field) for field in MEASURES},
+}
+"""The scorers of a task of ours, by what a log calls them. Inspect records names without their
+package's prefix, so these carry it themselves: `inspect score` finds them, see `_registry`."""
 
 
 def _answered(score: SampleScore) -> bool:

@@ -21,6 +21,7 @@ from s1_eval.harness import inspect_providers
 from s1_eval.harness.inspect_choices import labels, mark, several
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_models import MethodCall, S1ModelAPI
+from s1_eval.harness.inspect_view import tag_logs
 from s1_eval.methods import METHODS, Method, settings
 from s1_eval.methods.plain import PLAIN
 from s1_eval.records.readers import KEY
@@ -57,6 +58,7 @@ def solve_with(
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         """The options of a multiple-choice sample are shown by Inspect's own solver for them,
         unless the prompt has them, and the answer is marked for the `choice` scorer."""
+        tag_logs()
         if not state.choices:
             check_single(state, sandbox)
             return await answer(state)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset
 from inspect_ai.dataset import Sample as InspectSample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
+from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from s1_eval.evaluation.benchmark import Benchmark, Sample
 from s1_eval.harness.inspect_errors import plainly
-from s1_eval.harness.inspect_scoring import grade
+from s1_eval.harness.inspect_scoring import SCORERS
 from s1_eval.harness.inspect_solving import serve_bare_names, unforced
+from s1_eval.harness.inspect_view import as_written, viewer
 from s1_eval.records.readers import KEY
 
 
@@ -24,23 +28,44 @@ def inspect_task(benchmark: Benchmark, data: str | None = None) -> Task:
     with plainly():
         loaded = benchmark.load(data)
     about = benchmark.about(loaded)
+    shown = as_written([sample.prompt for sample in loaded.samples])
     samples = [
         InspectSample(
             id=sample.id,
-            input=_conversation(sample),
+            input=_conversation(sample.system, text),
             target=sample.target,
             metadata={**sample.metadata, KEY: {**about, "options": list(sample.options)}},
         )
-        for sample in loaded.samples
+        for sample, text in zip(loaded.samples, shown, strict=True)
     ]
+    changed = {s.id: s for s, text in zip(loaded.samples, shown, strict=True) if text != s.prompt}
     return Task(
         dataset=MemoryDataset(samples, name=benchmark.name, location=loaded.id),
+        setup=_asked(changed) if changed else None,
         solver=unforced(),
-        scorer=grade(),
+        scorer=[scorer() for scorer in SCORERS.values()],
+        viewer=viewer(),
     )
 
 
-def _conversation(sample: Sample) -> str | list[ChatMessage]:
-    if sample.system is None:
-        return sample.prompt
-    return [ChatMessageSystem(content=sample.system), ChatMessageUser(content=sample.prompt)]
+def _conversation(system: str | None, prompt: str) -> str | list[ChatMessage]:
+    if system is None:
+        return prompt
+    return [ChatMessageSystem(content=system), ChatMessageUser(content=prompt)]
+
+
+def _asked(samples: Mapping[str, Sample]) -> Solver:
+    """Before any solver: the question itself in the place of what Inspect View shows of it, so that
+    no model ever sees a fence. samples: those that are shown in one, by id."""
+
+    @solver("s1_eval/question")
+    def question() -> Solver:
+        async def solve(state: TaskState, generate: Generate) -> TaskState:
+            if sample := samples.get(str(state.sample_id)):
+                state.messages[-1].content = sample.prompt
+                state._input = _conversation(sample.system, sample.prompt)
+            return state
+
+        return solve
+
+    return question()
