@@ -126,7 +126,7 @@ def _changes(text: str) -> bool:
     """Whether Markdown shows anything but the text's own characters, its mathematics aside."""
     from markdown_it import MarkdownIt
 
-    plain = _TEX.sub("x", text).strip()
+    plain = _TEX.sub("x", text).strip("\n")
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     shown = []
     for token in parser.parse(plain):
