@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def add_parser(actions: Any) -> None:
     from s1_eval.report.exports import RELATIONSHIPS
+    from s1_eval.report.publishing import PUBLISH
 
     parser = actions.add_parser(
         "export", help="write results for the hub's model pages, or for Every Eval Ever"
@@ -28,7 +29,7 @@ def add_parser(actions: Any) -> None:
         choices=("hub", "every-eval-ever"),
         required=True,
         help="hub: .eval_results/*.yaml of model repositories; every-eval-ever: its datastore's "
-        "aggregate records",
+        "records of series and, where their questions may be shown, of samples",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument(
@@ -49,6 +50,12 @@ def add_parser(actions: Any) -> None:
     )
     hub.add_argument("--source-url", help="a page that shows the traces, e.g. your leaderboard")
     ever = parser.add_argument_group("every-eval-ever")
+    ever.add_argument(
+        "--traces",
+        choices=PUBLISH,
+        default="open",
+        help="whose samples to write, with their questions and traces; as in `leaderboard build`",
+    )
     ever.add_argument("--organization", metavar="NAME", help="who ran the evaluation")
     ever.add_argument(
         "--relationship", choices=RELATIONSHIPS, help="the evaluator's to who made the model"
@@ -72,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
     names = model_ids(runs, told)
     try:
         if evaluator:
-            written = every_eval_ever(entries, runs, args.out, names, evaluator)
+            rows = inputs.rows(runs)
+            written = every_eval_ever(entries, runs, args.out, names, evaluator, rows, args.traces)
         else:
             written = hub(entries, runs, args.out, names, benchmarks, args.source_url)
     except OSError as error:

@@ -114,6 +114,12 @@ class Sweep:
         return self.loaded.samples[: self.limit]
 
     @property
+    def _unasked(self) -> dict[str, int]:
+        """For the run record, where a limit leaves questions out."""
+        unasked = len(self.loaded.samples) - len(self.samples)
+        return {"unasked": unasked} if unasked else {}
+
+    @property
     def asked(self) -> Iterator[tuple[Sample, int]]:
         """Every question in every epoch."""
         return ((s, epoch + 1) for s in self.samples for epoch in range(self.epochs))
@@ -209,7 +215,7 @@ class Sweep:
                     template_date=begun.get("template_date"),
                     until=self.benchmark.foreign.until if self.benchmark.foreign else (),
                 )
-                record = run_record(run.held, about)
+                record = run_record({**run.held, **self._unasked}, about)
                 writer = stack.enter_context(RunWriter(folder, record))
                 if writer.recovered:
                     progress.say(f"{folder.name}: {writer.recovered}")

@@ -12,12 +12,18 @@ from s1_eval.records.readers import KEY
 __all__ = ["RECORD"]
 
 
+_THEIRS = frozenset({"sample_id", "epoch", "target"})
+
+
 def _record(sample: EvalSample | EvalSampleSummary) -> dict[str, Any]:
-    """The fields of a sample's record that are one value each; none without a record."""
+    """The fields of a sample's record that are one value each, but for those that Inspect has under
+    the same names; none without a record."""
     for score in (sample.scores or {}).values():
         row = (score.metadata or {}).get(KEY)
         if isinstance(row, dict):
-            return {k: v for k, v in row.items() if not isinstance(v, dict | list)}
+            return {
+                k: v for k, v in row.items() if k not in _THEIRS and not isinstance(v, dict | list)
+            }
     return {}
 
 

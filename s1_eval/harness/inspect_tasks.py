@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset
 from inspect_ai.dataset import Sample as InspectSample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from s1_eval.evaluation.benchmark import Benchmark, Sample
+from s1_eval.evaluation.benchmark import Benchmark
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_scoring import SCORERS
 from s1_eval.harness.inspect_solving import serve_bare_names, unforced
@@ -34,14 +32,20 @@ def inspect_task(benchmark: Benchmark, data: str | None = None) -> Task:
             id=sample.id,
             input=_conversation(sample.system, text),
             target=sample.target,
-            metadata={**sample.metadata, KEY: {**about, "options": list(sample.options)}},
+            metadata={
+                **sample.metadata,
+                KEY: {
+                    **about,
+                    "options": list(sample.options),
+                    **({} if text == sample.prompt else {"question": sample.prompt}),
+                },
+            },
         )
         for sample, text in zip(loaded.samples, shown, strict=True)
     ]
-    changed = {s.id: s for s, text in zip(loaded.samples, shown, strict=True) if text != s.prompt}
     return Task(
         dataset=MemoryDataset(samples, name=benchmark.name, location=loaded.id),
-        setup=_asked(changed) if changed else None,
+        setup=question() if shown != [s.prompt for s in loaded.samples] else None,
         solver=unforced(),
         scorer=[scorer() for scorer in SCORERS.values()],
         viewer=viewer(),
@@ -54,18 +58,17 @@ def _conversation(system: str | None, prompt: str) -> str | list[ChatMessage]:
     return [ChatMessageSystem(content=system), ChatMessageUser(content=prompt)]
 
 
-def _asked(samples: Mapping[str, Sample]) -> Solver:
+@solver("s1_eval/question")
+def question() -> Solver:
     """Before any solver: the question itself in the place of what Inspect View shows of it, so that
-    no model ever sees a fence. samples: those that are shown in one, by id."""
+    no model ever sees a fence."""
 
-    @solver("s1_eval/question")
-    def question() -> Solver:
-        async def solve(state: TaskState, generate: Generate) -> TaskState:
-            if sample := samples.get(str(state.sample_id)):
-                state.messages[-1].content = sample.prompt
-                state._input = _conversation(sample.system, sample.prompt)
-            return state
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        asked = state.metadata[KEY].get("question")
+        if asked is not None:
+            state.messages[-1].content = asked
+            before = [] if isinstance(state.input, str) else state.input[:-1]
+            state._input = [*before, state.messages[-1]] if before else asked
+        return state
 
-        return solve
-
-    return question()
+    return solve

@@ -111,6 +111,21 @@ def lacking(run: Run) -> int:
     return gaps(run)[0] + len(run.failed) + left_out_of(run)
 
 
+def partial(run: Run) -> list[str]:
+    """Why a run is not the whole benchmark, for those who see its figures alone."""
+    asked = len({row["sample_id"] for row in run.rows})
+    said = []
+    if unasked := run.record.get("unasked"):
+        said.append(f"{asked} of the {asked + unasked} questions were asked")
+    elif set(run.record.get("command", ())) & {"--limit", "-L", "--sample-id", "--samples"} and (
+        run.record["harness"] != "s1-eval"
+    ):
+        said.append("the command may have asked a part of the questions")
+    if few := lacking(run):
+        said.append(f"{few} of {few + len(run.rows)} rows are missing")
+    return said
+
+
 def left_out_of(run: Run) -> int:
     """Rows that could not be read and were skipped at the user's word."""
     skipped: int = sum(row.get("left_out", 0) for row in (run.record, *run.rows))

@@ -131,7 +131,11 @@ def ended_by(sample: Any) -> dict[str, str]:
 
 
 def question_of(sample: Any) -> str:
-    """The last user message of what the sample asks."""
+    """The last user message of what the sample asks, without the fence that a task of ours puts
+    around it for Inspect View."""
+    ours = (sample.metadata or {}).get(KEY)
+    if isinstance(ours, dict) and isinstance(ours.get("question"), str):
+        return ours["question"]
     if isinstance(sample.input, str):
         return sample.input
     return next((each.text for each in reversed(sample.input) if each.role == "user"), "")

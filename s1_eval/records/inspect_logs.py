@@ -96,6 +96,10 @@ def read_log(
             row, run, graded = found
             if run is not None:
                 row, run = runs.joined(row, run)
+                if unasked := (log.eval.dataset.samples or 0) - len(
+                    log.eval.dataset.sample_ids or ()
+                ):
+                    run["unasked"] = unasked
             about = about or _Ours(run, row["budget"])
             if ended_by(sample):
                 row = as_row({**row, **_unanswered(sample)})

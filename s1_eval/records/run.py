@@ -51,6 +51,7 @@ class RunRecord(Shared, total=False):
     hardware: Sequence[Mapping[str, Any]] | None
     architecture: Mapping[str, Any] | None
     left_out: int
+    unasked: int
 
 
 IDENTITY = (

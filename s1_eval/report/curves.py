@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from typing import Any
 
+from s1_eval.metrics import costs
 from s1_eval.metrics.entries import Entry, Point, Span
 from s1_eval.metrics.series import describe, entry_name, shown
 from s1_eval.metrics.strategies import Strategy
@@ -41,6 +42,10 @@ class Axis:
     of: Callable[[Point], float | None]
 
 
+def _cost(name: str) -> Callable[[Point], float | None]:
+    return lambda point: point["costs"][name]["value"] if name in point["costs"] else None
+
+
 AXES: Mapping[str, Axis] = {
     axis.name: axis
     for axis in (
@@ -56,10 +61,15 @@ AXES: Mapping[str, Axis] = {
             "Mean tokens paid for per question, discarded and verifier's included",
             lambda point: point["generated_tokens"] + point["verifier_tokens"],
         ),
+        *(
+            Axis(name, f"{cost.label} per question", f"Mean {cost.label} per question", _cost(name))
+            for name, cost in costs.AXES.items()
+            if not name.endswith("_tokens")
+        ),
     )
 }
-"""What accuracy is drawn over: a line here is all that a new axis takes. A run that does not know
-its amount, or has none, is counted under the plot and not drawn."""
+"""What accuracy is drawn over: tokens, and every other axis of `costs.AXES`. A run that does not
+know its amount, or has none, is counted under the plot and not drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +162,11 @@ def _best(curve: Curve) -> float:
 def as_data(curves: Sequence[Curve]) -> dict[str, Any]:
     """The plot model as plain data, for what draws it in a page."""
     return {
-        "axes": [{"name": a.name, "label": a.label, "title": a.title} for a in AXES.values()],
+        "axes": [
+            {"name": axis.name, "label": axis.label, "title": axis.title}
+            for axis in AXES.values()
+            if axis.name == "thinking" or any(s.on(axis.name) for c in curves for s in c.spots)
+        ],
         "colours": dict(zip(COLOURED, MARKERS, strict=True)),
         "groups": [
             {

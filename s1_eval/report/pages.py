@@ -123,7 +123,6 @@ def _page(
         legend=table.LEGEND,
         bootstrap=entries[0]["bootstrap"],
         choices=names,
-        axes=AXES.values(),
         plot=curves.as_data(curves.of_entries(entries)),
         pictures=pictures,
         # One table to sort and filter, or one for each series to read.

@@ -32,9 +32,9 @@ RIGHT = "\nFirst line.\n<|im_start|>answer\nFinal Answer: 7<|im_end|>"
 QUESTIONS = ("Compute.\nS=3\nA*5\nB*6*7", "Compute.\nS=1", "Find $x^2$.")
 BENCH = Benchmark(
     "bench",
-    sample=lambda row: OurSample(row["q"][-4:], row["q"], "7", system=row.get("system")),
+    sample=lambda row: OurSample(row["id"], row["q"], "7"),
     grader="integer",
-    generate=lambda: [{"q": q} for q in QUESTIONS],
+    generate=lambda: [{"id": str(i), "q": q} for i, q in enumerate(QUESTIONS)],
 )
 
 
@@ -173,7 +173,7 @@ def test_an_explanation_marks_what_was_forced_and_lists_the_votes(logs: dict[str
             assert ("Votes:" in said) == (name in ("vote", "search"))
             shown = re.search("```text\n(.*)\n```$", said, re.DOTALL)[1]
             assert shown.count("⟦Wait") == row["num_ignores_used"] * (name == "long")
-            assert "⟦<|im_start|>think\n⟧" in shown
+            assert shown.startswith("⟦<|im_start|>think⟧\n")
     votes = re.findall(r"^- (\d) of 4: ", explanation(rows(logs["vote"])[0]), re.MULTILINE)
     assert sum(map(int, votes)) == 4
     assert votes == sorted(votes, reverse=True)
@@ -253,5 +253,6 @@ def test_a_data_frame_has_the_fields_of_the_record_as_columns(logs: dict[str, Ev
     assert sorted(frame["score_s1_eval/thinking_tokens"]) == wanted
     assert set(frame["score_s1_eval/exit_reason"]) <= {"natural", "budget", "eos", "context"}
     whole = samples_df(folder, columns=[*SampleSummary, RECORD], quiet=True)
+    assert len(whole) == len(frame) == 12
     assert sorted(whole["thinking_tokens"]) == wanted
     assert {"method", "budget", "exit_reason", "correct", "generated_tokens"} <= set(whole.columns)

@@ -1,7 +1,6 @@
 """Scores as Every Eval Ever's aggregate records (schema 0.3, https://evalevalai.com): one file per
-series with Control, Scaling and Performance, and each run's accuracy and mean thinking tokens.
-
-Its records of single samples need the question's text, which our records do not hold.
+series with Control, Scaling and Performance, and each run's accuracy and mean thinking tokens; and
+beside it one of each sample, where its question may be shown and the record holds it.
 """
 
 from __future__ import annotations
@@ -11,17 +10,19 @@ import json
 import shlex
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from s1_eval.json_lines import JsonObject
+from s1_eval.metrics.caveats import partial
 from s1_eval.metrics.entries import Accuracy, Entry, Metric, Tokens
 from s1_eval.metrics.series import entry_name
 from s1_eval.names import file_name
-from s1_eval.records import Dataset, Run, RunRecord, recorded_grader
+from s1_eval.records import Dataset, Located, Run, RunRecord, SampleRow, recorded_grader
 from s1_eval.records.run import UNKNOWN
+from s1_eval.report.publishing import Publish, withheld
 
 SCHEMA_VERSION = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
@@ -62,20 +63,123 @@ def every_eval_ever(
     folder: Path,
     model_ids: Mapping[str, str],
     evaluator: Evaluator,
+    rows: Iterable[Located] = (),
+    publish: Publish = "open",
 ) -> list[Path]:
-    """Write `folder/data/TASK/ORGANISATION/NAME/<uuid>.json` for every series; the paths. The same
-    runs always have the same file."""
+    """Write `folder/data/TASK/ORGANISATION/NAME/<uuid>.json` for every series, and its samples to
+    `<uuid>_samples.jsonl`; the paths. The same runs always have the same files.
+
+    rows: the runs' rows again, whole, read one by one. publish: whose samples to write.
+    """
     records = {run.id: run for run in runs}
-    paths = []
+    made = []
     for entry in entries:
         name = _uuid(entry)
         to = folder / "data" / file_name(entry["task"]) / model_ids[entry["model"]]
         to.mkdir(parents=True, exist_ok=True)
         log = _log(entry, records, model_ids[entry["model"]], evaluator, name)
-        path = to / f"{name}.json"
+        made.append((log, to / f"{name}.json"))
+        _samples(to / f"{name}.json").unlink(missing_ok=True)
+    open_runs = {run.id for run in runs if not withheld(run, publish)}
+    _write_samples(made, (located.row for located in rows if located.row["run_id"] in open_runs))
+    paths = []
+    for log, path in made:
+        samples = _samples(path)
+        if samples.exists():
+            log["detailed_evaluation_results"] = _companion(samples, folder)
+            paths.append(samples)
         path.write_text(json.dumps(log, indent=2, allow_nan=False) + "\n", "utf-8", newline="\n")
         paths.append(path)
     return paths
+
+
+def _samples(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_samples.jsonl")
+
+
+def _companion(samples: Path, folder: Path) -> JsonObject:
+    """How a series' record refers to the file of its samples."""
+    with samples.open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        rows = sum(1 for _ in file)
+    return {
+        "format": "jsonl",
+        "file_path": samples.relative_to(folder).as_posix(),
+        "hash_algorithm": "sha256",
+        "checksum": checksum,
+        "total_rows": rows,
+    }
+
+
+def _write_samples(made: Sequence[tuple[JsonObject, Path]], rows: Iterable[SampleRow]) -> None:
+    """Every row that holds its question, once, as it is read."""
+    results = {
+        result["evaluation_result_id"]: (log, result["evaluation_name"], _samples(path))
+        for log, path in made
+        for result in log["evaluation_results"]
+    }
+    seen: set[tuple[str, str, int]] = set()
+    for row in rows:
+        result = f"{row['run_id']}/accuracy"
+        sample = (row["run_id"], row["sample_id"], row["epoch"])
+        if not row.get("question") or result not in results or sample in seen:
+            continue
+        seen.add(sample)
+        log, name, path = results[result]
+        text = json.dumps(_instance(row, log, name, result), allow_nan=False)
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(f"{text}\n")
+
+
+def _instance(row: SampleRow, log: JsonObject, name: str, result: str) -> JsonObject:
+    """One sample, of one epoch."""
+    thinking = [
+        "".join(part.get("text", "") for part in trace["segments"] if part["role"] == "thinking")
+        for trace in row.get("traces") or ()
+    ]
+    asked = row.get("prompt_tokens")
+    usage: JsonObject = {}
+    if asked is not None:
+        usage["token_usage"] = {
+            "input_tokens": asked,
+            "output_tokens": row["generated_tokens"],
+            "total_tokens": asked + row["generated_tokens"],
+            "input_tokens_cache_read": row.get("cached_tokens"),
+            "reasoning_tokens": row["thinking_tokens"],
+        }
+    if row["seconds"] is not None:
+        usage["performance"] = {"latency_ms": 1000 * row["seconds"]}
+    told = ("epoch", "budget", "exit_reason", "thinking_tokens", "forced_tokens", "seed")
+    same = json.dumps([row["question"], row["target"]])
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "evaluation_id": log["evaluation_id"],
+        "model_id": log["model_info"]["id"],
+        "evaluation_name": name,
+        "evaluation_result_id": result,
+        "sample_id": row["sample_id"],
+        "sample_hash": hashlib.sha256(same.encode()).hexdigest(),
+        "interaction_type": "single_turn",
+        "input": {"raw": row["question"], "reference": [row["target"]]},
+        "output": {
+            "raw": [row.get("response") or ""],
+            **({"reasoning_trace": thinking} if any(thinking) else {}),
+        },
+        "answer_attribution": [
+            {
+                "turn_idx": 0,
+                "source": "output.raw",
+                "extracted_value": row["answer"],
+                "extraction_method": row.get("rule") or "unknown",
+                "is_terminal": True,
+            }
+        ],
+        "evaluation": {"score": float(row["correct"]), "is_correct": row["correct"]},
+        "error": row.get("error"),
+        "metadata": _texts({name: row.get(name) for name in told}),
+        **usage,
+    }
 
 
 def _uuid(entry: Entry) -> str:
@@ -113,7 +217,7 @@ def _log(
                 "evaluation_result_id": f"{run['run_id']}/{metric}",
                 "evaluation_name": f"{entry['task']}: {label}",
                 "source_data": data,
-                **_score(entry, metric, point[metric], {"run": run["run_id"]}),
+                **_score(entry, metric, point[metric], _run_details(records[point["run_id"]])),
                 "generation_config": _generation_config(run),
             }
             for metric in ("accuracy", "thinking_tokens")
@@ -154,6 +258,11 @@ def _log(
         },
         "evaluation_results": results,
     }
+
+
+def _run_details(run: Run) -> dict[str, str]:
+    said = "; ".join(partial(run))
+    return {"run": run.id, **({"partial": said} if said else {})}
 
 
 def _score(

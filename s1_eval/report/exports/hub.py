@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s1_eval.errors import UserError
+from s1_eval.metrics.caveats import partial
 from s1_eval.metrics.entries import Entry, Point
 from s1_eval.metrics.series import describe, settings
 from s1_eval.names import file_name
@@ -37,8 +38,9 @@ def hub(
     benchmarks: Mapping[str, Benchmark],
     source_url: str | None = None,
 ) -> list[Path]:
-    """Write `folder/ORGANISATION/NAME/.eval_results/TASK.yaml` for every model and task, one result
-    per run; the paths. Each `folder/ORGANISATION/NAME` is laid out as the model's repository.
+    """Write `folder/ORGANISATION/NAME/.eval_results/TASK_METHOD_RUN.yaml` for every run, which is a
+    variant of its model on its task; the paths. Each `folder/ORGANISATION/NAME` is laid out as the
+    model's repository.
 
     benchmarks: by task. source_url: a page that shows the traces. Raises UserError for a task
     without a benchmark.
@@ -48,26 +50,24 @@ def hub(
     from huggingface_hub.constants import EVAL_RESULTS_FOLDER
 
     records = {run.id: run for run in runs}
-    found: dict[tuple[str, str], list[EvalResultEntry]] = {}
+    paths = []
     for entry in entries:
-        if entry["task"] not in benchmarks:
+        task = entry["task"]
+        if task not in benchmarks:
             raise UserError(
-                f"can't tell which benchmark of the hub task {entry['task']!r:.200} is: add "
-                f"--benchmark {entry['task'][:200]}=DATASET:TASK_ID (the hub's data set with the "
+                f"can't tell which benchmark of the hub task {task!r:.200} is: add "
+                f"--benchmark {task[:200]}=DATASET:TASK_ID (the hub's data set with the "
                 "leaderboard, and the task's id in its eval.yaml)"
             )
-        results = found.setdefault((entry["model"], entry["task"]), [])
-        results += [
-            _result(entry, point, records[point["run_id"]], benchmarks[entry["task"]], source_url)
-            for point in entry["points"]
-        ]
-    paths = []
-    for (model, task), results in found.items():
-        path = folder / model_ids[model] / EVAL_RESULTS_FOLDER / f"{file_name(task)}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(eval_result_entries_to_yaml(results), sort_keys=False, width=100)
-        path.write_text(text, "utf-8", newline="\n")
-        paths.append(path)
+        for point in entry["points"]:
+            run = records[point["run_id"]]
+            result = _result(entry, point, run, benchmarks[task], source_url)
+            name = file_name(f"{task}_{entry['method']}_{run.id}")
+            path = folder / model_ids[entry["model"]] / EVAL_RESULTS_FOLDER / f"{name}.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = yaml.safe_dump(eval_result_entries_to_yaml([result]), sort_keys=False, width=100)
+            path.write_text(text, "utf-8", newline="\n")
+            paths.append(path)
     return paths
 
 
@@ -83,19 +83,22 @@ def _result(
     accuracy, thinking = point["accuracy"], point["thinking_tokens"]["value"]
     data = run.record.get("dataset") or UNKNOWN
     notes = [
+        *(f"partial: {said}" for said in partial(run)),
         describe(entry["method"], settings(entry, point)),
         f"accuracy in percent, {entry['questions']} questions",
         f"{fixed(thinking, 0)} thinking tokens on average",
         f"run {run.id}",
     ]
     if accuracy["low"] is not None:
-        notes.insert(2, f"95% interval {fixed(accuracy['low'])} to {fixed(accuracy['high'])}")
+        notes.insert(-2, f"95% interval {fixed(accuracy['low'])} to {fixed(accuracy['high'])}")
     return EvalResultEntry(
         dataset_id=benchmark.dataset,
         task_id=benchmark.task_id,
         value=round(accuracy["value"], 4),
         # Another data set's revision would be none of the benchmark's.
         dataset_revision=data["revision"] if data["id"] == benchmark.dataset else None,
+        date=run.record.get("started"),
         source_url=source_url,
+        source_name="s1_eval" if source_url else None,
         notes="; ".join(notes),
     )

@@ -10,20 +10,19 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from s1_eval import __version__
 from s1_eval.errors import UserError
 from s1_eval.metrics.entries import Entry
 from s1_eval.records import Located, Run
-from s1_eval.records.run import UNKNOWN
 from s1_eval.report import pages, table
 from s1_eval.report.leaderboard import questions
+from s1_eval.report.publishing import Publish, withheld
 
 __all__ = ["build"]
 
 DATA = "leaderboard.json"
-Traces = Literal["open", "all", "none"]
 
 
 def build(
@@ -32,44 +31,30 @@ def build(
     rows: Iterable[Located],
     folder: str | Path,
     title: str = "Leaderboard",
-    traces: Traces = "open",
+    traces: Publish = "open",
 ) -> Path:
     """Write the page, leaderboard.md and leaderboard.json to `folder`; the path of the page.
 
     entries: of `s1_eval.metrics.score`, over `runs`. rows: the runs' rows again, with their
-    traces, read one by one. traces: whose traces to publish; `open`, of benchmarks that are known
-    to be open; `all`, also of those whose records don't say. Of benchmarks whose authors ask that
-    their questions stay off the web none are ever published. Raises UserError where `folder` holds
+    traces, read one by one. traces: whose traces to publish. Raises UserError where `folder` holds
     something else.
     """
     to = Path(folder)
-    withheld = {run.task for run in runs if _withheld(run, traces)}
+    kept = {run.task for run in runs if withheld(run, traces)}
     listed = questions.Listed(runs)
     try:
         _clear(to)
         for name, text in (
             (DATA, json.dumps(_data(runs, entries, title), indent=1, allow_nan=False)),
             ("leaderboard.md", f"# {table.escape(title)}\n\n{table.markdown(entries)}"),
-            ("index.html", pages.board(entries, runs, title, _questions(listed, withheld))),
+            ("index.html", pages.board(entries, runs, title, _questions(listed, kept))),
         ):
             # A record may hold a lone surrogate, which UTF-8 can't.
             (to / name).write_text(text, "utf-8", errors="backslashreplace", newline="\n")
-        questions.write(to, listed, rows, withheld)
+        questions.write(to, listed, rows, kept)
     except OSError as error:
         raise UserError(f"can't write to {to} ({error}): choose another --out") from error
     return to / "index.html"
-
-
-def _withheld(run: Run, traces: Traces) -> bool:
-    """Whether the run's traces stay unpublished. They repeat the questions, so those of a secret
-    benchmark always do. Where the record doesn't say, they do unless all are asked for, and even
-    then where it is GPQA by its name."""
-    secret = run.record.get("secret")
-    if secret is None:
-        dataset = run.record.get("dataset") or UNKNOWN
-        named = "gpqa" in f"{run.task} {dataset['id']}".lower()
-        return named or traces != "all"
-    return bool(secret) or traces == "none"
 
 
 def _clear(to: Path) -> None:

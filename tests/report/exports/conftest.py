@@ -14,10 +14,17 @@ def recorded(tmp_path_factory):
         record = runs.record(
             model="lab/thinker",
             method_params={"max_thinking_tokens": cap},
+            started="2026-11-26T09:00:00+00:00",
             dataset={"id": "lab/questions", "revision": "0a1b2c3", "fingerprint": "f"},
         )
         with RunWriter(folder / str(cap), record) as writer:
             for i in range(20):
-                row = runs.row(record, f"q{i}", correct=i < right, thinking=cap, budget=cap)
-                writer.append(row)
+                row = runs.row(
+                    record, f"q{i}", correct=i < right, thinking=cap, budget=cap, with_traces=True
+                )
+                for trace in row["traces"]:
+                    for segment in trace["segments"]:
+                        segment["text"] = "x" * len(segment["ids"])
+                asked = {"question": f"What is {i}? <b>\u2028", "prompt_tokens": 9}
+                writer.append({**row, **asked, "response": f"It is {row['answer']}."})
     return folder

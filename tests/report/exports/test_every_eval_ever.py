@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+import runs
 
 from s1_eval.cli.main import main
+from s1_eval.records import RunWriter
 from s1_eval.report.exports.every_eval_ever import SCHEMA_VERSION
 
 WHO = ("--organization", "My lab", "--relationship", "third_party")
@@ -22,8 +24,73 @@ def export(paths, out, *more):
 @pytest.fixture
 def log(recorded, tmp_path):
     assert export(recorded, tmp_path, *WHO) == 0
-    [path] = (tmp_path / "data/toy/lab/thinker").iterdir()
+    [path] = (tmp_path / "data/toy/lab/thinker").glob("*.json")
     return json.loads(path.read_text())
+
+
+@pytest.fixture
+def instances(log, tmp_path):
+    """Of the log, by run and sample."""
+    path = tmp_path / log["detailed_evaluation_results"]["file_path"]
+    made = [json.loads(line) for line in path.read_text("utf-8").rstrip("\n").split("\n")]
+    return {(each["evaluation_result_id"], each["sample_id"]): each for each in made}
+
+
+def test_every_sample_is_a_row_that_belongs_to_its_runs_accuracy(log, instances):
+    companion = log["detailed_evaluation_results"]
+    assert companion["total_rows"] == len(instances) == 40
+    accuracies = {
+        result["evaluation_result_id"]: result
+        for result in log["evaluation_results"]
+        if result["metric_config"]["metric_id"] == "accuracy"
+    }
+    for result, told in accuracies.items():
+        rows = [each for (of, _), each in instances.items() if of == result]
+        mean = sum(each["evaluation"]["score"] for each in rows) / len(rows)
+        assert 100 * mean == told["score_details"]["score"]
+        assert {each["evaluation_name"] for each in rows} == {told["evaluation_name"]}
+    row = next(iter(instances.values()))
+    assert row["input"] == {"raw": f"What is {row['sample_id'][1:]}? <b>\u2028", "reference": ["7"]}
+    assert row["output"]["raw"] in (["It is 7."], ["It is 8."])
+    assert set(row["output"]["reasoning_trace"][0]) == {"x"}
+    assert row["token_usage"]["reasoning_tokens"] in (32, 64)
+    assert row["metadata"]["exit_reason"] == "natural"
+
+
+@pytest.mark.parametrize(
+    ("secret", "task", "traces", "written"),
+    [
+        *((False, "toy", "open", True), (False, "toy", "none", False)),
+        *((True, "toy", "all", False), (None, "toy", "open", False)),
+        *((None, "toy", "all", True), (None, "gpqa_diamond", "all", False)),
+    ],
+)
+def test_a_question_that_must_stay_off_the_web_is_in_no_file(
+    secret, task, traces, written, tmp_path
+):
+    record = runs.record(model="lab/thinker", task=task, secret=secret)
+    with RunWriter(tmp_path / "run", record) as writer:
+        for i in range(2):
+            writer.append({**runs.row(record, f"q{i}"), "question": "the secret question"})
+    assert export(tmp_path / "run", tmp_path / "out", *WHO, "--traces", traces) == 0
+    text = "".join(path.read_text() for path in (tmp_path / "out").rglob("*.json*"))
+    assert ("the secret question" in text) is written
+    assert ("detailed_evaluation_results" in text) is written
+
+
+def test_a_partial_run_says_so(tmp_path):
+    record = runs.record(model="lab/thinker", unasked=480)
+    with RunWriter(tmp_path / "run", record) as writer:
+        for i in range(20):
+            writer.append(runs.row(record, f"q{i}"))
+    assert export(tmp_path / "run", tmp_path / "out", *WHO) == 0
+    [path] = (tmp_path / "out").rglob("*.json")
+    details = [
+        r["score_details"]["details"] for r in json.loads(path.read_text())["evaluation_results"]
+    ]
+    said = [each.get("partial") for each in details if "run" in each]
+    assert set(said) == {"20 of the 500 questions were asked"}
+    assert not list((tmp_path / "out").rglob("*.jsonl"))  # the rows hold no question
 
 
 def test_a_series_has_its_metrics_and_those_of_its_runs(log):
@@ -66,6 +133,8 @@ def test_the_same_runs_have_the_same_file(recorded, tmp_path):
     export(recorded, tmp_path, *WHO)
     export(recorded, tmp_path, *WHO)
     assert len(list(tmp_path.rglob("*.json"))) == 1
+    [rows] = tmp_path.rglob("*.jsonl")
+    assert rows.read_bytes().count(b"\n") == 40
 
 
 def test_who_evaluated_is_asked_for(recorded, tmp_path, capsys):
@@ -91,8 +160,10 @@ def published(tmp_path_factory):
 def validate(published, folder):
     """The published validator's exit code and verdicts."""
     command = [sys.executable, "-m", "every_eval_ever", "validate", "--format", "json"]
+    written = [*map(str, folder.rglob("data/*/*/*/*.json*"))]
     done = subprocess.run(  # noqa: S603
-        [*command, str(folder / "data/*/*/*/*.json")],
+        [*command, *written],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(published)},
         capture_output=True,
         text=True,
@@ -103,6 +174,12 @@ def validate(published, folder):
 @pytest.mark.slow
 def test_the_published_validator_passes_it_without_a_warning(published, recorded, tmp_path):
     export(recorded, tmp_path, *WHO)
+    assert validate(published, tmp_path)[0] == 0
+    [rows] = tmp_path.rglob("*.jsonl")
+    whole = rows.read_text("utf-8")
+    rows.write_text(whole.replace('"is_correct": true', '"is_correct": "perhaps"', 1), "utf-8")
+    assert validate(published, tmp_path)[0] == 1
+    rows.write_text(whole, "utf-8")
     assert validate(published, tmp_path)[0] == 0
     [path] = tmp_path.rglob("*.json")
     log = json.loads(path.read_text())
