@@ -74,6 +74,8 @@ class MethodCall:
     question: the data's own, before any solver. own_turns: what the data itself has said before it,
         (role, text) each.
     model_args: the engine's, which Inspect's cache would not tell apart.
+    fenced: the last message is the question as Inspect View has to get it, see `as_written`; what
+        the model is asked is the question itself.
     """
 
     method: str
@@ -85,6 +87,7 @@ class MethodCall:
     question: str = ""
     own_turns: list[tuple[str, str]] = field(default_factory=list)
     model_args: dict[str, Any] = field(default_factory=dict)
+    fenced: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -155,6 +158,8 @@ class S1ModelAPI(ModelAPI):
         if call is None:
             return await self._answer(input, sampling, dials, config.max_tokens)
         asked = MethodCall(**call)
+        if asked.fenced:
+            input = [*input[:-1], input[-1].model_copy(update={"content": asked.question})]
         limit = method(asked.method).answer_limit or ANSWER_LIMITS[0]
         if config.max_tokens is not None and asked.params.get(limit) is None:
             raise UserError(

@@ -21,7 +21,7 @@ from s1_eval.harness import inspect_providers
 from s1_eval.harness.inspect_choices import labels, mark, several
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_models import MethodCall, S1ModelAPI
-from s1_eval.harness.inspect_view import tag_logs
+from s1_eval.harness.inspect_view import shown_messages, tag_logs
 from s1_eval.methods import METHODS, Method, settings
 from s1_eval.methods.plain import PLAIN
 from s1_eval.records.readers import KEY
@@ -88,6 +88,8 @@ def solve_with(
             model_args=_told(model),
         )
         if isinstance(model.api, S1ModelAPI):
+            if shown := shown_messages(state):
+                state.messages, call = shown, dataclasses.replace(call, fenced=True)
             config = GenerateConfig(extra_body={KEY: call.to_dict()})
             state.output = await model.generate(state.messages, config=config)
         elif getattr(model.api, "methods_welcome", False):  # the sweep's takes this one's place

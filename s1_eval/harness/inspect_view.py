@@ -12,10 +12,13 @@ from typing import Any
 
 from inspect_ai.hooks import Hooks, TaskEnd, hooks
 from inspect_ai.log import ProvenanceData, TagsEdit, edit_eval_log, write_eval_log_async
+from inspect_ai.model import ChatMessage
+from inspect_ai.solver import TaskState
 from inspect_ai.viewer import TaskSamplesColumn, TaskSamplesView, ViewerConfig
 
 from s1_eval.methods import METHODS
 from s1_eval.methods.plain import PLAIN
+from s1_eval.records.located import KEY
 from s1_eval.thinking.render import printable
 
 GRADE = "s1_eval/grade"
@@ -44,14 +47,14 @@ def score_name(measure: str) -> str:
 
 def viewer() -> ViewerConfig:
     """How Inspect View lists the samples of a task of ours."""
-    before = ("sampleStatus", "sampleId", "epoch", "input", "target", "answer")
     scores = (GRADE, *map(score_name, MEASURES))
+    after = ("answer", "target", "input", "tokens", "duration", "error", "limit")
     view = TaskSamplesView(
         name="Thinking",
         columns=[
-            *(TaskSamplesColumn(id=name) for name in before),
+            *(TaskSamplesColumn(id=name) for name in ("sampleStatus", "sampleId", "epoch")),
             *(TaskSamplesColumn.score(name) for name in scores),
-            *(TaskSamplesColumn(id=name) for name in ("tokens", "duration", "error", "limit")),
+            *(TaskSamplesColumn(id=name) for name in after),
         ],
         multiline=True,
         score_labels={
@@ -88,19 +91,22 @@ def tag_logs() -> None:
 
 
 def tags_of(log: Any) -> list[str]:
-    """The method of ours that a log's plan ran, and the settings that it was given; empty where
-    none did."""
+    """The method of ours that a log's plan ran, and the settings that it was given, `32
+    max_thinking_tokens`; empty where none did. Tags are sorted, and the list has room for the first
+    few letters: numbers come first there."""
     tags: list[str] = []
     for step in log.plan.steps:
         name = PLAIN.name if step.solver == UNFORCED else step.solver.removeprefix("s1_eval/")
         if name in METHODS:
             given = step.params_passed if step.params_passed is not None else step.params
-            tags += [name, *(f"{key}={_text(value)}" for key, value in (given or {}).items())]
+            tags += [name, *(_tag(key, value) for key, value in (given or {}).items())]
     return tags
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+def _tag(name: str, value: Any) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value} {name}"
+    return f"{name}={value if isinstance(value, str) else json.dumps(value, default=str)}"
 
 
 def as_written(questions: Sequence[str]) -> list[str]:
@@ -113,6 +119,16 @@ def as_written(questions: Sequence[str]) -> list[str]:
         fenced(question) if changes or (alike and not _TEX.search(question)) else question
         for question, changes in zip(questions, changed, strict=True)
     ]
+
+
+def shown_messages(state: TaskState) -> list[ChatMessage] | None:
+    """The conversation with its question in a fence; None where the task shows it in none, or a
+    solver has made another one of it."""
+    question = (state.metadata.get(KEY) or {}).get("question")
+    *before, last = state.messages
+    if question is None or last.text != question:
+        return None
+    return [*before, last.model_copy(update={"content": fenced(question)})]
 
 
 _TEX = re.compile(

@@ -83,9 +83,9 @@ def test_every_measure_is_a_score_and_a_column(logs: dict[str, EvalLog]) -> None
 
 def test_runs_at_different_caps_have_different_tags(logs: dict[str, EvalLog]) -> None:
     for log, tags in (
-        (logs["short"], ["budget_forcing", "max_thinking_tokens=16"]),
-        (logs["long"], ["budget_forcing", "max_thinking_tokens=128", "num_ignores=1"]),
-        (logs["search"], ["beam_search", "samples=4", "verifier=nano-prm"]),
+        (logs["short"], ["16 max_thinking_tokens", "budget_forcing"]),
+        (logs["long"], ["1 num_ignores", "128 max_thinking_tokens", "budget_forcing"]),
+        (logs["search"], ["4 samples", "beam_search", "verifier=nano-prm"]),
     ):
         assert log.tags == read_eval_log(log.location, header_only=True).tags == tags
         assert len(read_eval_log(log.location).samples) == 3
@@ -103,12 +103,12 @@ def test_questions_are_fenced_where_markdown_would_change_them_and_no_model_sees
 ) -> None:
     engine = scripted(RIGHT)
     log = run_inspect(bench(), solver=plain(), model="s1_hf/any")
-    assert [sample.input for sample in log.samples] == [
-        f"```text\n{QUESTIONS[0]}\n```",
-        f"```text\n{QUESTIONS[1]}\n```",
-        QUESTIONS[2],
-    ]
-    assert [sample.messages[0].content for sample in log.samples] == list(QUESTIONS)
+    fences = [f"```text\n{QUESTIONS[0]}\n```", f"```text\n{QUESTIONS[1]}\n```", QUESTIONS[2]]
+    for sample, shown in zip(log.samples, fences, strict=True):
+        [event] = [each for each in sample.events if each.event == "model"]
+        assert sample.input == sample.messages[0].text == event.input[0].text == shown
+    [run] = read_runs([log.location])
+    assert [row["sample_id"] for row in run.rows] == ["0", "1", "2"]
     asked = [engine.tokenizer.decode(call.prompt) for call in engine.calls]
     assert all(any(question in prompt for prompt in asked) for question in QUESTIONS)
     assert not any("```" in prompt for prompt in asked)
@@ -128,7 +128,8 @@ def test_other_peoples_solvers_see_the_question_itself(run_inspect: Any, scripte
         return solve
 
     critic = self_critique(model="s1_hf/any")
-    run_inspect(bench(), solver=[look(), generate(), critic], model="s1_hf/any")
+    log = run_inspect(bench(), solver=[look(), generate(), critic], model="s1_hf/any")
+    assert [sample.messages[0].text for sample in log.samples] == list(QUESTIONS)
     assert sorted(seen) == sorted(QUESTIONS)
     assert len(engine.calls) >= 6
     assert not any("```" in engine.tokenizer.decode(call.prompt) for call in engine.calls)
