@@ -25,10 +25,10 @@ GRADE = "s1_eval/grade"
 """What a log calls the scorer that says what is right."""
 
 MEASURES: Mapping[str, str] = {
-    "thinking_tokens": "Thinking tokens",
+    "thinking_tokens": "Thinking",
     "budget": "Budget",
-    "exit_reason": "Thinking ended",
-    "forced_tokens": "Forced tokens",
+    "exit_reason": "Ended",
+    "forced_tokens": "Forced",
 }
 """Fields of the sample record that have a score, and with it a column, of their own."""
 

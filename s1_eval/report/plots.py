@@ -327,7 +327,7 @@ def _style(axes: Axes, shown: Sequence[float], whole: bool) -> None:
         every = math.ceil((high - low + 1) / (_MOST_TICKS if whole else 5))
         axes.xaxis.set_major_locator(FixedLocator([2.0**e for e in range(low, high + 1, every)]))
         axes.set_xlim(2.0**low, 2.0**high)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: f"{amount:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: f"{amount:.3g}" if amount >= 1e6 else f"{amount:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(color=_LINES, linewidth=0.8)
     axes.set_axisbelow(True)

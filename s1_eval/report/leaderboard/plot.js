@@ -100,6 +100,12 @@ const marks = {
   },
 };
 
+// 1024, 0.0313, 537M.
+function amount(value) {
+  if (value < 1e6) return String(Number.isInteger(value) ? value : Number(value.toPrecision(3)));
+  return value.toLocaleString("en", { notation: value < 1e15 ? "compact" : "scientific", maximumSignificantDigits: 3 });
+}
+
 Chart.defaults.font = { family: getComputedStyle(document.body).fontFamily, size: 13 };
 
 function made(canvas, whole) {
@@ -122,7 +128,7 @@ function made(canvas, whole) {
             label: ({ raw }) => [
               raw.label,
               `${raw.y.toFixed(1)} %${raw.low === null ? "" : ` [${raw.low.toFixed(1)}, ${raw.high.toFixed(1)}]`}`,
-              `${Number(raw.x.toPrecision(4))}, ${axis.selectedOptions[0].text}`,
+              `${amount(Number(raw.x.toPrecision(4)))}, ${axis.selectedOptions[0].text}`,
             ],
           },
         },
@@ -131,7 +137,7 @@ function made(canvas, whole) {
         x: {
           type: "logarithmic",
           title: { display: whole },
-          ticks: { callback: (value) => String(Number.isInteger(value) ? value : Number(value.toPrecision(3))), maxRotation: 0, autoSkip: true, font: { size: whole ? 13 : 11 } },
+          ticks: { callback: amount, maxRotation: 0, autoSkip: true, font: { size: whole ? 13 : 11 } },
           afterBuildTicks: (scale) => {
             scale.ticks = [];
             for (let value = scale.min; value <= scale.max; value *= 2) scale.ticks.push({ value });
