@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from inspect_ai.hooks import Hooks, TaskEnd, hooks
 from inspect_ai.log import ProvenanceData, TagsEdit, edit_eval_log, write_eval_log_async
@@ -35,7 +35,13 @@ MEASURES: Mapping[str, str] = {
 UNFORCED = "s1_eval/unforced"
 """The solver of a task of ours that was given none."""
 
-_ENDS = {"natural": "good", "eos": "info", "budget": "warn", "context": "bad", "pruned": "muted"}
+_ENDS: Mapping[str, Literal["good", "bad", "warn", "info", "muted"]] = {
+    "natural": "good",
+    "eos": "info",
+    "budget": "warn",
+    "context": "bad",
+    "pruned": "muted",
+}
 _LONGEST = 600
 """Characters of a sampled segment that an explanation shows; of a longer one, both its ends."""
 
@@ -125,9 +131,9 @@ def shown_messages(state: TaskState) -> list[ChatMessage] | None:
     """The conversation with its question in a fence; None where the task shows it in none, or a
     solver has made another one of it."""
     question = (state.metadata.get(KEY) or {}).get("question")
-    *before, last = state.messages
-    if question is None or last.text != question:
+    if question is None or not state.messages or state.messages[-1].text != question:
         return None
+    *before, last = state.messages
     return [*before, last.model_copy(update={"content": fenced(question)})]
 
 

@@ -135,7 +135,7 @@ def question_of(sample: Any) -> str:
     around it for Inspect View."""
     ours = (sample.metadata or {}).get(KEY)
     if isinstance(ours, dict) and isinstance(ours.get("question"), str):
-        return ours["question"]
+        return str(ours["question"])
     if isinstance(sample.input, str):
         return sample.input
     return next((each.text for each in reversed(sample.input) if each.role == "user"), "")

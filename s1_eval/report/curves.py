@@ -132,19 +132,18 @@ def panels(curves: Sequence[Curve]) -> list[list[Panel]]:
     for (model, task), group in groups.items():
         whole = Panel(f"{model} on {task}", coloured(group))
         small = [
-            Panel(method, coloured(whole.curves, lambda c, m=method: _family(c) == m), whole=False)
+            Panel(method, coloured(whole.curves, method), whole=False)
             for method in dict.fromkeys(map(_family, group))
         ]
         found.append([whole, *(small if len(group) > len(COLOURED) and len(small) > 1 else ())])
     return found
 
 
-def coloured(
-    curves: Sequence[Curve], among: Callable[[Curve], bool] = lambda _: True
-) -> tuple[Curve, ...]:
-    """The curves, and the best of them in colour: that which one has already, or the next. among:
-    which may have one; by default all."""
-    best = sorted(filter(among, curves), key=lambda curve: -_best(curve))[: len(COLOURED)]
+def coloured(curves: Sequence[Curve], method: str | None = None) -> tuple[Curve, ...]:
+    """The curves, and the best of them in colour: that which one has already, or the next. method:
+    whose alone may have one; by default all."""
+    among = [curve for curve in curves if method in (None, _family(curve))]
+    best = sorted(among, key=lambda curve: -_best(curve))[: len(COLOURED)]
     kept = {curve.name: curve.colour for curve in best if curve.colour != "rest"}
     free = iter([name for name in COLOURED if name not in kept.values()])
     names = {c.name: kept.get(c.name) or next(free) for c in curves if c in best}

@@ -108,7 +108,11 @@ def _page(
     series = [
         {**entry, "name": entry_name(entry), "cells": cells(entry, notes)} for entry in entries
     ]
-    names = {name: sorted({one[name] for one in series}) for name in ("model", "task", "method")}
+    names = {
+        "model": sorted({entry["model"] for entry in entries}),
+        "task": sorted({entry["task"] for entry in entries}),
+        "method": sorted({entry["method"] for entry in entries}),
+    }
     return render(
         "page.html.j2",
         scripts,

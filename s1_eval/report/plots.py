@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
     from matplotlib.transforms import Bbox
 
-_INK, _LINES, _REST = (PALETTE[name] for name in ("ink", "lines", "rest"))
+INK, LINES, _REST = (PALETTE[name] for name in ("ink", "lines", "rest"))
 _SHAPES = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D", "cross": "X"}
 
 _MOST_TICKS = 9
@@ -131,9 +131,9 @@ def _draw(axes: Axes, panel: Panel, axis: str, title: str) -> None:
     _style(axes, [spot.on(axis) or 0 for spot in shown], panel.whole)
     if panel.whole:
         more = f"; runs without any ({hidden}) are not shown" if hidden else ""
-        axes.set_xlabel(f"{title} (log2 scale){more}", color=_INK)
-        axes.set_ylabel("Accuracy (%), 95% interval", color=_INK)
-        axes.set_title(_short(panel.title), color=_INK, loc="left", weight="bold", pad=12)
+        axes.set_xlabel(f"{title} (log2 scale){more}", color=INK)
+        axes.set_ylabel("Accuracy (%), 95% interval", color=INK)
+        axes.set_title(_short(panel.title), color=INK, loc="left", weight="bold", pad=12)
         _key(axes, panel)
     else:
         _heading(axes, panel)
@@ -171,7 +171,7 @@ def _line(
 
 def _ends(axes: Axes, panel: Panel, axis: str) -> list[tuple[Text, float]]:
     """The names of the coloured curves beside the axes, and the accuracy where each curve ends."""
-    found = []
+    found: list[tuple[Text, float]] = []
     for curve in panel.curves:
         spots = curve.drawn(axis)
         if curve.colour == "rest" or not spots:
@@ -206,7 +206,7 @@ def _spread(axes: Axes, ends: Sequence[tuple[Text, float]]) -> None:
     wanted = [axes.transData.transform((1, accuracy))[1] for _, accuracy in ends]
     places = curves.spread(wanted, tall, box.y0 + tall / 2, box.y1 - tall / 2)
     for (text, _), place in zip(ends, places, strict=True):
-        text.set_position((1.03, (place - box.y0) / box.height))  # type: ignore[attr-defined]
+        text.set_position((1.03, (place - box.y0) / box.height))
 
 
 def _named(panel: Panel, axis: str) -> Iterable[tuple[Curve, Spot, float]]:
@@ -244,15 +244,12 @@ def _name_spots(wanted: Sequence[tuple[Axes, Curve, Spot, float]]) -> None:
             text.remove()
 
 
-def _points(axes: Axes) -> list[tuple[float, float]]:
-    return [point for line in axes.get_lines() for point in zip(*line.get_data(), strict=True)]
-
-
 def _marks(axes: Axes) -> list[Bbox]:
     """What the runs of some axes cover, in pixels."""
     from matplotlib.transforms import Bbox
 
-    places = [axes.transData.transform(point) for point in _points(axes)]
+    points = [point for line in axes.get_lines() for point in line.get_xydata()]
+    places = [axes.transData.transform(point) for point in points]
     return [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in places]
 
 
@@ -271,7 +268,7 @@ def _heading(axes: Axes, panel: Panel) -> None:
         )
     axes.set_title(
         _short(panel.title, 26),
-        color=_INK,
+        color=INK,
         loc="left",
         weight="bold",
         fontsize=9.5,
@@ -299,7 +296,7 @@ def _key(axes: Axes, panel: Panel) -> None:
         ),
     ]
     handles = [
-        Line2D([], [], **{"color": _INK, "label": label, **look})
+        Line2D([], [], **{"color": INK, "label": label, **look})
         for label, needed, look in looks
         if needed
     ]
@@ -311,7 +308,7 @@ def _key(axes: Axes, panel: Panel) -> None:
         bbox_to_anchor=(0, 0),
         bbox_transform=axes.transAxes + ScaledTranslation(0, -0.5, figure.dpi_scale_trans),
         frameon=False,
-        labelcolor=_INK,
+        labelcolor=INK,
         fontsize=9,
         ncols=len(handles),
     )
@@ -327,14 +324,16 @@ def _style(axes: Axes, shown: Sequence[float], whole: bool) -> None:
         every = math.ceil((high - low + 1) / (_MOST_TICKS if whole else 5))
         axes.xaxis.set_major_locator(FixedLocator([2.0**e for e in range(low, high + 1, every)]))
         axes.set_xlim(2.0**low, 2.0**high)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: f"{amount:.3g}" if amount >= 1e6 else f"{amount:g}"))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda amount, _: f"{amount:.3g}" if amount >= 1e6 else f"{amount:g}")
+    )
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.grid(color=_LINES, linewidth=0.8)
+    axes.grid(color=LINES, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=_INK, labelsize=10 if whole else 8)
+    axes.tick_params(colors=INK, labelsize=10 if whole else 8)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(_LINES)
+        spine.set_color(LINES)
     bottom, top = axes.get_ylim()
     axes.set_ylim(max(0.0, bottom), min(100.0, top))
 

@@ -92,6 +92,13 @@ def test_runs_at_different_caps_have_different_tags(logs: dict[str, EvalLog]) ->
     assert len(read_runs([Path(logs["short"].location).parent])) == 4
 
 
+def test_a_tagged_log_in_json_keeps_its_samples(run_inspect: Any, scripted: Any) -> None:
+    scripted(RIGHT)
+    log = run_inspect(bench(), solver=plain(), model="s1_hf/any", log_format="json")
+    read = read_eval_log(log.location)
+    assert (read.tags, len(read.samples)) == (["plain"], 3)
+
+
 def test_a_log_of_anybody_elses_solver_gets_no_tags(run_inspect: Any, scripted: Any) -> None:
     scripted(RIGHT)
     assert run_inspect(bench(), solver=generate(), model="s1_hf/any", limit=1).tags == []
