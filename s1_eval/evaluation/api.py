@@ -100,17 +100,20 @@ class Result:
         return typing.cast(io.StringIO, console.file).getvalue()
 
     def plot(self, x: str = "thinking_tokens") -> Figure:
-        """Accuracy over `thinking_tokens`, or over `generated_tokens`: a matplotlib figure, which
-        a notebook shows and `figure.savefig("scaling.png")` writes."""
-        from s1_eval.report import plots
+        """Accuracy over `thinking_tokens`, `generated_tokens`, or another cost that the records
+        hold, `flops`, `seconds` or `usd`: a matplotlib figure, which a notebook shows and
+        `figure.savefig("scaling.png")` writes."""
+        from s1_eval.report import curves, plots
 
         drawn = {
             "thinking_tokens": plots.accuracy_vs_thinking_tokens,
             "generated_tokens": plots.accuracy_vs_generated_tokens,
         }
-        if x not in drawn:
-            raise UserError(f"x={x!r}: give {' or '.join(drawn)}")
-        return drawn[x](self._entries)
+        if x in drawn:
+            return drawn[x](self._entries)
+        if x not in curves.COSTS:
+            raise UserError(f"x={x!r}: give {' or '.join((*drawn, *curves.COSTS))}")
+        return plots.accuracy_over(x, self._entries)
 
     def advise(self, **options: Any) -> list[Advice]:
         """How much thinking a question deserves, as `s1-eval advise` prints it with `--json`.

@@ -46,6 +46,9 @@ def _cost(name: str) -> Callable[[Point], float | None]:
     return lambda point: point["costs"][name]["value"] if name in point["costs"] else None
 
 
+COSTS = {name: cost for name, cost in costs.AXES.items() if not name.endswith("_tokens")}
+"""What is drawn over as it is recorded."""
+
 AXES: Mapping[str, Axis] = {
     axis.name: axis
     for axis in (
@@ -63,8 +66,7 @@ AXES: Mapping[str, Axis] = {
         ),
         *(
             Axis(name, f"{cost.label} per question", f"Mean {cost.label} per question", _cost(name))
-            for name, cost in costs.AXES.items()
-            if not name.endswith("_tokens")
+            for name, cost in COSTS.items()
         ),
     )
 }

@@ -154,7 +154,6 @@ def test_other_peoples_solvers_see_the_question_itself(run_inspect: Any, scripte
             "\\*",
             "![x](y)",
             "x" * 10 + "\n\n    y",
-            "$5*2* and *3$ *",
         ),
     ],
 )

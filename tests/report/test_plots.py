@@ -1,12 +1,15 @@
 """The pictures show every run where it belongs, and the same runs give the same bytes."""
 
 import xml.etree.ElementTree as ET
+from importlib import resources
+from itertools import pairwise
 
 import pytest
 import runs
 
 from s1_eval.metrics import score
 from s1_eval.records import Located, collect
+from s1_eval.report import curves as curves_module
 from s1_eval.report import plots
 
 
@@ -118,3 +121,89 @@ def test_drawing_touches_no_global_state(entries):
     before = dict(matplotlib.rcParams)
     plots.inline_svg(plots.accuracy_vs_thinking_tokens(entries), "x")
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Entries of eight methods, whose curves lie close together."""
+    made = [
+        runs.run(
+            runs.graded(4 * m + n, 60), 20 * n + m, method=f"method_{m}", params={"samples": n}
+        )
+        for m in range(8)
+        for n in (1, 2, 4)
+    ]
+    return score(made, resamples=20)
+
+
+def boxes(axes, kind):
+    """What texts of a kind cover: names beside curves, or dials beside runs."""
+    from matplotlib.text import Annotation, Text
+
+    texts = [text for text in axes.texts if isinstance(text, Annotation)]
+    chosen = [text for text in texts if (text.arrow_patch is not None) == (kind == "names")]
+    return [Text.get_window_extent(text) for text in chosen]
+
+
+def test_of_many_series_the_best_five_are_coloured_and_the_rest_grey(many):
+    figure = plots.accuracy_vs_thinking_tokens(many)
+    whole, *small = figure.axes
+    handles, labels = whole.get_legend_handles_labels()
+    colours = {
+        label: handle.lines[0].get_color() for handle, label in zip(handles, labels, strict=True)
+    }
+    grey = curves_module.PALETTE["rest"]
+    assert {label for label, colour in colours.items() if colour != grey} == {
+        f"method_{m} by samples" for m in range(3, 8)
+    }
+    assert len(set(colours.values())) == 1 + len(curves_module.COLOURED)
+    assert [bool(handle.lines[2]) for handle in handles] == [c != grey for c in colours.values()]
+    assert [axes.get_title(loc="left") for axes in small] == [f"method_{m}" for m in range(8)]
+
+
+def test_a_series_has_one_colour_in_all_panels(many):
+    whole, *small = curves_module.panels(curves_module.of_entries(many))[0]
+    kept = {curve.name: curve.colour for curve in whole.curves if curve.colour != "rest"}
+    for panel in small:
+        [own] = [curve for curve in panel.curves if curve.colour != "rest"]
+        assert own.method == panel.title
+        assert own.colour == kept.get(own.name, own.colour)
+
+
+@pytest.mark.parametrize("kind", ["names", "dials"])
+def test_labels_do_not_collide(many, entries, kind):
+    found = 0
+    for made in (many, entries):
+        for axes in plots.accuracy_vs_generated_tokens(made).axes:
+            drawn = boxes(axes, kind)
+            found += len(drawn)
+            for i, one in enumerate(drawn):
+                assert not one.count_overlaps(drawn[:i])
+            if kind == "names" and drawn:
+                assert min(box.x0 for box in drawn) > axes.get_window_extent().x1
+    assert found >= 8
+
+
+def test_labels_keep_their_order_and_their_distance():
+    wanted = [50.0, 51.0, 49.0, 99.0, 0.0]
+    places = curves_module.spread(wanted, 10, 0, 100)
+    assert sorted(range(5), key=lambda i: places[i]) == sorted(range(5), key=lambda i: wanted[i])
+    ordered = sorted(places)
+    assert all(b - a >= 10 for a, b in pairwise(ordered))
+    assert 0 <= ordered[0] <= ordered[-1] <= 100
+
+
+def test_accuracy_is_drawn_over_every_cost_that_is_known(entries):
+    spots = [spot for curve in curves_module.of_entries(entries) for spot in curve.spots]
+    assert all(spot.at["seconds"] == pytest.approx(0.25) for spot in spots)
+    data = curves_module.as_data(curves_module.of_entries(entries))
+    assert [axis["name"] for axis in data["axes"]] == ["thinking", "generated", "seconds"]
+    figure = plots.accuracy_over("seconds", entries)
+    assert figure.axes[0].get_xlabel() == "Mean seconds per question (log2 scale)"
+    assert [x for x, _ in curves(figure)["plain"]] == pytest.approx([0.25])
+
+
+def test_colours_are_there_for_dark_paper_too():
+    style = resources.files("s1_eval.report").joinpath("style.css").read_text("utf-8")
+    dark = style.partition("prefers-color-scheme: dark")[2].partition("}")[0]
+    assert all(f"--{name}: #" in dark for name in curves_module.PALETTE)
