@@ -248,9 +248,8 @@ def _marks(axes: Axes) -> list[Bbox]:
     """What the runs of some axes cover, in pixels."""
     from matplotlib.transforms import Bbox
 
-    points = [point for line in axes.get_lines() for point in line.get_xydata()]
-    places = [axes.transData.transform(point) for point in points]
-    return [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in places]
+    lines = [axes.transData.transform(line.get_path().vertices) for line in axes.get_lines()]
+    return [Bbox.from_bounds(x - 4, y - 4, 8, 8) for places in lines for x, y in places]
 
 
 def _heading(axes: Axes, panel: Panel) -> None:
