@@ -95,8 +95,8 @@ def confident(grid: Grid) -> Rules | None:
 
 
 def by_length(grid: Grid) -> Rules | None:
-    """One budget for short prompts and another for long ones; None where lengths are not known or
-    do not differ."""
+    """One budget for short prompts and another for long ones, or one that grows with the prompt;
+    None where lengths are not known or do not differ."""
     import numpy as np
 
     if grid.prompt is None or grid.prompt.min() == grid.prompt.max():
@@ -114,6 +114,14 @@ def by_length(grid: Grid) -> Rules | None:
                     names.append(f"{x} for prompts of up to {limit:g} tokens, else {y}")
                     right.append(np.where(short, uniform.accuracy[a], uniform.accuracy[b]))
                     cost.append(np.where(short, uniform.cost[a], uniform.cost[b]))
+    if grid.varied == CAP:
+        amounts = np.array([np.inf if value is None else value for value in grid.values])
+        question = np.arange(len(grid.ids))
+        for times in 2.0 ** np.arange(-3, 7.5, 0.5):
+            place = np.searchsorted(amounts, times * grid.prompt).clip(max=len(amounts) - 1)
+            names.append(f"cap at the next budget above {times:.3g} times the prompt's tokens")
+            right.append(uniform.accuracy[place, question])
+            cost.append(uniform.cost[place, question])
     if not names:
         return None
     return Rules("prompt length", tuple(names), np.array(right), np.array(cost))

@@ -61,16 +61,16 @@ def _lines(advice: Advice) -> list[str]:
             name = escape(spot["name"] or said)
             if curve["policy"] != "cap" and spot["name"]:
                 name = f"{said}: {name}"
-            figures = (_figure(spot["cost"], 0), _figure(spot["accuracy"]))
+            figures = (_cost(advice, spot["cost"]), _figure(spot["accuracy"]))
             lines.append(line([name, *figures, _figure(spot["against_cap"])]))
     lines += ["", *_shares(advice), "", *_needs(advice), ""]
-    notes = [*advice["notes"]]
+    notes = list(advice["notes"])
     notes += [
         f"{c['policy'] if c['policy'] == ORACLE else POLICIES[c['policy']][0]}: {c['note']}"
         for c in _shown(advice["curves"])
         if c["note"]
     ]
-    lines += [f"{escape(note[0].upper() + note[1:])}.  " for note in notes]
+    lines += [f"{escape(note)}.  " for note in notes]
     lines += ["In brackets: 95% intervals, over questions.", ""]
     return lines
 
@@ -83,7 +83,22 @@ def _shares(advice: Advice) -> list[str]:
         ("Went on thinking after the answer was settled", advice["thought_on"]),
         ("Thinking tokens after the answer was settled", advice["wasted"]),
     )
-    return [f"- {name}: {_figure(share)}%" for name, share in told if share is not None]
+    found = [f"- {name}: {_figure(share)}%" for name, share in told if share is not None]
+    return [*found, *_gap(advice)]
+
+
+def _gap(advice: Advice) -> list[str]:
+    """What there is to gain at most."""
+    spots = {curve["policy"]: curve["spots"] for curve in advice["curves"]}
+    best = max(spots["cap"], key=lambda spot: spot["accuracy"]["value"] or 0.0)
+    bound = spots[ORACLE][-1]
+    most, cost = bound["accuracy"]["value"] or 0.0, bound["cost"]["value"]
+    more = fixed(most - (best["accuracy"]["value"] or 0.0))
+    axis = AXES[advice["at"]]
+    said = (
+        f"{fixed(most)}% with {axis.show(cost)} {axis.label}, {more} points above the best budget"
+    )
+    return [f"- Oracle: {said} ({escape(best['name'])}, {_cost(advice, best['cost'])})"]
 
 
 def _needs(advice: Advice) -> list[str]:
@@ -108,6 +123,13 @@ def _figure(metric: Metric | None, digits: int = 1) -> str:
     if metric is None or metric["value"] is None:
         return UNDEFINED
     return f"{fixed(metric['value'], digits)} {span(metric, digits)}".strip()
+
+
+def _cost(advice: Advice, metric: Metric) -> str:
+    """In the digits of its axis."""
+    show = AXES[advice["at"]].show
+    limits = "" if metric["low"] is None else f" [{show(metric['low'])}, {show(metric['high'])}]"
+    return f"{show(metric['value'])}{limits}"
 
 
 def _few(spots: Sequence[Spot], most: int) -> list[Spot]:

@@ -99,10 +99,28 @@ def test_costs_and_stops_of_every_rule_are_blind_to_verdicts_and_to_later_budget
     for kind in (stopping.agreeing, stopping.confident, stopping.by_length):
         assert kind(one).names == kind(other).names
         assert (kind(one).cost == kind(other).cost).all()
-        early = [i for i, name in enumerate(kind(one).names) if f" {budgets - 1}" not in name]
+        named = enumerate(kind(one).names)
+        early = [i for i, n in named if f" {budgets - 1}" not in n and "times the prompt" not in n]
         assert early
         assert (kind(one).cost[early] == kind(later).cost[early]).all()
         assert (kind(one).accuracy[early] == kind(later).accuracy[early]).all()
+
+
+def test_a_budget_by_prompt_length_knows_the_length_alone():
+    """Prompts of 5 and 40 tokens, whose next budgets are 8 and 64."""
+    short, long = ["7", "1", "1", "1"], ["1", "1", "1", "7"]
+    runs, _ = swept([short, long] * 6, CAPS)
+    for run in runs:
+        for row in run.rows:
+            row["prompt_tokens"] = 40 if int(row["sample_id"][1:]) % 2 else 5
+    grid = chains(budget_series(runs)[0], "generated_tokens", True)
+    rules = stopping.by_length(grid)
+    best = rules.accuracy.mean(axis=1)
+    at = rule(rules, "cap at 8 for prompts of up to 6 tokens, else cap at 64")
+    assert (best[at], rules.cost[at].mean()) == (1, (10 + 66) / 2)
+    grown = rule(rules, "cap at the next budget above 1 times the prompt's tokens")
+    assert rules.cost[grown].tolist() == [10, 66] * 6
+    assert stopping.by_length(made([short, long])) is None
 
 
 def test_a_choice_never_sees_the_questions_that_it_is_scored_on():

@@ -55,7 +55,7 @@ SMALLER = (
     (r" -M \S+", ""),
     (r" --epochs \d+", " --epochs 2"),
     (r" --limit \d+", ""),
-    (r"16\.\.320:16", "2^4..2^5"),
+    (r"24\.\.288:24", "2^4..2^5"),
     (r"samples( |=)(4,)?16\b", r"samples\1\g<2>4"),
     (r"samples 4,4", "samples 2,4"),
     (r"compute-optimal", "compute-optimal --bins 2"),
