@@ -48,9 +48,6 @@ CACHE_NAMES = ("cache", "past_key_values", "cache_params")
 """What forwards call the cache that they take and return: all of them since transformers 5.24;
 before, and in a checkpoint's own code, models with keys and values; with recurrent state alone."""
 
-SPARE = 4
-"""One free line for so many rows is made where others join them."""
-
 BLOCK = 16
 """Granularity in tokens at which the sequence of a finished row is found again."""
 
@@ -675,19 +672,18 @@ class Batched:
         """Free lines for `count` rows of up to `width` ids."""
         live = len(self._rows) - self._rows.count(None)
         if not live or live + count > len(self._rows) or width > self._used:
-            # Whoever joins rows that go on is seldom alone, and each place costs them a copy.
-            self._pack(live + count + live // SPARE, width)
+            self._pack(live + count, width)
         return [line for line, row in enumerate(self._rows) if row is None][:count]
 
     def _make_room(self) -> None:
-        """Room for one more column, and no more than a third of the lines free.
+        """Room for one more column, and no more than a quarter of the lines free.
 
         Where the rows have outgrown the memory, the shortest are set back until the rest fits:
         they wait, first in line, and are read again from what is kept of them. Their random
         numbers go on where they were, so that changes nothing in what they sample.
         """
         live = [line for line, row in enumerate(self._rows) if row]
-        if self._used < self._capacity and 3 * len(live) >= 2 * len(self._rows):
+        if self._used < self._capacity and 4 * len(live) >= 3 * len(self._rows):
             return
         while len(live) > 1 and len(live) * (max(self._lengths) + HEADROOM) > self.tokens:
             shortest = min(live, key=self._lengths.__getitem__)

@@ -247,6 +247,12 @@ def _notes(one: Series, grid: Grid) -> Iterable[str]:
             "chain, overthinking and waste are left out, and a question may be right or wrong at "
             "another budget by chance alone; one sweep in one folder shares its chains"
         )
+    heat = (one.runs[0].record.get("sampling") or {}).get("temperature")
+    if grid.shared and heat:
+        yield (
+            f"answers are sampled, at temperature {heat:g}: some are right at one budget and wrong "
+            "at the next by chance"
+        )
     if grid.epochs < 2:
         yield (
             "one epoch: nothing says how difficult a question is but the answers that are scored, "

@@ -20,6 +20,7 @@ from s1_eval.metrics.scoring import check_targets
 from s1_eval.metrics.series import CAP, Series, dial, series, shown
 from s1_eval.records import Located, OwnRow, Run, flatten
 from s1_eval.records.method_info import IGNORES
+from s1_eval.thinking import Trace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,8 +194,11 @@ def one_chain(found: Sequence[Series], rows: Iterable[Located]) -> list[bool | N
 def _packed(traces: Sequence[Mapping[str, Any]] | None) -> bytes | None:
     if not traces or len(traces) != 1:
         return None
-    ids = [i for s in traces[0]["segments"] if s["role"] == "thinking" for i in s["ids"]]
-    return struct.pack(f"<{len(ids)}I", *ids)
+    try:
+        ids = Trace.from_dict(dict(traces[0])).ids("thinking")
+        return struct.pack(f"<{len(ids)}I", *ids)
+    except (TypeError, ValueError, struct.error):  # what a file calls a trace may be anything
+        return None
 
 
 def _costs(one: Series, at: str, rows: Sequence[Sequence[OwnRow]], prices: Prices | None) -> Floats:

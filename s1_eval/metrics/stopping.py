@@ -35,6 +35,8 @@ _EVERY = (1, 2, 4, 8)
 _FIRST = (0, 1, 2, 4, 8, 16)
 _MOST_CAPS = 32
 """Of the budgets that a rule may end at, where there are more, evenly many are tried."""
+_CELLS = 20_000_000
+"""Rules times questions that are held at once; of many questions fewer caps are tried."""
 _LENGTHS = 8
 
 
@@ -179,11 +181,12 @@ def _asking(
     names: dict[str, None] = {}
     right, cost = [], []
     chain = np.arange(len(grid.question))
+    most = max(4, min(_MOST_CAPS, _CELLS // max(1, len(tried) * len(grid.ids))))
     for name, asked, hit in tried:
         at = stops(hit, grid.ended[:, asked])
         charged = np.cumsum(grid.probe[:, asked], axis=1) - grid.probe[:, asked]
         charged = np.concatenate([charged, grid.probe[:, asked].sum(1, keepdims=True)], axis=1)
-        for cap in _some(len(grid.labels), _MOST_CAPS):
+        for cap in _some(len(grid.labels), most):
             below = sum(place < cap for place in asked)
             said = f"{name}, asked at {_dial(grid)}{_places(grid, asked[:below], cap)}"
             if not below or said in names:

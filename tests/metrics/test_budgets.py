@@ -60,7 +60,9 @@ def test_runs_without_a_common_question_are_refused():
         chains(budget_series(parts)[0], "generated_tokens", None)
 
 
-@pytest.mark.parametrize("fault", ["another thought", "two traces", "no trace", "goes on"])
+@pytest.mark.parametrize(
+    "fault", ["another thought", "two traces", "no trace", "goes on", "junk", "huge"]
+)
 def test_what_is_not_one_chain_is_not_called_one(fault):
     made, rows = swept([["8", "7", "7"]] * 2, CAPS, [12, 99])
     rows = copy.deepcopy(rows)
@@ -73,10 +75,14 @@ def test_what_is_not_one_chain_is_not_called_one(fault):
         row["traces"] *= 2
     elif fault == "no trace":
         del row["traces"]
+    elif fault == "junk":
+        row["traces"] = [{"segments": [{"role": "thinking"}]}]
+    elif fault == "huge":
+        thinking["ids"][3] = 1 << 40
     else:
         row["exit_reason"] = "natural"  # over at 8, and yet 12 long at 16
         made = collect(rows)
-    expected = None if fault in ("two traces", "no trace") else False
+    expected = False if fault in ("another thought", "goes on") else None
     assert grid((made, rows)).shared is expected
 
 
