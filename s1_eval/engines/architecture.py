@@ -66,7 +66,13 @@ def _pairs(start: int, end: int, window: int | None) -> int:
 def architecture_of(config: Any) -> Architecture | None:
     """config: of `transformers`, whatever else it has beside its text model. None where the model
     type is not among those that are known exactly, or does more than this one's code reads."""
-    text = config.get_text_config(decoder=True)
+    try:
+        return _counted(config.get_text_config(decoder=True))
+    except (AttributeError, StopIteration, TypeError):  # a checkpoint's own, of a known name
+        return None
+
+
+def _counted(text: Any) -> Architecture | None:
     kind = text.model_type
     if kind not in DENSE | MIXED:
         return None

@@ -58,6 +58,8 @@ def _generated(_: Run, row: OwnRow, __: Prices | None) -> float:
 
 def _flops(_: Run, row: OwnRow, __: Prices | None) -> float:
     found = row.get("flops")
+    if found is None and ("error" in row or "limit" in row):
+        raise Unknown("samples that were broken off tell no FLOPs: ask them again")
     if found is None:
         raise Unknown("FLOPs are not recorded: the model's architecture was not known to the run")
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -100,6 +102,8 @@ def test_what_is_not_known_exactly_has_no_count():
     from transformers import AutoConfig
 
     assert architecture_of(AutoConfig.for_model("mamba")) is None
+    own = SimpleNamespace(model_type="llama")  # of a checkpoint's own code
+    assert architecture_of(SimpleNamespace(get_text_config=lambda decoder: own)) is None
     config = model_of("qwen3").config
     config.layer_types = ["linear_attention"] * 4
     assert architecture_of(config) is None
