@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, Literal
 
 from s1_eval.engines.protocol import Generation, Stop, split_at_stop
@@ -187,18 +188,25 @@ async def think_until(
 def _stopped_across(
     policy: Policy, trace: Trace, generation: Generation, strings: Sequence[str]
 ) -> tuple[Trace, Generation]:
-    """(trace, generation): where a stop string begins in what the request before sampled, the
-    engine could not see it. It is taken out then, and so is whatever was sampled behind it."""
-    last = trace.segments[-1:]
-    if not strings or not last or last[0].role != "thinking" or last[0].origin != "sampled":
+    """(trace, generation): where a stop string begins in what earlier requests sampled, the engine
+    could not see it. It is taken out then, and so is whatever was sampled behind it."""
+    if not strings:
         return trace, generation
     tokenizer, stop = policy.engine.tokenizer, Stop(strings=tuple(strings))
-    before = last[0].ids[-max(len(string.encode()) for string in strings) :]
+    longest = max(len(string.encode()) for string in strings)
+    written = takewhile(
+        lambda s: s.role == "thinking" and s.origin == "sampled", trace.segments[::-1]
+    )
+    before = tuple(id for segment in [*written][::-1] for id in segment.ids)[-longest:]
     found = split_at_stop((*before, *generation.ids, *generation.stop_ids), stop, tokenizer)
     if not found or len(found.ids) >= len(before) or split_at_stop(before, stop, tokenizer):
         return trace, generation
-    segments = [*trace.segments[:-1]]
-    _append(segments, shortened(last[0], len(last[0].ids) - len(before) + len(found.ids)))
+    segments, surplus = [*trace.segments], len(before) - len(found.ids)
+    while surplus:
+        last = segments.pop()
+        kept = max(len(last.ids) - surplus, 0)
+        surplus -= len(last.ids) - kept
+        _append(segments, shortened(last, kept))
     trace = replace(trace, segments=tuple(segments))
     return trace, replace(generation, ids=(), stop_ids=found.stop_ids, reason="stop")
 

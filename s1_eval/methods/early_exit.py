@@ -41,7 +41,8 @@ from s1_eval.typed import Positive, Says, Settings
 class EarlyExit(Settings):
     """When the model is asked, and when its answer is believed.
 
-    first_checkpoint: thinking tokens before it is asked for the first time.
+    first_checkpoint: thinking tokens before it is asked for the first time; never before
+        min_thinking_tokens.
     spacing: each checkpoint is at that many times the tokens of the one before.
     agreeing: how many answers in a row have to be equal, by the task's own grader; None: no number
         of them is enough.
@@ -68,7 +69,7 @@ class EarlyExit(Settings):
 
     def checkpoints(self) -> Iterator[int]:
         """The thinking tokens at which the model is asked, without end."""
-        at = self.first_checkpoint
+        at = max(self.first_checkpoint, self.chain.min_thinking_tokens)
         while True:
             yield at
             at = max(at + 1, ceil(at * self.spacing))

@@ -30,6 +30,8 @@ EVERY_FOUR = {"first_checkpoint": 4, "spacing": 1.0001}
 def test_checkpoints_lie_geometrically():
     params = settings("early_exit", {"first_checkpoint": 100, "spacing": 1.5})
     assert list(islice(params.checkpoints(), 5)) == [100, 150, 225, 338, 507]
+    late = settings("early_exit", {"first_checkpoint": 4, "min_thinking_tokens": 9})
+    assert next(late.checkpoints()) == 9
     crowded = settings("early_exit", {"first_checkpoint": 1, "spacing": 1.0001})
     assert list(islice(crowded.checkpoints(), 4)) == [1, 2, 3, 4]
 
@@ -115,6 +117,18 @@ def test_an_end_that_two_requests_write_together_is_found(solve):
     engine = ScriptedEngine(f"aa</7{END}think>b8{END}")
     checkpoints = {"first_checkpoint": 4, "spacing": 1.75}
     outcome = solve(engine, "early_exit", thinking_format="think_tags", **checkpoints)
+    final = outcome.traces[0]
+    assert text(final, "thinking") == "aa"
+    assert (final.exit_reason, outcome.answer) == ("natural", "8")
+    sampled = sum(len(c.generation.ids) + len(c.generation.stop_ids) for c in engine.calls)
+    assert outcome.generated_tokens == sampled
+
+
+def test_an_end_that_many_requests_write_is_found_too(solve):
+    engine = ScriptedEngine(f"aa<7{END}/6{END}think5{END}>8{END}")
+    outcome = solve(
+        engine, "early_exit", thinking_format="think_tags", first_checkpoint=3, spacing=1.0001
+    )
     final = outcome.traces[0]
     assert text(final, "thinking") == "aa"
     assert (final.exit_reason, outcome.answer) == ("natural", "8")
