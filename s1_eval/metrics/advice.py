@@ -164,9 +164,9 @@ def advise(
             "e.g. s1-eval sweep … --max-thinking-tokens 2^5..2^12"
         )
     advice = []
-    for one, shared in zip(found, one_chain(found, rows), strict=True):
+    for one, traced in zip(found, one_chain(found, rows), strict=True):
         try:
-            advice.append(_of_series(one, chains(one, at, shared, prices), at, points, seed))
+            advice.append(_of_series(one, chains(one, at, traced, prices), at, points, seed))
         except UserError as error:
             leave_out(error, one.runs)
     if not advice:

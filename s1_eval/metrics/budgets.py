@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.errors import UserError
@@ -112,8 +112,18 @@ def _without_cap(run: Run, one: Series) -> bool:
     return free and settings == capped
 
 
-def chains(one: Series, at: str, shared: bool | None, prices: Prices | None = None) -> Grid:
-    """The grid of a series. at: of `costs.AXES`. shared: of `one_chain`.
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What the traces of a series say. shared: see `Grid`. prompts: tokens of each question's
+    prompt, as far as there are traces: a row's own `prompt_tokens` are those of all its requests,
+    from which one could read how long the chain is."""
+
+    shared: bool | None = None
+    prompts: Mapping[str, int] = field(default_factory=dict)
+
+
+def chains(one: Series, at: str, traced: Traced, prices: Prices | None = None) -> Grid:
+    """The grid of a series. at: of `costs.AXES`. traced: of `one_chain`.
 
     Only what every budget has is taken; how much was left out stands in `notes`. Raises UserError
     where nothing is common to all, where ids stand for different questions, or where the rows
@@ -144,6 +154,7 @@ def chains(one: Series, at: str, shared: bool | None, prices: Prices | None = No
     thinking = np.array([[row["thinking_tokens"] for row in line] for line in rows], dtype=float)
     ended = np.array([[row["exit_reason"] in limits for row in line] for line in rows], dtype=bool)
     grown = thinking[:, 1:] - thinking[:, :-1]
+    shared = traced.shared
     if (grown < 0).any() or (grown[ended[:, :-1]] != 0).any():  # over, and yet it went on
         shared = shared and False
     return Grid(
@@ -159,15 +170,16 @@ def chains(one: Series, at: str, shared: bool | None, prices: Prices | None = No
         cost=cost,
         probe=np.array([[_answering(row) for row in line] for line in rows], dtype=np.float64),
         confidence=_confidence(rows),
-        prompt=_prompt(rows, common, place),
+        prompt=_prompt(ids, traced.prompts),
         shared=shared,
         notes=tuple(notes),
     )
 
 
-def one_chain(found: Sequence[Series], rows: Iterable[Located]) -> list[bool | None]:
+def one_chain(found: Sequence[Series], rows: Iterable[Located]) -> list[Traced]:
     """For each series whether its traces are the beginnings of the longest, chain by chain; None
     where some row has no trace, or several. rows: of all runs, whole; read once."""
+    prompts: list[dict[str, int]] = [{} for _ in found]
     of_run: dict[str, list[int]] = {}
     for i, one in enumerate(found):
         for run in one.runs:
@@ -177,26 +189,32 @@ def one_chain(found: Sequence[Series], rows: Iterable[Located]) -> list[bool | N
     read = [0] * len(found)
     for located in rows:
         row = located.row
-        thinking = _packed(row.get("traces"))
+        packed = _packed(row.get("traces"))
         for i in of_run.get(row["run_id"], ()):
             read[i] += 1
-            if thinking is None:
+            if packed is None:
                 same[i] = None
-            elif same[i]:
+                continue
+            thinking, prompt = packed
+            prompts[i][row["sample_id"]] = max(prompt, prompts[i].get(row["sample_id"], 0))
+            if same[i]:
                 key = (i, row["sample_id"], row["epoch"])
                 short, long = sorted((thinking, longest.get(key, b"")), key=len)
                 same[i] = long.startswith(short)
                 longest[key] = long
     whole = [sum(len(run.rows) for run in one.runs) for one in found]
-    return [s if r == w else None for s, r, w in zip(same, read, whole, strict=True)]
+    shared = [s if r == w else None for s, r, w in zip(same, read, whole, strict=True)]
+    return [*map(Traced, shared, prompts)]
 
 
-def _packed(traces: Sequence[Mapping[str, Any]] | None) -> bytes | None:
+def _packed(traces: Sequence[Mapping[str, Any]] | None) -> tuple[bytes, int] | None:
+    """The ids of a single trace's thinking, packed, and how many its prompt has."""
     if not traces or len(traces) != 1:
         return None
     try:
-        ids = Trace.from_dict(dict(traces[0])).ids("thinking")
-        return struct.pack(f"<{len(ids)}I", *ids)
+        trace = Trace.from_dict(dict(traces[0]))
+        ids = trace.ids("thinking")
+        return struct.pack(f"<{len(ids)}I", *ids), len(trace.prompt)
     except (TypeError, ValueError, struct.error):  # what a file calls a trace may be anything
         return None
 
@@ -252,13 +270,9 @@ def _mean_confidence(row: OwnRow) -> float | None:
     return float(mean) if isinstance(mean, int | float) else None
 
 
-def _prompt(
-    rows: Sequence[Sequence[OwnRow]], cells: Sequence[tuple[str, int]], place: Mapping[str, int]
-) -> Floats | None:
+def _prompt(ids: Sequence[str], prompts: Mapping[str, int]) -> Floats | None:
     import numpy as np
 
-    lengths = np.full(len(place), np.nan)
-    for line, (id, _) in zip(rows, cells, strict=True):
-        told = line[0].get("prompt_tokens")
-        lengths[place[id]] = np.nan if told is None else told
-    return None if np.isnan(lengths).any() else lengths
+    if not all(id in prompts for id in ids):
+        return None
+    return np.array([prompts[id] for id in ids], dtype=np.float64)

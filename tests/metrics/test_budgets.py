@@ -6,7 +6,7 @@ import pytest
 from chains import swept
 
 from s1_eval.errors import UserError
-from s1_eval.metrics.budgets import budget_series, chains, one_chain
+from s1_eval.metrics.budgets import Traced, budget_series, chains, one_chain
 from s1_eval.records import collect
 
 CAPS = [8, 16, 32]
@@ -14,8 +14,8 @@ CAPS = [8, 16, 32]
 
 def grid(made, at="generated_tokens"):
     found = budget_series(made[0])
-    [shared] = one_chain(found, made[1])
-    return chains(found[0], at, shared)
+    [traced] = one_chain(found, made[1])
+    return chains(found[0], at, traced)
 
 
 def test_a_row_is_a_chain_at_a_budget():
@@ -45,7 +45,7 @@ def test_epochs_of_a_question_are_chains_of_their_own():
 def test_a_row_that_one_budget_lacks_is_left_out_everywhere_and_said():
     runs, _ = swept([["8", "7", "7"]] * 3, CAPS)
     runs[0] = type(runs[0])(runs[0].record, runs[0].rows[1:], runs[0].budget)
-    made = chains(budget_series(runs)[0], "generated_tokens", True)
+    made = chains(budget_series(runs)[0], "generated_tokens", Traced(True))
     assert made.ids == ("q001", "q002")
     assert made.notes == ("1 of 3 chains lack an answer at some budget and are left out",)
 
@@ -57,7 +57,7 @@ def test_runs_without_a_common_question_are_refused():
         for i, run in enumerate(runs)
     ]
     with pytest.raises(UserError, match="no question in common"):
-        chains(budget_series(parts)[0], "generated_tokens", None)
+        chains(budget_series(parts)[0], "generated_tokens", Traced())
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,16 @@ def test_what_is_not_one_chain_is_not_called_one(fault):
 
 def test_rows_that_were_not_read_say_nothing():
     made, rows = swept([["8", "7", "7"]] * 2, CAPS)
-    assert one_chain(budget_series(made), rows[:-1]) == [None]
-    assert one_chain(budget_series(made), []) == [None]
+    assert one_chain(budget_series(made), rows[:-1])[0].shared is None
+    assert one_chain(budget_series(made), []) == [Traced()]
+
+
+def test_a_prompt_is_as_long_as_its_trace_says_not_as_all_requests_together():
+    """The latter grow with the chain, and would tell how long it is."""
+    made, rows = swept([["8", "7", "7"]] * 2, CAPS)
+    rows = [each._replace(row={**each.row, "prompt_tokens": 999}) for each in rows]
+    assert grid((made, rows)).prompt.tolist() == [2, 2]
+    assert grid((made, [])).prompt is None
 
 
 def test_the_run_without_a_cap_is_the_last_budget():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s1_eval.metrics import stopping
-from s1_eval.metrics.budgets import Grid, budget_series, chains, one_chain
+from s1_eval.metrics.budgets import Grid, Traced, budget_series, chains, one_chain
 
 CAPS = [8, 16, 32, 64]
 
@@ -110,10 +110,8 @@ def test_a_budget_by_prompt_length_knows_the_length_alone():
     """Prompts of 5 and 40 tokens, whose next budgets are 8 and 64."""
     short, long = ["7", "1", "1", "1"], ["1", "1", "1", "7"]
     runs, _ = swept([short, long] * 6, CAPS)
-    for run in runs:
-        for row in run.rows:
-            row["prompt_tokens"] = 40 if int(row["sample_id"][1:]) % 2 else 5
-    grid = chains(budget_series(runs)[0], "generated_tokens", True)
+    prompts = {f"q{q:03}": [5, 40][q % 2] for q in range(12)}
+    grid = chains(budget_series(runs)[0], "generated_tokens", Traced(True, prompts))
     rules = stopping.by_length(grid)
     best = rules.accuracy.mean(axis=1)
     at = rule(rules, "cap at 8 for prompts of up to 6 tokens, else cap at 64")
