@@ -1,1 +1,1 @@
-"""Benchmarks, one short file each: the Inspect task, and beside it the YAML for lm-eval."""
+"""Benchmarks, one short file each: the data, the prompt, the grader, and the Inspect task."""

@@ -11,7 +11,6 @@ is s1's own selection, in which figure code is left out where the problem can do
 from typing import Any
 
 from s1_eval.evaluation.benchmark import Benchmark, Hub, Row, Sample
-from s1_eval.harness import lm_eval_tasks
 from s1_eval.harness.inspect_decorator import Task, inspect_task, task
 
 
@@ -26,15 +25,12 @@ AIME24 = Benchmark(
     strictness={"minimum": 0, "maximum": 999},
     file="aime24.jsonl",
     hub=Hub("simplescaling/aime24_nofigures", revision="95fca17", split="train"),
+    published="2024-01-31",
+    licence="Apache-2.0",
 )
 
 
 @task
-def aime24(data: str | None = None) -> Task:
+def aime24(**arguments: Any) -> Task:
     """data: a file or a folder to read instead of the hub."""
-    return inspect_task(AIME24, data)
-
-
-def load(data: str | None = None, **_: Any) -> dict[str, Any]:
-    """For lm-eval (`s1_aime24.yaml`), which passes on all its metadata."""
-    return lm_eval_tasks.load(AIME24, data)
+    return inspect_task(AIME24, **arguments)

@@ -12,7 +12,6 @@ from typing import Any
 
 from s1_eval.evaluation import gpqa
 from s1_eval.evaluation.benchmark import Benchmark, Hub
-from s1_eval.harness import lm_eval_tasks
 from s1_eval.harness.inspect_decorator import Task, inspect_task, task
 
 GPQA_DIAMOND = Benchmark(
@@ -29,15 +28,12 @@ GPQA_DIAMOND = Benchmark(
         name="gpqa_diamond",
     ),
     secret=True,
+    published="2023-11-20",
+    licence="CC-BY-4.0",
 )
 
 
 @task
-def gpqa_diamond(data: str | None = None) -> Task:
+def gpqa_diamond(**arguments: Any) -> Task:
     """data: the original encrypted archive, or a folder that holds it, instead of the hub."""
-    return inspect_task(GPQA_DIAMOND, data)
-
-
-def load(data: str | None = None, **_: Any) -> dict[str, Any]:
-    """For lm-eval (`s1_gpqa_diamond.yaml`), which passes on all its metadata."""
-    return lm_eval_tasks.load(GPQA_DIAMOND, data)
+    return inspect_task(GPQA_DIAMOND, **arguments)

@@ -11,7 +11,6 @@ The problem alone is the prompt. Answers are compared as mathematics.
 from typing import Any
 
 from s1_eval.evaluation.benchmark import Benchmark, Hub, Row, Sample
-from s1_eval.harness import lm_eval_tasks
 from s1_eval.harness.inspect_decorator import Task, inspect_task, task
 
 
@@ -34,15 +33,12 @@ MATH500 = Benchmark(
         revision="6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be",
         split="test",
     ),
+    published="2021-03-05",
+    licence="MIT",
 )
 
 
 @task
-def math500(data: str | None = None) -> Task:
+def math500(**arguments: Any) -> Task:
     """data: a file or a folder to read instead of the hub."""
-    return inspect_task(MATH500, data)
-
-
-def load(data: str | None = None, **_: Any) -> dict[str, Any]:
-    """For lm-eval (`s1_math500.yaml`), which passes on all its metadata."""
-    return lm_eval_tasks.load(MATH500, data)
+    return inspect_task(MATH500, **arguments)

@@ -38,11 +38,11 @@ NANO = Benchmark(
 
 
 @task
-def nano(data: str | None = None) -> Task:
+def nano(**arguments: Any) -> Task:
     """data: a file of rows to read instead of the generated problems."""
-    return inspect_task(NANO, data)
+    return inspect_task(NANO, **arguments)
 
 
-def load(data: str | None = None, **_: Any) -> dict[str, Any]:
-    """For lm-eval (`s1_nano.yaml`), which passes on all its metadata."""
-    return lm_eval_tasks.load(NANO, data)
+def load(**told: Any) -> dict[str, Any]:
+    """For `s1_nano.yaml`, which other lm-eval tasks may include."""
+    return lm_eval_tasks.load(NANO, **told)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from s1_eval.key_values import key_values
 from s1_eval.number_lists import SPELLINGS, spelled
 
 if TYPE_CHECKING:
@@ -122,3 +123,50 @@ def prices(args: argparse.Namespace) -> Prices | None:
     from s1_eval.metrics.prices import read_prices
 
     return None if args.prices is None else read_prices(args.prices)
+
+
+def add_task(parser: argparse.ArgumentParser) -> None:
+    """--task and what belongs to it."""
+    parser.add_argument(
+        "--task",
+        required=True,
+        help="nano, aime24, …; a .jsonl, .json, .csv, .tsv or .parquet file of questions; "
+        "OWNER/NAME[:CONFIG] of the hub; an Inspect task (inspect_evals/NAME, file.py@NAME); an "
+        "lm-eval task (lm_eval/NAME)",
+    )
+    parser.add_argument(
+        "--grader",
+        help="of one's own questions: math, integer or choice; of a harness's task also which of "
+        "its scorers counts",
+    )
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        metavar="ROLE=COLUMN",
+        help="of one's own questions, where they are not called as usual: question=, answer=, "
+        "options=, id=, system=",
+    )
+    parser.add_argument("--split", help="of a data set of the hub that has several")
+    parser.add_argument(
+        "-T",
+        dest="task_args",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="argument of the task, e.g. -T month=0926 or -T fewshot=0 (repeatable)",
+    )
+    parser.add_argument("--data", help="file or folder to read the task from")
+    parser.add_argument(
+        "--since", metavar="DATE", help="only questions that became public then or later"
+    )
+    parser.add_argument(
+        "--shuffle", type=int, metavar="SEED", help="ask the questions in another order"
+    )
+    parser.add_argument("--limit", type=int, help="only the first N questions")
+
+
+def task_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of the task itself."""
+    own = {name: getattr(args, name) for name in ("columns", "split")}
+    given = key_values(args.task_args, "-T")
+    return {**given, **{name: value for name, value in own.items() if value is not None}}

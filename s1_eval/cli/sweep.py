@@ -9,7 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s1_eval.cli.options import add_model, at_least_one, caps, comma_list, whole_numbers
+from s1_eval.cli.options import (
+    add_model,
+    add_task,
+    at_least_one,
+    caps,
+    comma_list,
+    task_arguments,
+    whole_numbers,
+)
 from s1_eval.key_values import key_values
 from s1_eval.methods import METHODS
 from s1_eval.thinking.render import printable
@@ -30,23 +38,7 @@ def add_parser(commands: Any) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is asked of which model, and how."""
     add_model(parser)
-    parser.add_argument(
-        "--task",
-        required=True,
-        help="nano, aime24, …; an Inspect task (inspect_evals/NAME, file.py@NAME); an lm-eval task "
-        "(lm_eval/NAME)",
-    )
-    parser.add_argument(
-        "-T",
-        dest="task_args",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="argument of the task itself, e.g. -T fewshot=0 (repeatable)",
-    )
-    parser.add_argument(
-        "--grader", help="which of a task's scorers counts, or math, integer, choice"
-    )
+    add_task(parser)
     parser.add_argument(
         "--methods",
         "--method",
@@ -97,8 +89,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="parameter of every method, e.g. -S max_answer_tokens=64 (repeatable)",
     )
-    parser.add_argument("--data", help="file or folder to read the task from")
-    parser.add_argument("--limit", type=int, help="only the first N questions")
     parser.add_argument("--epochs", type=int, default=1, help="how often each question is asked")
     parser.add_argument(
         "--temperature",
@@ -149,12 +139,14 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
     )
     return Sweep(
         model=args.model,
-        benchmark=find_task(args.task, args.grader, key_values(args.task_args, "-T")),
+        benchmark=find_task(args.task, args.grader, task_arguments(args)),
         planned=plan(args.methods, axes),
         out=args.out,
         command=["s1-eval", *sys.argv[1:]],
         engine_args=key_values(args.model_args, "-M"),
         data=args.data,
+        since=args.since,
+        shuffle=args.shuffle,
         limit=args.limit,
         epochs=args.epochs,
         temperature=args.temperature,

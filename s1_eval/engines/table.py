@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,6 +42,10 @@ ENGINES: dict[str, Listed] = {
 }
 
 
+RELEASED = "released"
+"""The one argument of a model that is no engine's: when it was released, for its records."""
+
+
 def parse_model(spec: str) -> tuple[str, str]:
     """`engine/model` taken apart, e.g. `s1_hf/nano`. Raises UserError on anything else."""
     engine, slash, model = spec.partition("/")
@@ -64,7 +69,7 @@ def open_engine(engine: str, model: str, /, **args: Any) -> Engine:
     Raises UserError on an unknown engine, model or setting.
     """
     _check(engine, model)
-    chat, own = Chat.take(args)
+    chat, own = _own(args)
     if chat != AS_IT_IS:
         own["chat"] = chat
     with needs(extra_of(engine)):
@@ -83,7 +88,7 @@ def preview(engine: str, model: str, /, **args: Any) -> Engine | None:
         return None
     from s1_eval.engines.preview import Preview
 
-    chat, own = Chat.take(args)
+    chat, own = _own(args)
     with needs(extra_of(engine)):
         return Preview(model, chat=chat, **own)
 
@@ -98,6 +103,11 @@ def _check(engine: str, model: str) -> None:
             f"{engine} reads no GGUF: give {model} to {able}, or unpack it once with "
             f"`s1-train unpack {model} FOLDER` and give the folder"
         )
+
+
+def _own(args: Mapping[str, Any]) -> tuple[Chat, dict[str, Any]]:
+    """The chat's settings, and the engine's own."""
+    return Chat.take({name: value for name, value in args.items() if name != RELEASED})
 
 
 def construct(path: str, model: str, /, **settings: Any) -> Any:

@@ -150,7 +150,12 @@ async def evaluate_async(
     *,
     engine: Engine | Mapping[str, Any] | None = None,
     grader: str | Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
+    split: str | None = None,
+    task_args: Mapping[str, Any] | None = None,
     data: str | None = None,
+    since: str | None = None,
+    shuffle: int | None = None,
     limit: int | None = None,
     epochs: int = 1,
     temperature: float | None = None,
@@ -171,8 +176,9 @@ async def evaluate_async(
     running event loop; `evaluate` works there too, as in a notebook, and blocks.
 
     model: `ENGINE/NAME`, e.g. `s1_hf/nano`, `s1_vllm/Qwen/Qwen3-8B`, or an engine that is open.
-    task: a benchmark's name, e.g. `aime24`; a `Benchmark`; or one's own questions, mappings with
-        `question` and `answer`, and where there are any `options`, `id` and `system`.
+    task: a benchmark's name, e.g. `aime24`; a `Benchmark`; or one's own questions: a file, e.g.
+        `my.csv`, a data set of the hub, e.g. `openai/gsm8k:main`, or mappings with `question` and
+        `answer`, and where there are any `options`, `id` and `system`.
     method: a name, e.g. `budget_forcing`; a method of one's own, which is an async function of
         (policy, question, settings) whose third argument is annotated with a dataclass; a
         `Method`; or a list of these.
@@ -182,8 +188,11 @@ async def evaluate_async(
     engine: settings of the engine, e.g. `{"dtype": "bfloat16"}`, or an engine that is open, in
         place of one opened for `model`.
     grader: of one's own questions: `math`, `integer` or `choice`, or a mapping with it as `name`
-        beside its settings.
-    data: a file or folder to read a benchmark from. limit: only the first so many questions.
+        beside its settings. columns: which ones hold the question and so on, where they are not
+        called as usual, e.g. `{"question": "Problem"}`. split: of a data set that has several.
+    task_args: a benchmark's own arguments, e.g. `{"month": "0926"}`.
+    data: a file or folder to read a benchmark from. since: a date; only newer questions.
+        shuffle: the seed of another order of the questions. limit: only the first so many.
         epochs: how often each is asked.
     temperature: 0 by default, and 1 for the methods that need different samples.
     logprobs: record in the traces the log-probability of every sampled id, and those of so many of
@@ -214,7 +223,9 @@ async def evaluate_async(
     """
     asked = dict(locals())
     opened, engine_args = _engine(model, engine)
-    given = await asyncio.to_thread(_task, task, grader)
+    told = {"columns": columns, "split": split}
+    told = {**(task_args or {}), **{n: value for n, value in told.items() if value is not None}}
+    given = await asyncio.to_thread(_task, task, grader, told)
     if data is not None and not isinstance(task, str):
         raise UserError("data= says where a named benchmark is read from: leave it out")
     with ExitStack() as stack:
@@ -230,6 +241,8 @@ async def evaluate_async(
             command=[_told(asked)],
             engine_args=engine_args,
             data=data,
+            since=since,
+            shuffle=shuffle,
             limit=limit,
             epochs=epochs,
             temperature=temperature,
@@ -419,9 +432,11 @@ def _engine(
     return engine, {}
 
 
-def _task(task: Any, grader: Any) -> Benchmark:
+def _task(task: Any, grader: Any, arguments: Mapping[str, Any]) -> Benchmark:
     if isinstance(task, str):
-        return find_task(task, grader)
+        return find_task(task, grader, arguments)
+    if arguments:
+        raise UserError(f"{', '.join(arguments)}: these are for a task that is a name or a file")
     if not isinstance(task, Benchmark):
         return own_questions(task, grader)
     if grader is not None:

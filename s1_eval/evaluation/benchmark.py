@@ -7,11 +7,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.util
+import inspect
 import json
+import logging
 import os
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,9 +23,16 @@ from s1_eval.answers import Grader, Verdict, grader
 from s1_eval.answers.choices import ChoiceGrader
 from s1_eval.errors import UserError
 from s1_eval.evaluation.foreign import Foreign
-from s1_eval.libraries import needs
+from s1_eval.evaluation.hub import Hub as Hub
+from s1_eval.evaluation.hub import read_hub
+from s1_eval.evaluation.tables import READERS, read_file
+from s1_eval.evaluation.tables import Row as Row
+from s1_eval.evaluation.tables import read_rows as read_rows
 from s1_eval.names import choose_from
+from s1_eval.records.dates import check_date, first_day
 from s1_eval.thinking import Message
+
+_LOGGER = logging.getLogger(__name__)
 
 DATA_VARIABLE = "S1_EVAL_DATA"
 
@@ -37,35 +47,6 @@ def listed() -> Mapping[str, str]:
 
 BENCHMARKS = listed()
 
-Row = Mapping[str, Any]
-
-
-def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a .jsonl file, or of a .json file that holds a list.
-
-    Lines end at a line feed only: texts may contain U+2028 and the like.
-    """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"can't read {path}: {error}") from error
-    if path.suffix == ".json":
-        rows = _parse(text, str(path))
-        if not isinstance(rows, list):
-            raise UserError(f"{path} holds no list: give one object per question")
-        yield from rows
-        return
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield _parse(line, f"{path}, line {number}")
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where} is not JSON: {error}") from error
-
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -74,8 +55,10 @@ class Sample:
     prompt: the user message, whole. target: the right answer, as the grader reads it.
     options: the texts of a multiple-choice question's options in the order they are shown.
     system: the question's own system message, None without one.
-    metadata: what else the data says, kept in logs.
+    metadata: what else the data says, kept in logs, and in records where it is short, see `labels`.
     turns: what else is said before the question, few-shot examples for one.
+    grader: how this question is graded where not as its benchmark says, see `open_grader`.
+    published: when it became public, where that is not its benchmark's date.
     """
 
     id: str
@@ -85,6 +68,8 @@ class Sample:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     system: str | None = None
     turns: tuple[Message, ...] = ()
+    grader: Mapping[str, Any] | None = None
+    published: str | None = None
 
     @property
     def before(self) -> tuple[Message, ...]:
@@ -92,41 +77,57 @@ class Sample:
         system = () if self.system is None else ({"role": "system", "content": self.system},)
         return (*system, *self.turns)
 
+    @property
+    def labels(self) -> dict[str, Any]:
+        """The metadata by which scores can be told apart: numbers, short texts, short lists."""
+        return {name: value for name, value in self.metadata.items() if _is_label(value)}
 
-@dataclass(frozen=True, slots=True)
-class Hub:
-    """A data set on the Hugging Face hub.
+    @property
+    def told(self) -> dict[str, Any]:
+        """What its records say of it beside its answer."""
+        known = {"metadata": self.labels, "published": self.published, "grader": self.grader}
+        return {name: value for name, value in known.items() if value}
 
-    revision: a commit; seven digits are enough where no more is known.
-    """
 
-    dataset: str
-    revision: str
-    split: str
-    name: str | None = None
+_LONGEST_LABEL = 100
+
+
+def _is_label(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_LABEL
+    if isinstance(value, list | tuple):
+        return len(value) <= 10 and all(isinstance(v, str) and _is_label(v) for v in value)
+    return value is None or (isinstance(value, int | float) and value == value)  # NaN is none
 
 
 @dataclass(frozen=True)
 class Data:
-    """The samples that were loaded, and from where. A local file has no revision."""
+    """The samples that were loaded, and from where. A local file has no revision.
+
+    chosen: how they were taken from there: `columns`, `split`, `since`, `shuffle`.
+    unshuffled: the samples in the data's own order, where theirs is another.
+    """
 
     samples: tuple[Sample, ...]
     id: str
     revision: str | None = None
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    unshuffled: tuple[Sample, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
         """A hash of everything that can change a score: ids, prompts, targets, options, and system
-        messages where there are any."""
+        messages and graders of their own where there are any. Their order is the data's own."""
         rows = [
-            [s.id, s.prompt, s.target, s.options, *filter(None.__ne__, (s.system, s.turns or None))]
-            for s in self.samples
+            [s.id, s.prompt, s.target, s.options]
+            + [own for own in (s.system, s.turns or None, s.grader) if own is not None]
+            for s in self.unshuffled or self.samples
         ]
         canonical = json.dumps(rows, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Benchmark:
     """A benchmark: rows of data, how one becomes a sample, and how it is graded.
 
@@ -137,6 +138,13 @@ class Benchmark:
     foreign: what it brings along where it is somebody else's task, see `Foreign`.
     secret: its authors ask that no question ever stands on the web in plain text, so training
         never writes one, and nothing that publishes shows one.
+    published: when the first of its questions became public: a day, a month or a year. None where
+        they never were, or that is not known.
+    licence: of the data, as its card says.
+    keep_unreadable: targets that the grader can't read are named and kept, as they count for the
+        authors; an answer is right where it is spelled like them. Otherwise they are refused.
+    takes: makes the benchmark of arguments of its own, e.g. of a month.
+    strata: the label of its questions that intervals are stratified by, e.g. the contest.
     """
 
     name: str
@@ -144,24 +152,58 @@ class Benchmark:
     grader: str
     strictness: Mapping[str, Any] = field(default_factory=dict)
     file: str | None = None
-    read: Callable[[Path], Iterable[Row]] = read_rows
+    read: Callable[[Path], Iterable[Row]] = read_file
     hub: Hub | None = None
     generate: Callable[[], Iterable[Row]] | None = None
     secret: bool = False
     foreign: Foreign | None = None
+    published: str | None = None
+    licence: str | None = None
+    keep_unreadable: bool = False
+    takes: Callable[..., Benchmark] | None = None
+    strata: str | None = None
 
-    def load(self, data: str | None = None) -> Data:
+    def given(self, **arguments: Any) -> Benchmark:
+        """The benchmark at arguments of its own. Raises UserError on those that it does not take,
+        and on what is wrong with the others."""
+        if not arguments:
+            return self
+        check_arguments(self.name, self.takes, arguments)
+        assert self.takes is not None
+        return self.takes(**arguments)
+
+    def load(
+        self, data: str | None = None, *, since: object = None, shuffle: int | None = None
+    ) -> Data:
         """The samples from `data` (a file, or a folder with benchmarks/FILE), else from the folder
         that S1_EVAL_DATA names, else from the hub.
 
-        Raises UserError where there is no such file, or a row that is no sample.
+        since: a date; only questions that became public then or later. shuffle: the seed of
+        another order than the data's own.
+        Raises UserError where there is no such file, or a row that is no sample, or no date.
         """
+        found = self.loaded(data)
+        if since is not None:
+            found = self._newer(found, check_date(since, "since"))
+        if shuffle is not None:
+            found = _shuffled(found, shuffle)
+        return found
+
+    def loaded(self, data: str | None = None) -> Data:
+        """All samples, in the data's own order, see `load`."""
         if path := self._path(data):
             return Data(self._samples(self.read(path), str(path)), path.name)
         if self.hub:
-            rows = hub_rows(self.hub, self.name)
-            return Data(self._samples(rows, self.hub.dataset), self.hub.dataset, self.hub.revision)
-        assert self.generate, f"{self.name} has neither a hub data set nor a generator"
+            read = read_hub(
+                self.hub,
+                f"give data=PATH, or set {DATA_VARIABLE} to a folder that has the file of "
+                f"{self.name} under benchmarks/",
+            )
+            rows = self._samples(read.rows, self.hub.dataset)
+            return Data(rows, self.hub.dataset, read.revision)
+        if self.generate is None:
+            check_arguments(self.name, self.takes, {})
+            raise UserError(f"{self.name} has no data of its own: give data=PATH")
         samples = self._samples(self.generate(), self.name)
         if self.foreign:
             return Data(samples, self.foreign.dataset, self.foreign.revision)
@@ -169,14 +211,31 @@ class Benchmark:
 
     def about(self, data: Data) -> dict[str, Any]:
         """What every sample of a harness's log says about its benchmark, as plain data."""
-        dataset = {"id": data.id, "revision": data.revision, "fingerprint": data.fingerprint}
+        source = {"id": data.id, "revision": data.revision, "fingerprint": data.fingerprint}
         return {
             "task": self.name,
-            "dataset": dataset,
+            "dataset": {**source, **data.chosen},
             "grader": {"name": self.grader, **self.strictness},
             "secret": None if self.foreign else self.secret,
             **({"scorer": dict(self.foreign.scorer)} if self.foreign else {}),
+            **({} if self.published is None else {"published": self.published}),
+            **({} if self.strata is None else {"strata": self.strata}),
         }
+
+    def _newer(self, data: Data, since: str) -> Data:
+        dates = {s.id: s.published or self.published for s in data.samples}
+        if undated := [id for id, known in dates.items() if known is None]:
+            raise UserError(
+                f"since={since}: when {len(undated)} of the {len(dates)} questions of {self.name} "
+                f"became public is not known ({undated[0]!r:.60}, …): leave since out"
+            )
+        kept = tuple(s for s in data.samples if first_day(dates[s.id] or "") >= first_day(since))
+        if not kept:
+            newest = max(filter(None, dates.values()), key=first_day)
+            raise UserError(
+                f"since={since}: no question of {self.name} is as new, the newest is of {newest}"
+            )
+        return replace(data, samples=kept, chosen={**data.chosen, "since": since})
 
     def _path(self, data: str | None) -> Path | None:
         """The local file to read, if one was asked for."""
@@ -187,7 +246,7 @@ class Benchmark:
             )
         if data is not None:
             given = Path(data).expanduser()
-            inside = [given / "benchmarks" / self.file, given / self.file] if self.file else []
+            inside = [*self._inside(given / "benchmarks"), *self._inside(given)]
             path = next((p for p in (given, *inside) if p.is_file()), None)
             if path is None:
                 wanted = f" or a folder with benchmarks/{self.file}" if self.file else ""
@@ -196,33 +255,67 @@ class Benchmark:
         folder = os.environ.get(DATA_VARIABLE)
         if not folder or not self.file:
             return None
-        path = Path(folder).expanduser() / "benchmarks" / self.file
-        if not path.is_file():
+        inside = self._inside(Path(folder).expanduser() / "benchmarks")
+        path = next((p for p in inside if p.is_file()), None)
+        if path is None:
             raise UserError(
-                f"{DATA_VARIABLE}={folder} has no {self.file}: put it at {path}, give data=PATH, "
-                f"or unset {DATA_VARIABLE} to read {self.name} from the hub"
+                f"{DATA_VARIABLE}={folder} has no {self.file}: put it at {inside[0]}, give "
+                f"data=PATH, or unset {DATA_VARIABLE} to read {self.name} from the hub"
             )
         return path
+
+    def _inside(self, folder: Path) -> list[Path]:
+        """Where its file may be in a folder: as it is called, or with another ending."""
+        if not self.file:
+            return []
+        named = folder / self.file
+        return [named, *(named.with_suffix(each) for each in READERS if self.read is read_file)]
 
     def _samples(self, rows: Iterable[Row], where: str) -> tuple[Sample, ...]:
         check = open_grader({"name": self.grader, **self.strictness})
         samples: dict[str, Sample] = {}
+        unreadable: list[str] = []
         for number, row in enumerate(rows, 1):
             try:
                 sample = self.sample(row)
                 _check_text(sample)
-                check.check_target(sample.target)
+                reader = check if sample.grader is None else open_grader(sample.grader)
+                try:
+                    reader.check_target(sample.target)
+                except UserError:
+                    if not self.keep_unreadable:
+                        raise
+                    unreadable.append(sample.id)
             except (KeyError, TypeError, ValueError) as error:
                 said = f"no field {error}" if isinstance(error, KeyError) else str(error)
                 raise UserError(
                     f"{where}, row {number}: not a sample of {self.name}: {said}"
                 ) from error
             if sample.id in samples:
-                raise UserError(f"{where}, row {number}: the id {sample.id!r} occurs twice")
+                first = 1 + list(samples).index(sample.id)
+                raise UserError(
+                    f"{where}, row {number}: the id {sample.id!r} occurs twice, "
+                    f"first in row {first}"
+                )
             samples[sample.id] = sample
         if not samples:
             raise UserError(f"{where} has no rows: give the data of {self.name}")
+        if unreadable:
+            _LOGGER.warning(
+                "%s: the targets of %s of %s questions can't be read (%s): an answer is right "
+                "there where it is spelled the same",
+                *(self.name, len(unreadable), len(samples), ", ".join(unreadable[:20])),
+            )
         return tuple(samples.values())
+
+
+def _shuffled(data: Data, seed: int) -> Data:
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise UserError(f"shuffle={seed!r}: give a seed, a whole number")
+    samples = list(data.samples)
+    random.Random(seed).shuffle(samples)  # noqa: S311
+    chosen = {**data.chosen, "shuffle": seed}
+    return replace(data, samples=tuple(samples), chosen=chosen, unshuffled=data.samples)
 
 
 def _check_text(sample: Sample) -> None:
@@ -241,6 +334,11 @@ def _check_encodes(name: str, text: str) -> None:
             f"the {name} has {text[error.start]!a} at character {error.start + 1}, half of a "
             "surrogate pair, which is no text: mend the row"
         ) from None
+
+
+def hash_id(question: str) -> str:
+    """The id of a question whose copies number it differently or not at all: its words' hash."""
+    return hashlib.sha256(" ".join(question.split()).encode()).hexdigest()[:12]
 
 
 def with_options(question: str, options: Sequence[str]) -> str:
@@ -283,41 +381,57 @@ def open_grader(spec: Mapping[str, Any] | None) -> Grader:
     return grader(spec["name"], **{k: v for k, v in spec.items() if k != "name"})
 
 
+def check_arguments(
+    name: str, takes: Callable[..., Benchmark] | None, given: Mapping[str, Any]
+) -> None:
+    """Raises UserError on an argument of a task that it does not take, and where one is missing."""
+    known = {} if takes is None else inspect.signature(takes).parameters
+    if strange := [each for each in given if each not in known]:
+        own = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise UserError(f"{name} takes no argument {', '.join(strange)}: {own}")
+    for each, parameter in known.items():
+        if parameter.default is parameter.empty and each not in given:
+            raise UserError(f"{name} needs an argument: give -T {each}=…")
+
+
+def ask(
+    benchmark: Benchmark,
+    data: str | None = None,
+    since: object = None,
+    shuffle: int | None = None,
+    **arguments: Any,
+) -> tuple[Benchmark, Data]:
+    """A benchmark as its arguments make it, and its questions: what a harness's task is made of.
+
+    data, since, shuffle: see `Benchmark.load`. arguments: its own, see `Benchmark.given`.
+    """
+    takes = {} if benchmark.takes is None else inspect.signature(benchmark.takes).parameters
+    if data is not None and "data" in takes:
+        arguments["data"], data = data, None
+    made = benchmark.given(**arguments)
+    return made, made.load(data, since=since, shuffle=shuffle)
+
+
+def about_sample(about: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
+    """`Benchmark.about`, with what the sample's own records say under `sample`."""
+    return {**about, **({"sample": told} if (told := sample.told) else {})}
+
+
+def grader_of(about: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The grader of the sample that `about_sample` describes, as data."""
+    found: Mapping[str, Any] = about.get("sample", {}).get("grader") or about["grader"]
+    return found
+
+
+def graded_by(about: Mapping[str, Any], grader: Mapping[str, Any]) -> dict[str, Any]:
+    """What `about_sample` gives, with another grader."""
+    own = {name: value for name, value in about.get("sample", {}).items() if name != "grader"}
+    return {**about, "grader": grader, "sample": own}
+
+
 def grader_data(opened: Grader) -> dict[str, Any]:
     """The grader as `open_grader` takes it, with every setting, those left at their default too:
     the one spelling in records."""
     settings: Any = getattr(opened, "strictness", opened)
     given = settings.to_dict() if hasattr(settings, "to_dict") else dataclasses.asdict(settings)
     return {"name": opened.name, **given}
-
-
-def hub_rows(hub: Hub, name: str) -> Iterable[Row]:
-    """The rows of a hub data set at its pinned revision. Raises UserError where there are none."""
-    with needs():
-        import datasets
-
-    try:
-        rows: Iterable[Row] = datasets.load_dataset(
-            hub.dataset, hub.name, split=hub.split, revision=_commit(hub)
-        )
-    except Exception as error:  # the network's, the hub's and the file formats' are many
-        raise UserError(
-            f"can't read {hub.dataset} at revision {hub.revision} from the hub: "
-            f"{type(error).__name__}: {str(error)[:300]}\n"
-            f"Without the hub: give data=PATH, or set {DATA_VARIABLE} to a folder that has the "
-            f"file of {name} under benchmarks/"
-        ) from error
-    return rows
-
-
-def _commit(hub: Hub) -> str:
-    """The full commit of `hub.revision`; the hub itself takes no abbreviation."""
-    if len(hub.revision) == 40 or Path(hub.dataset).is_dir():
-        return hub.revision
-    from huggingface_hub import HfApi
-
-    commits = [c.commit_id for c in HfApi().list_repo_commits(hub.dataset, repo_type="dataset")]
-    found = [id for id in commits if id.startswith(hub.revision)]
-    if len(found) != 1:
-        raise ValueError(f"{len(found)} commits begin with {hub.revision}")
-    return found[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 from s1_eval.answers import Grader, Verdict
 from s1_eval.answers.cut import grade_ended
-from s1_eval.evaluation.benchmark import BENCHMARKS, SameText, benchmark, open_grader
+from s1_eval.evaluation.benchmark import BENCHMARKS, SameText, benchmark, grader_of, open_grader
 from s1_eval.methods.voting import group_answers, numbers
 from s1_eval.records.run import run_record
 from s1_eval.records.sample import SampleRow, as_row, sample_row
@@ -48,13 +48,13 @@ def whole_row(
     """The row that a harness's scorer makes of what its model handed over, with the run record
     under `run`.
 
-    solved: see `Run.solve`, with `Run.held` under `run`. about: see `Benchmark.about`.
+    solved: see `Run.solve`, with `Run.held` under `run`. about: see `about_sample`.
     """
     held = solved["run"]
     fields = as_row({name: value for name, value in solved.items() if name != "run"})
     record = run_record(held, about)
-    verdict = judged(fields, target, open_grader(about["grader"]), options)
-    row = sample_row(record, fields, target=target, **verdict)
+    verdict = judged(fields, target, open_grader(grader_of(about)), options)
+    row = sample_row(record, fields, target=target, **verdict, **about.get("sample", {}))
     row["run"] = record
     return row
 

@@ -11,7 +11,9 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.evaluation.benchmark import BENCHMARKS, Benchmark, benchmark
+from s1_eval.evaluation.benchmark import BENCHMARKS, Benchmark, benchmark, check_arguments
+from s1_eval.evaluation.questions import open_questions
+from s1_eval.evaluation.tables import is_data_set, is_table
 from s1_eval.libraries import needs
 
 GraderSpec = str | Mapping[str, Any]
@@ -36,6 +38,12 @@ def _of_package(name: str) -> bool:
     return bool(slash) and package in {*installed, "inspect_evals"}
 
 
+QUESTIONS = Door(
+    "FILE.jsonl, .csv, … or OWNER/NAME of the hub",
+    lambda name: is_table(name) or is_data_set(name),
+    "s1_eval.evaluation.named:open_own",
+)
+
 DOORS: tuple[Door, ...] = (
     Door(
         "lm_eval/NAME",
@@ -48,8 +56,15 @@ DOORS: tuple[Door, ...] = (
         "s1_eval.harness.inspect_foreign:open_task",
     ),
     Door("inspect_evals/NAME", _of_package, "s1_eval.harness.inspect_foreign:open_task"),
+    QUESTIONS,
 )
-"""In the order they are asked, after our own names."""
+"""In the order they are asked, after our own names. One's own questions come last."""
+
+
+def open_own(name: str, grader: GraderSpec | None, arguments: Mapping[str, Any]) -> Benchmark:
+    """The questions of a file or a data set, see `open_questions`."""
+    check_arguments(name, open_questions, {"data": name, "grader": grader, **arguments})
+    return open_questions(name, grader, **arguments)
 
 
 def find_task(
@@ -65,9 +80,7 @@ def find_task(
         found = benchmark(name)
         if grader is not None:
             raise UserError("grader= is for one's own questions; a benchmark brings its own")
-        if arguments:
-            raise UserError(f"{name} takes no arguments: leave {', '.join(arguments)} out")
-        return found
+        return found.given(**arguments or {})
     with needs():
         opened: Benchmark = pkgutil.resolve_name(door.opens)(name, grader, arguments or {})
     return opened

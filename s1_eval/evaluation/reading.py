@@ -10,7 +10,7 @@ from typing import Any
 from s1_eval.answers import grader
 from s1_eval.answers.cut import grade_ended
 from s1_eval.errors import UserError
-from s1_eval.evaluation.benchmark import open_grader
+from s1_eval.evaluation.benchmark import grader_of, open_grader
 from s1_eval.evaluation.grading import judged
 from s1_eval.records import Reader, SampleRow
 from s1_eval.records.foreign import Told, parse_columns, parse_delimiters, parse_where
@@ -77,4 +77,4 @@ def _grader(name: str) -> Grade:
 
 def _grade_as(row: SampleRow, about: Mapping[str, Any]) -> Mapping[str, Any]:
     """The verdict on a row by the grader that our task left in an Inspect sample's metadata."""
-    return judged(row, row["target"], open_grader(about["grader"]), about["options"])
+    return judged(row, row["target"], open_grader(grader_of(about)), about["options"])

@@ -62,15 +62,20 @@ class Run:
     until: tuple[str, ...] = ()
 
     async def solve(
-        self, id: str, prompt: str, epoch: int, before: Sequence[Message] = ()
+        self,
+        id: str,
+        prompt: str,
+        epoch: int,
+        before: Sequence[Message] = (),
+        grader: Grader | None = None,
     ) -> tuple[Outcome, SampleRow]:
         """The outcome of one question, and what its row says but for the run's own fields, the
         target and the verdict, neither of which is known here; `response` is to be graded.
 
         epoch: from 1. It and the question's id are all that the seed depends on.
-        before: what was said before the question, see `Question`.
+        before: what was said before the question, see `Question`. grader: the question's own.
         """
-        question = Question(id, prompt, self.grader, tuple(before), self.raw)
+        question = Question(id, prompt, grader or self.grader, tuple(before), self.raw)
         meter = Meter(self.policy.engine.info)
         policy = dataclasses.replace(self.policy.fork(id, epoch), meter=meter)
         with LOAD.one() as share:
@@ -141,6 +146,7 @@ def open_run(
     prompts: Prompts = "auto",
     dials: Dials = NO_DIALS,
     until: Sequence[str] = (),
+    released: str | None = None,
 ) -> Run:
     """Bind a method to an engine and write down what the run holds fixed.
 
@@ -148,6 +154,7 @@ def open_run(
     prompting: what the harness adds to prompts or takes from answers, part of the run's identity.
     until: texts that cut the answer, never the thinking.
     template_date: what a chat template that prints the date is to show; None is today.
+    released: when the model was, see `s1_eval.records.dates`.
     Raises UserError where the engine's tokenizer can't write the thinking format, where the
     method needs a verifier and there is none, and as `bind_method` does.
     """
@@ -194,6 +201,7 @@ def open_run(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         hardware=None if info.engine == "completions" else [hardware()],
         **({"raw_prompts": True} if raw else {}),
+        **({} if released is None else {"released": released}),
     )
     return Run(policy, method, settings, opened, held, raw, tuple(until))
 
@@ -223,13 +231,14 @@ async def run_samples(
 
     async def one(sample: Sample, epoch: int) -> None:
         try:
-            _, solved = await run.solve(sample.id, sample.prompt, epoch, sample.before)
-            asked = (solved, sample.target, run.grader, sample.options)
+            grader = run.grader if sample.grader is None else open_grader(sample.grader)
+            _, solved = await run.solve(sample.id, sample.prompt, epoch, sample.before, grader)
             if judge is None:
+                asked = (solved, sample.target, grader, sample.options)
                 verdict = await asyncio.to_thread(judged, *asked)
             else:
                 verdict = dict(await judge(sample, solved))
-            shown: dict[str, Any] = {}
+            shown = sample.told
             if record.get("secret") is False:
                 shown["question"] = sample.prompt
             on_row(sample_row(record, solved, target=sample.target, **shown, **verdict))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.engines.protocol import Engine, Sampling
-from s1_eval.engines.table import open_engine, parse_model
+from s1_eval.engines.table import RELEASED, open_engine, parse_model
 from s1_eval.errors import SampleFailed, UserError
 from s1_eval.evaluation.benchmark import Benchmark, Data, Sample
 from s1_eval.evaluation.binding import FirstQuestion, check_first
@@ -27,6 +27,7 @@ from s1_eval.evaluation.failures import (
 from s1_eval.evaluation.plan import PlannedRun
 from s1_eval.evaluation.progress import Progress
 from s1_eval.evaluation.run import MAX_IN_FLIGHT, Run, open_run, run_samples
+from s1_eval.records.dates import check_date
 from s1_eval.records.failures import FAILURES, Failure
 from s1_eval.records.run import RunRecord, run_record
 from s1_eval.records.sample import SampleRow
@@ -72,8 +73,8 @@ class Sweep:
     model: `ENGINE/NAME`, or an engine that is open and stays so.
     planned: the runs, see `plan`. out: the folder for their records.
     engine_args, verifier_args: see `open_engine` and `open_verifier`.
-    data: see `Benchmark.load`. limit: only the first so many questions. epochs: how often each is
-        asked.
+    data, since, shuffle: see `Benchmark.load`. limit: only the first so many questions.
+    epochs: how often each is asked.
     temperature: None is 0, and 1 for the methods that need different samples.
     logprobs: recorded of every sampled id and so many of the likeliest, see `Sampling`.
     verifier: a process reward model for the methods that search by one.
@@ -90,6 +91,8 @@ class Sweep:
     command: Sequence[str]
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     data: str | None = None
+    since: object = None
+    shuffle: int | None = None
     limit: int | None = None
     epochs: int = 1
     temperature: float | None = None
@@ -106,7 +109,13 @@ class Sweep:
     @cached_property
     def loaded(self) -> Data:
         """All questions of the task."""
-        return self.benchmark.load(self.data)
+        return self.benchmark.load(self.data, since=self.since, shuffle=self.shuffle)
+
+    @property
+    def released(self) -> str | None:
+        """When the model was, as far as its arguments say."""
+        given = self.engine_args.get(RELEASED)
+        return None if given is None else check_date(given, RELEASED)
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -145,6 +154,7 @@ class Sweep:
         """Raises UserError on whatever can be seen to be wrong before any weight is loaded."""
         if isinstance(self.model, str):
             parse_model(self.model)
+        _ = self.released
         check_fail_on_error(self.fail_on_error)
         for name in ("limit", "epochs", "in_flight"):
             if (value := getattr(self, name)) is not None and value < 1:
@@ -214,6 +224,7 @@ class Sweep:
                     planned_samples=total,
                     template_date=begun.get("template_date"),
                     until=self.benchmark.foreign.until if self.benchmark.foreign else (),
+                    released=self.released,
                 )
                 record = run_record({**run.held, **self._unasked}, about)
                 writer = stack.enter_context(RunWriter(folder, record))

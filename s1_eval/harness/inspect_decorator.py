@@ -23,8 +23,8 @@ else:
 __all__ = ["Task", "inspect_task", "task"]
 
 
-def inspect_task(benchmark: Benchmark, data: str | None = None) -> Task:
+def inspect_task(benchmark: Benchmark, data: str | None = None, **arguments: Any) -> Task:
     """See `s1_eval.harness.inspect_tasks.inspect_task`."""
     from s1_eval.harness import inspect_tasks
 
-    return inspect_tasks.inspect_task(benchmark, data)
+    return inspect_tasks.inspect_task(benchmark, data, **arguments)

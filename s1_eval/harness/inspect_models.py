@@ -30,9 +30,9 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from s1_eval.engines import Engine, Sampling
-from s1_eval.engines.table import open_engine
+from s1_eval.engines.table import RELEASED, open_engine
 from s1_eval.errors import UserError
-from s1_eval.evaluation.benchmark import SameText
+from s1_eval.evaluation.benchmark import SameText, open_grader
 from s1_eval.evaluation.binding import Dials, FirstQuestion, bind_policy, check_first, turned
 from s1_eval.evaluation.opened import shared, shared_verifier
 from s1_eval.evaluation.run import Run, open_run
@@ -40,6 +40,7 @@ from s1_eval.methods import Policy, Question, method, settings
 from s1_eval.methods.chain import answer_text
 from s1_eval.methods.method import ANSWER_LIMITS
 from s1_eval.methods.plain import PLAIN, Plain, free_run
+from s1_eval.records.dates import check_date
 from s1_eval.records.readers import KEY
 from s1_eval.thinking import Message, Outcome, Segment, Trace
 from s1_eval.verifiers.table import VerifierSpec, check_verifier
@@ -70,7 +71,8 @@ class MethodCall:
     Plain data, so that Inspect can log it and use it in the keys of its response cache. What is
     right, and which benchmark asks, is the scorer's to know.
 
-    grader: by which a method compares answers with each other, as data, see `open_grader`.
+    grader: by which a method compares answers with each other, as data, see `open_grader`;
+        own_grader: the question's own.
     question: the data's own, before any solver. own_turns: what the data itself has said before it,
         (role, text) each.
     model_args: the engine's, which Inspect's cache would not tell apart.
@@ -83,6 +85,7 @@ class MethodCall:
     sample_id: str
     epoch: int
     grader: dict[str, Any] | None
+    own_grader: dict[str, Any] | None = None
     verifier: VerifierSpec | None = None
     question: str = ""
     own_turns: list[tuple[str, str]] = field(default_factory=list)
@@ -105,16 +108,18 @@ class S1ModelAPI(ModelAPI):
         api_key: str | None = None,
         config: GenerateConfig = GenerateConfig(),
         thinking_format: str = "auto",
+        released: object = None,
         **model_args: Any,
     ) -> None:
         """model_args: the engine's own settings. thinking_format: for ordinary solvers; solvers
-        of ours bring their own."""
+        of ours bring their own. released: the model's date, for its records."""
         super().__init__(model_name, base_url, api_key, config=config)
         if base_url is not None:
             model_args["base_url"] = base_url
         if api_key is not None:
             model_args["api_key"] = api_key
         self.model_args = model_args
+        self.released = None if released is None else check_date(released, RELEASED)
         self.plain = Plain(thinking_format=thinking_format)
         if config.max_connections is None and config.adaptive_connections is None:
             # Inspect merges what the user gives over this, its only place for a provider's wish.
@@ -199,7 +204,8 @@ class S1ModelAPI(ModelAPI):
         chosen = settings(call.method, call.params)
         first = FirstQuestion(method(call.method), chosen, sampling, prompt, before, dials=dials)
         run = await self._run(call, first)
-        outcome, solved = await run.solve(call.sample_id, prompt, call.epoch, before)
+        own = None if call.own_grader is None else open_grader(call.own_grader)
+        outcome, solved = await run.solve(call.sample_id, prompt, call.epoch, before, own)
         prompting = {**run.held["prompting"], **framing_of(call, input)}
         held = {**run.held, "prompting": prompting}
         output = self._output(run.policy, outcome, {KEY: {**solved, "run": held}})
@@ -226,6 +232,7 @@ class S1ModelAPI(ModelAPI):
                 sampling=first.sampling,
                 verifier=verifier,
                 dials=first.dials,
+                released=self.released,
             )
         return self._runs[key]
 

@@ -28,7 +28,12 @@ from inspect_ai.solver import TaskState
 from s1_eval.answers import GRADERS, Grader
 from s1_eval.answers.choices import ChoiceGrader
 from s1_eval.errors import UserError
-from s1_eval.evaluation.benchmark import grader_data, open_grader
+from s1_eval.evaluation.benchmark import (
+    graded_by,
+    grader_data,
+    grader_of,
+    open_grader,
+)
 from s1_eval.evaluation.grading import judged, whole_row
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_view import GRADE, MEASURES, explanation, score_name
@@ -93,7 +98,7 @@ def grade(grader: str | dict[str, Any] | None = None) -> Scorer:
                 "s1_eval/grade needs a grader on a task that is not of s1_eval: give "
                 f"grade(grader=...), or -S grader=... to `inspect score`: {', '.join(GRADERS)}"
             )
-        spec = named or (about or {})["grader"]
+        spec = named or grader_of(about or {})
         solved = (state.output.metadata or {}).get(KEY)
         if solved and solved["sample_id"] != str(state.sample_id):
             raise UserError(
@@ -107,7 +112,7 @@ def grade(grader: str | dict[str, Any] | None = None) -> Scorer:
 
         def graded() -> SampleRow:
             if solved and about is not None:
-                asked = {**about, "grader": spec}
+                asked = about if named is None else graded_by(about, named)
                 return whole_row(solved, asked, target.text, about["options"])
             answer = as_row(solved or theirs)
             if about is not None:

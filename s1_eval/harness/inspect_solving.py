@@ -76,12 +76,14 @@ def solve_with(
         model = get_model()
         if not isinstance(model.api, S1ModelAPI):
             model = await inspect_providers.same_server(model) or model
+        about = state.metadata.get(KEY) or {}
         call = MethodCall(
             method=method,
             params=checked,
             sample_id=str(state.sample_id),
             epoch=state.epoch,
-            grader=(state.metadata.get(KEY) or {}).get("grader"),
+            grader=about.get("grader"),
+            own_grader=about.get("sample", {}).get("grader"),
             verifier=verifier,
             question=state.input_text,
             own_turns=_turns(state),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset
 from inspect_ai.dataset import Sample as InspectSample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from s1_eval.evaluation.benchmark import Benchmark
+from s1_eval.evaluation.benchmark import Benchmark, Sample, about_sample, ask
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_scoring import SCORERS
 from s1_eval.harness.inspect_solving import serve_bare_names, unforced
@@ -16,15 +18,15 @@ from s1_eval.harness.inspect_view import as_written, viewer
 from s1_eval.records.readers import KEY
 
 
-def inspect_task(benchmark: Benchmark, data: str | None = None) -> Task:
+def inspect_task(benchmark: Benchmark, data: str | None = None, **arguments: Any) -> Task:
     """The prompt alone is the user message; there is a system message only where the data has one.
     From here on solvers of ours have their bare names too, see `serve_bare_names`.
 
-    data: see `Benchmark.load`.
+    data, arguments: see `ask`.
     """
     serve_bare_names()
     with plainly():
-        loaded = benchmark.load(data)
+        benchmark, loaded = ask(benchmark, data, **arguments)
     about = benchmark.about(loaded)
     shown = as_written([sample.prompt for sample in loaded.samples])
     samples = [
@@ -35,7 +37,7 @@ def inspect_task(benchmark: Benchmark, data: str | None = None) -> Task:
             metadata={
                 **sample.metadata,
                 KEY: {
-                    **about,
+                    **about_sample(about, sample),
                     "options": list(sample.options),
                     **({} if text == sample.prompt else {"question": sample.prompt}),
                 },

@@ -53,7 +53,14 @@ def add_tasks(module: Any) -> None:
         @staticmethod
         def build(paths: Iterable[Path], **kwargs: Any) -> Any:
             with_ours = [q for p in paths for q in ((p, ours) if p == theirs else (p,))]
-            return super(TaskIndex, TaskIndex).build(with_ours, **kwargs)
+            index = super(TaskIndex, TaskIndex).build(with_ours, **kwargs)
+            if ours in with_ours:
+                from s1_eval.harness.lm_eval_tasks import configs
+
+                for name, config in configs().items():
+                    entry = module.Entry(name, module.Kind.TASK, None, config)
+                    index.setdefault(name, entry)
+            return index
 
     module.TaskIndex = TaskIndex
 

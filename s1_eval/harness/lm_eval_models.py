@@ -24,8 +24,9 @@ from s1_eval import libraries
 from s1_eval.engines import Engine
 from s1_eval.engines.checkpoints import fingerprint
 from s1_eval.engines.models import resolve_model
-from s1_eval.engines.table import ENGINES, open_engine
+from s1_eval.engines.table import ENGINES, RELEASED, open_engine
 from s1_eval.errors import SampleFailed, UserError
+from s1_eval.evaluation.benchmark import open_grader
 from s1_eval.evaluation.binding import FirstQuestion, Prompts, check_first
 from s1_eval.evaluation.failures import FailOnError, Tolerance, check_fail_on_error
 from s1_eval.evaluation.loops import wait_for
@@ -36,6 +37,7 @@ from s1_eval.harness.gen_kwargs import GenKwargs, read_gen_kwargs
 from s1_eval.harness.lm_eval_records import Folder, attach, recorded
 from s1_eval.harness.lm_eval_tasks import Generated, asks, stale
 from s1_eval.methods import method
+from s1_eval.records.dates import check_date
 from s1_eval.records.sample import SampleRow
 from s1_eval.thinking import Message, read_arguments
 from s1_eval.thinking.render import printable
@@ -90,6 +92,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         think_end_token: str | None = None,
         fail_on_error: FailOnError | str = False,
         records: str | None = None,
+        released: object = None,
         **engine_args: Any,
     ) -> None:
         """engine_args: the engine's own settings. batch_size: lm-eval always gives one; it is for
@@ -97,7 +100,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         enable_thinking: arguments of the chat template as lm-eval's own models spell them.
         fail_on_error: how many questions that the engine can't answer end the command; up to there
         they count as unanswered. records: a folder that gets the record of every answer as it is
-        done, of any task.
+        done, of any task. released: the model's date, for its records.
 
         Raises UserError on a think_end_token: the thinking format says it already.
         """
@@ -106,6 +109,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         self.batch_size = batch_size
         self.fail_on_error = check_fail_on_error(fail_on_error)
         self.records = records
+        self.released = None if released is None else check_date(released, RELEASED)
         if think_end_token is not None:
             raise UserError(
                 "think_end_token: leave it out; how thinking ends is found out, or said by "
@@ -181,6 +185,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                 prompting=framing[key],
                 prompts=each.prompts,
                 until=each.given.until,
+                released=self.released,
             )
             for key, each in reversed(first.items())
         }
@@ -455,7 +460,8 @@ class PromptScorer(TemplateLM):  # type: ignore[misc]
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request, read: the question, the conversation before it, by which grader a method compares
-    answers, how to answer, and what becomes of the prompt.
+    answers (the task's, and the question's own where it has one), how to answer, and what becomes
+    of the prompt.
 
     around: what stands in the prompt besides the question, few-shot examples for one.
     asks: see `s1_eval.harness.lm_eval_tasks.asks`; None for a task that is not ours.
@@ -465,6 +471,7 @@ class Asked:
     prompt: str
     before: tuple[Message, ...]
     grader: Mapping[str, Any] | None
+    own_grader: Mapping[str, Any] | None
     given: GenKwargs
     prompts: Prompts
     task: str
@@ -553,10 +560,11 @@ def _read(request: Instance) -> Asked:
     if not ours:
         which = f":{request.idx}" if request.idx else ""  # of several requests for one document
         id, around = f"{request.doc_id}{which}", (*around, prompt)
-        return Asked(id, prompt, before, None, given, prompts, task, around, None)
+        return Asked(id, prompt, before, None, None, given, prompts, task, around, None)
     around = (*around, *prompt.split(doc["prompt"]))
-    grader = json.loads(doc["about"])["grader"]
-    return Asked(doc["id"], prompt, before, grader, given, prompts, task, around, asks(doc))
+    about = json.loads(doc["about"])
+    graders = about["grader"], about.get("sample", {}).get("grader")
+    return Asked(doc["id"], prompt, before, *graders, given, prompts, task, around, asks(doc))
 
 
 def _ours(doc: Any) -> bool:
@@ -592,7 +600,8 @@ def _asked_row(asked: Asked) -> dict[str, Any]:
 
 
 async def _generate(run: Run, asked: Asked, epoch: int) -> Generated:
-    _, row = await run.solve(asked.id, asked.prompt, epoch, asked.before)
+    own = None if asked.own_grader is None else open_grader(asked.own_grader)
+    _, row = await run.solve(asked.id, asked.prompt, epoch, asked.before, own)
     return _generated(run, asked, row)
 
 

@@ -5,15 +5,53 @@ scores add up. The functions are called by lm-eval alone, and it calls the ones 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import inspect
 import json
-from collections.abc import ItemsView, Iterable, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.evaluation.benchmark import Benchmark, open_grader
+from s1_eval.evaluation.benchmark import (
+    BENCHMARKS,
+    Benchmark,
+    about_sample,
+    ask,
+    benchmark,
+    grader_of,
+    open_grader,
+)
 from s1_eval.evaluation.grading import judged, whole_row
 from s1_eval.records.readers import OTHER_EPOCHS
 from s1_eval.records.sample import as_row
+
+ARGUMENTS = ("since", "shuffle")
+"""What any of our tasks takes by lm-eval's --metadata beside `data`, as JSON."""
+
+
+def configs() -> dict[str, dict[str, Any]]:
+    """What a YAML file would say of every benchmark, by its name in lm-eval: `s1_` and its own."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    ours: Any = importlib.util.find_spec("s1_eval.tasks")
+    common = load_yaml(Path(ours.submodule_search_locations[0]) / "_lm_eval.yaml")
+    return {
+        f"s1_{name}": {
+            **common,
+            "task": f"s1_{name}",
+            "custom_dataset": _loader(name),
+            "metadata": {"version": 1.0},
+        }
+        for name in BENCHMARKS
+    }
+
+
+def _loader(name: str) -> Callable[..., dict[str, Any]]:
+    def data_of(**told: Any) -> dict[str, Any]:
+        return load(benchmark(name), **told)
+
+    return data_of
 
 
 class Generated(str):
@@ -35,27 +73,30 @@ class Generated(str):
         return str(self), self.row
 
 
-def load(benchmark: Benchmark, data: str | None = None) -> dict[str, Any]:
+def load(benchmark: Benchmark, data: str | None = None, **told: Any) -> dict[str, Any]:
     """The benchmark as lm-eval's `custom_dataset` returns one, in the split `test`.
 
+    data: see `ask`. told: all that lm-eval knows, its own and the model's arguments among it.
     Raises UserError where questions have system messages: lm-eval has one for all of them.
     """
     import datasets
 
-    loaded = benchmark.load(data)
+    own = [] if benchmark.takes is None else [*inspect.signature(benchmark.takes).parameters]
+    known = {name: told[name] for name in (*ARGUMENTS, *own) if told.get(name) is not None}
+    benchmark, loaded = ask(benchmark, data, **known)
     if any(sample.system is not None for sample in loaded.samples):
         raise UserError(
             f"{benchmark.name} has questions with system messages of their own, which lm-eval "
             "can't give: run it by Inspect or s1-eval sweep"
         )
-    about = json.dumps(benchmark.about(loaded))
+    about = benchmark.about(loaded)
     rows = [
         {
             "id": sample.id,
             "prompt": sample.prompt,
             "target": sample.target,
             "options": list(sample.options),
-            "about": about,
+            "about": json.dumps(about_sample(about, sample)),
         }
         for sample in loaded.samples
     ]
@@ -78,7 +119,7 @@ def process_results(doc: Mapping[str, Any], results: Sequence[Sequence[str]]) ->
     """
     (responses,) = results
     about, target, options = json.loads(doc["about"]), doc["target"], doc["options"]
-    grader = open_grader(about["grader"])
+    grader = open_grader(grader_of(about))
     rows = []
     for epoch, response in enumerate(responses, 1):
         solved = dict(response.row) if isinstance(response, Generated) else {}

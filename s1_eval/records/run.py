@@ -7,19 +7,24 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, Required, TypedDict, cast
 
 from s1_eval import __version__
 from s1_eval.records.sample import Shared
 from s1_eval.thinking import Delimiters
 
 
-class Dataset(TypedDict):
-    """A local file has no revision; what is not known is None."""
+class Dataset(TypedDict, total=False):
+    """A local file has no revision; what is not known is None. columns, split: of one's own
+    questions. since, shuffle: which questions were kept, and the seed of their order."""
 
-    id: str | None
-    revision: str | None
-    fingerprint: str | None
+    id: Required[str | None]
+    revision: Required[str | None]
+    fingerprint: Required[str | None]
+    columns: Mapping[str, Any]
+    split: str
+    since: str
+    shuffle: int
 
 
 UNKNOWN: Dataset = {"id": None, "revision": None, "fingerprint": None}
@@ -47,6 +52,9 @@ class RunRecord(Shared, total=False):
     command: Sequence[str]
     planned_samples: int
     secret: bool | None
+    published: str
+    strata: str
+    released: str
     started: str
     hardware: Sequence[Mapping[str, Any]] | None
     architecture: Mapping[str, Any] | None
@@ -81,7 +89,7 @@ where one of them differs."""
 
 
 ASKED = ("task", "dataset", "secret")
-"""What a run record takes from the benchmark; all else a run holds fixed whatever it is asked."""
+"""What a run record takes from every benchmark; all else a run holds fixed whatever it is asked."""
 
 
 def held_fields(
@@ -158,13 +166,16 @@ def run_record(held: Mapping[str, Any], about: Mapping[str, Any]) -> RunRecord:
 
     held: see `held_fields`. Older logs have a whole record there, which is returned as it is.
     about: `task`, `dataset` (`id`, `revision` and `fingerprint`; a local file has no revision) and
-        `secret`; and of somebody else's task the `scorer`, whose verdict stands.
+        `secret`; `published` and `strata` where the benchmark has them; and of somebody else's task
+        the `scorer`, whose verdict stands.
     """
     if "run_id" in held:
         return as_record(held)
-    dataset = {key: about["dataset"].get(key) for key in ("id", "revision", "fingerprint")}
+    dataset = {**UNKNOWN, **about["dataset"]}
     asked = {"task": about["task"], "dataset": dataset, "secret": about.get("secret")}
-    record = {**held, **asked, **({"grader": about["scorer"]} if "scorer" in about else {})}
+    known = {name: about[name] for name in ("published", "strata") if name in about}
+    judge = {"grader": about["scorer"]} if "scorer" in about else {}
+    record = {**held, **asked, **known, **judge}
     ordered = {name: record[name] for name in IDENTITY if name in record} | record
     return as_record({"run_id": run_id(record), **ordered})
 

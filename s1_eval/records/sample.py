@@ -71,6 +71,9 @@ class OwnRow(Measured, total=False):
     limit: str
     left_out: int
     rule: str
+    metadata: Mapping[str, Any]
+    published: str
+    grader: Mapping[str, Any]
     sample_answers: Sequence[str]
     sample_groups: Sequence[int]
     sample_correct: Sequence[bool]
