@@ -182,7 +182,7 @@ _NOTATION: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = 
             lambda m: f"{m[1]} {'[('[m[2] == ']']}{m[3]}{'])'[m[4] == '[']}",
         ),
         (r"(?<=\d)\.(\d*)\((\d+)\)", r".\1\\overline{\2}"),
-        (r"\b(?:US|HK|A|C|NZ)(?=\\?\$)", ""),
+        (r"\b(?:US|HK|A|C|NZ)(?=\\\$|\$\s*[-.\d])", ""),
         (r"(?<![A-Za-z])(?:Rs\.?|INR)\s*(?=[\d}~\\ ])", r"\\rupee "),
         (r"(?<!\\)\.\.\.+|…|\\(?:dots[bcmio]?|cdots|hdots|ldotp)(?![A-Za-z])", r"\\ldots "),
         (rf"\\frac\s*\{{\s*{_UPRIGHT}\s*\}}\s*\{{\s*{_UPRIGHT}\s*\}}", r"\\text{\1/\2}"),

@@ -21,6 +21,8 @@ NAMED = {
     ("\\mathbb", "{", "R", "}", "^", "{", "+", "}"): Interval.open(0, S.Infinity),
     ("\\mathbb", "{", "R", "}", "_", "{", "+", "}"): Interval.open(0, S.Infinity),
     ("\\mathbb", "{", "R", "}", "^", "{", "-", "}"): Interval.open(S.NegativeInfinity, 0),
+    ("\\mathbb", "{", "Z", "}", "^", "{", "+", "}"): S.Naturals,
+    ("\\mathbb", "{", "Z", "}", "_", "{", "+", "}"): S.Naturals,
     ("\\emptyset",): EmptySet,
 }
 _ORDERS = {"<": sympy.Lt, "\\le": sympy.Le, ">": sympy.Gt, "\\ge": sympy.Ge}

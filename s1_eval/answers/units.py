@@ -114,6 +114,8 @@ def parse_unit(words: str, power: int = 1) -> Unit:
             rest.append(word)
     name = " ".join(rest)
     known = _ALIASES.get(name)
+    if known is None:
+        known = next((each for each in (name, name.removesuffix("s")) if each in _NAMED), None)
     return Unit(known, power) if known else Unit(name, power, known=False)
 
 
@@ -192,6 +194,7 @@ _SYMBOLS = {
     }.items()
     for symbol in symbols.split()
 }  # fmt: skip
+_NAMED = frozenset(_SYMBOLS.values()) - {"unit"}
 _BARE = frozenset(
     {w for alias in _ALIASES for w in alias.split() if len(w) > 1 and w != "in"}
     | set(_POWERS)

@@ -119,8 +119,13 @@ class Data:
         """A hash of everything that can change a score: ids, prompts, targets, options, and system
         messages and graders of their own where there are any. Their order is the data's own."""
         rows = [
-            [s.id, s.prompt, s.target, s.options]
-            + [own for own in (s.system, s.turns or None, s.grader) if own is not None]
+            [
+                s.id,
+                s.prompt,
+                s.target,
+                s.options,
+                *(o for o in (s.system, s.turns or None, s.grader) if o is not None),
+            ]
             for s in self.unshuffled or self.samples
         ]
         canonical = json.dumps(rows, separators=(",", ":"))
