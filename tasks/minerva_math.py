@@ -35,6 +35,7 @@ def sample(row: Row) -> Sample:
         prompt=f"{INSTRUCTION}\n\n{row['problem']}",
         target=target,
         metadata={"subject": row.get("type")},
+        question=row["problem"],
     )
 
 

@@ -38,6 +38,7 @@ def sample(row: Row) -> Sample:
         prompt=f"{instruction(row)}\n{row['question']}",
         target=", ".join(answers),
         metadata={"subject": row.get("subfield"), "level": row.get("difficulty")},
+        question=row["question"],
         grader={"name": "math", **STRICTNESS, "tolerance": allowed},
     )
 

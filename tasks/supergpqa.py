@@ -33,6 +33,7 @@ def sample(row: Row) -> Sample:
         prompt=PROMPT + "\n".join([row["question"], *shown]) + "\n",
         target=row["answer_letter"],
         options=options,
+        question=row["question"],
         metadata={
             "subject": row.get("discipline"),
             "field": row.get("field"),

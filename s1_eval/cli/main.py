@@ -16,6 +16,7 @@ from s1_eval.cli import (
     check,
     compare,
     compute_optimal,
+    contamination,
     doctor,
     leaderboard,
     plan,
@@ -34,7 +35,7 @@ from s1_eval.thinking.render import printable
 
 COMMANDS = (
     *(plan, sweep, serve, score, advise, compare, at_k, compute_optimal, leaderboard),
-    *(doctor, check, audit_checker, repair, view),
+    *(doctor, check, audit_checker, contamination, repair, view),
 )
 
 

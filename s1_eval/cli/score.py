@@ -34,25 +34,38 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="compare runs of different question sets on the questions they share",
     )
+    parser.add_argument(
+        "--by",
+        metavar="COLUMN",
+        help="also for the questions of each level, subject, contest or other value of their "
+        "metadata",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from s1_eval.metrics import score, scored
     from s1_eval.metrics.front import fronts, stand
+    from s1_eval.metrics.scoring import whole
 
     inputs = Inputs(args)
     runs = inputs.runs(args.paths)
     entries = score(
-        runs, args.seed, args.resamples, args.common_questions, inputs.leave_out, prices(args)
+        runs,
+        args.seed,
+        args.resamples,
+        args.common_questions,
+        inputs.leave_out,
+        prices(args),
+        args.by,
     )
-    found = fronts(scored(entries, runs), args.x, prices(args)) if args.x else []
+    found = fronts(scored(whole(entries), runs), args.x, prices(args)) if args.x else []
     if args.out:
         from s1_eval.report import write
 
         write(scored(entries, runs), args.out, entries)
     if args.json:
-        stand(entries, found)
+        stand(whole(entries), found)
         print(json.dumps(entries, indent=2, allow_nan=False))  # noqa: T201
         return 0
     from rich.console import Console
@@ -61,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
     _print(entries)
     print()  # noqa: T201
-    audit.render(entries, Console())
+    audit.render(whole(entries), Console())
     if found:
         from s1_eval.report import costs
 

@@ -328,6 +328,7 @@ def score(
     resamples: int = 10_000,
     common_questions: bool = False,
     prices: str | Path | None = None,
+    by: str | None = None,
 ) -> list[Entry]:
     """Control, Scaling and Performance, with intervals, of every series of runs, as
     `s1-eval score` prints them with `--json`.
@@ -336,6 +337,8 @@ def score(
     seed, resamples: of the bootstrap. common_questions: compare runs of different question sets
         on the questions they share.
     prices: a YAML file with what models and verifiers cost, for `usd` among a run's costs.
+    by: a column of the questions' metadata, e.g. `level`: entries for each of its values follow
+        those for all questions.
 
     >>> result = s1_eval.evaluate(
     ...     "s1_hf/nano", "nano", "budget_forcing", max_thinking_tokens=[16, 64], limit=4
@@ -344,7 +347,8 @@ def score(
     >>> entry["varied"], entry["runs"], entry["control"]["value"]
     ('max_thinking_tokens', 2, 100.0)
     """
-    return metrics.score(_runs(runs), seed, resamples, common_questions, prices=_prices(prices))
+    given = _prices(prices)
+    return metrics.score(_runs(runs), seed, resamples, common_questions, prices=given, by=by)
 
 
 def compare(

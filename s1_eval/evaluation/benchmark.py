@@ -59,6 +59,7 @@ class Sample:
     turns: what else is said before the question, few-shot examples for one.
     grader: how this question is graded where not as its benchmark says, see `open_grader`.
     published: when it became public, where that is not its benchmark's date.
+    question: its own words, where the prompt says more.
     """
 
     id: str
@@ -70,6 +71,12 @@ class Sample:
     turns: tuple[Message, ...] = ()
     grader: Mapping[str, Any] | None = None
     published: str | None = None
+    question: str | None = None
+
+    @property
+    def words(self) -> str:
+        """What no training data may repeat."""
+        return self.prompt if self.question is None else self.question
 
     @property
     def before(self) -> tuple[Message, ...]:
@@ -119,13 +126,9 @@ class Data:
         """A hash of everything that can change a score: ids, prompts, targets, options, and system
         messages and graders of their own where there are any. Their order is the data's own."""
         rows = [
-            [
-                s.id,
-                s.prompt,
-                s.target,
-                s.options,
-                *(o for o in (s.system, s.turns or None, s.grader) if o is not None),
-            ]
+            [s.id, s.prompt, s.target, s.options]
+            + [own for own in (s.system, s.turns) if own]
+            + ([] if s.grader is None else [json.dumps(s.grader, sort_keys=True)])
             for s in self.unshuffled or self.samples
         ]
         canonical = json.dumps(rows, separators=(",", ":"))

@@ -39,6 +39,7 @@ def contest(
             target=str(row["answer"]),
             metadata=labels,
             published=date_of(row),
+            question=row["problem"],
         )
 
     return Benchmark(

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s1_eval.metrics.intervals import LEVEL, Interval
 from s1_eval.metrics.points import Tally
@@ -46,7 +46,8 @@ class Draws:
 
 
 def draw(tallies: Sequence[Tally], seed: int, resamples: int = RESAMPLES) -> Draws:
-    """Resample the questions with replacement, all runs alike.
+    """Resample the questions with replacement, all runs alike, those of each stratum among
+    themselves.
 
     The tallies must be of the same questions. Memory stays bounded: weights (resamples x
     questions) are made and multiplied in pieces, and the result does not depend on their size.
@@ -57,12 +58,15 @@ def draw(tallies: Sequence[Tally], seed: int, resamples: int = RESAMPLES) -> Dra
     epochs = np.array([t.epochs for t in tallies], dtype=np.float64)
     sums = np.array([[*t.correct] for t in tallies] + [[*t.thinking] for t in tallies], dtype=float)
     per_question = (sums / np.concatenate([epochs, epochs])).T
-    drawn = means(per_question, seed, resamples)
+    drawn = means(per_question, seed, resamples, tallies[0].strata)
     return Draws(drawn[:, : len(tallies)], drawn[:, len(tallies) :], questions)
 
 
-def means(values: Floats, seed: int, resamples: int = RESAMPLES) -> Floats:
-    """Resampled column means, (resamples, columns). values: (questions, columns)."""
+def means(
+    values: Floats, seed: int, resamples: int = RESAMPLES, strata: Sequence[str] = ()
+) -> Floats:
+    """Resampled column means, (resamples, columns). values: (questions, columns). strata: of each
+    question; none is one for all."""
     import numpy as np
 
     questions, columns = values.shape
@@ -71,11 +75,24 @@ def means(values: Floats, seed: int, resamples: int = RESAMPLES) -> Floats:
     step = max(1, _WEIGHTS_AT_ONCE // questions)
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
-        picked = random.integers(questions, size=(rows, questions))
+        picked = _picked(random, rows, questions, strata)
         picked += questions * np.arange(rows)[:, None]
         weights = np.bincount(picked.ravel(), minlength=rows * questions).astype(np.float64)
         drawn[start : start + rows] = weights.reshape(rows, questions) @ values / questions
     return drawn
+
+
+def _picked(random: Any, rows: int, questions: int, strata: Sequence[str]) -> Any:
+    """The numbers of the questions in each of so many resamples, (rows, questions)."""
+    import numpy as np
+
+    if len(set(strata)) < 2:
+        return random.integers(questions, size=(rows, questions))
+    parts = []
+    for name in sorted(set(strata)):
+        own = np.flatnonzero(np.array(strata) == name)
+        parts.append(own[random.integers(len(own), size=(rows, len(own)))])
+    return np.concatenate(parts, axis=1)
 
 
 def scaling(draws: Draws) -> Floats:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from s1_eval.records import OwnRow, Run
+from s1_eval.records.dates import first_day, is_date, last_day
 from s1_eval.records.method_info import method_info
 
 UNANSWERED = 0.05
@@ -86,6 +87,29 @@ def performance(runs: Sequence[Run], label: Label) -> Iterator[str]:
                 f"{label(run)}: {differ} of {len(graded)} verdicts differ from the file's own "
                 f"({pairs[True, False]} right there alone, {pairs[False, True]} here alone)"
             )
+
+
+def dates(runs: Sequence[Run]) -> Iterator[str]:
+    """Whether the model may have learned from the questions: which were public when it was
+    released. A date that is less exact than a day is taken for what it may be."""
+    said: dict[str, None] = {}
+    for run in runs:
+        released, own = run.record.get("released"), run.record.get("published")
+        public = {row["sample_id"]: row.get("published") or own for row in run.rows}
+        dated = [text for text in public.values() if text and is_date(text)]
+        if released is None or not is_date(released):
+            continue
+        older = [text for text in dated if first_day(text) <= last_day(released)]
+        if not older:
+            continue
+        span = dict.fromkeys((min(older, key=first_day), max(older, key=last_day)))
+        which = "its" if len(older) == len(public) else f"{len(older)} of the {len(public)}"
+        note = (
+            f"the model was released {released}, when {which} questions were public "
+            f"({' to '.join(span)}): it may have learned from them"
+        )
+        said[note] = None
+    yield from said
 
 
 def missing(runs: Sequence[Run], label: Label) -> Iterator[str]:

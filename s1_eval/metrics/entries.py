@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class Span(TypedDict):
@@ -119,7 +119,8 @@ class Bootstrap(TypedDict):
 class Entry(Answers):
     """One series. control, performance: percent; scaling: points per doubling. runs, questions:
     how many. varied, held: see `Series`. mean_thinking_tokens, generated_tokens, verifier_tokens:
-    means per sample over the series' runs."""
+    means per sample over the series' runs. by: where it is not about all questions, the column of
+    their metadata that tells which, with its value."""
 
     model: str
     task: str
@@ -137,3 +138,4 @@ class Entry(Answers):
     remarks: Remarks
     points: list[Point]
     bootstrap: Bootstrap
+    by: NotRequired[Mapping[str, Any]]

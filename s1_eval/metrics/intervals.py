@@ -11,8 +11,9 @@ its own value: None where the values cannot say how sure they are, see `reason`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from s1_eval.metrics.points import Point, Tally
@@ -63,12 +64,45 @@ def reason(values: Floats) -> str:
 
 def accuracy(run: Tally) -> Interval | None:
     """Of a run's accuracy."""
-    return proportion(run.accuracies, min(run.epochs))
+    return stratified(run.accuracies, run.strata, partial(proportion, looks=min(run.epochs)))
 
 
 def change(one: Tally, other: Tally) -> Interval | None:
     """Of the accuracy of `one` minus that of `other`, on the same questions in the same order."""
-    return difference(one.accuracies - other.accuracies, min(*one.epochs, *other.epochs))
+    looks = min(*one.epochs, *other.epochs)
+    values = one.accuracies - other.accuracies
+    return stratified(values, one.strata, partial(difference, looks=looks))
+
+
+def stratified(
+    values: Floats, strata: Sequence[str], of: Callable[[Floats], Interval | None]
+) -> Interval | None:
+    """Of the mean of all values, which were drawn from several strata, each with its own mean.
+
+    A stratum's share of the values is its weight, so that every question counts the same. Its own
+    interval is that of `of`; they are joined by the method of variance estimates recovery (Zou &
+    Donner 2008): how far the joint limit is from the mean, squared, is the sum of the squares of
+    how far each weighted limit is from its own. Where a stratum's values can't say how sure they
+    are, all are taken for one stratum, which is never too short. strata: of each value.
+    """
+    import numpy as np
+
+    names = np.array(strata)
+    if len(set(strata)) < 2:
+        return of(values)
+    below = above = 0.0
+    for name in sorted(set(strata)):
+        own = values[names == name]
+        span = of(own)
+        if span is None:
+            return of(values)
+        share, centre = len(own) / len(values), float(own.mean())
+        below += (share * (centre - span.low)) ** 2
+        above += (share * (span.high - centre)) ** 2
+    centre = float(values.mean())
+    return Interval(
+        centre - math.sqrt(below), centre + math.sqrt(above), method=f"{span.method}, stratified"
+    )
 
 
 def wilson(accuracy: float, questions: float, z: float | None = None) -> Interval:

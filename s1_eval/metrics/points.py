@@ -139,12 +139,14 @@ def performance(points: Sequence[Point]) -> Value:
 @dataclass(frozen=True, slots=True)
 class Tally:
     """A run summed up per question, in the order of the sorted question ids: how many epochs,
-    how many of them correct, and their thinking tokens together."""
+    how many of them correct, and their thinking tokens together. strata: of each question, where
+    they were not drawn from one population but from each of several; else empty."""
 
     questions: tuple[str, ...]
     epochs: tuple[int, ...]
     correct: tuple[int, ...]
     thinking: tuple[int, ...]
+    strata: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> Fraction:
@@ -204,7 +206,11 @@ def tally(run: Run) -> Tally:
         entry[2] += row[spent]
     ids = tuple(sorted(sums))
     epochs, correct, thinking = zip(*(sums[id] for id in ids), strict=True)
-    return Tally(ids, epochs, correct, thinking)
+    strata: tuple[str, ...] = ()
+    if named := run.record.get("strata"):
+        known = {r["sample_id"]: (r.get("metadata") or {}).get(named) for r in run.rows}
+        strata = tuple(str(known[id]) for id in ids)
+    return Tally(ids, epochs, correct, thinking, strata)
 
 
 def _pair(one: Point, other: Point) -> str:

@@ -10,6 +10,7 @@ from s1_eval.errors import UserError
 from s1_eval.metrics import bootstrap, caveats, intervals, points
 from s1_eval.metrics.audit import Audit, audit
 from s1_eval.metrics.bootstrap import Draws
+from s1_eval.metrics.by import apart
 from s1_eval.metrics.costs import costs
 from s1_eval.metrics.entries import (
     Answers,
@@ -45,9 +46,12 @@ def score(
     common_questions: bool = False,
     leave_out: LeaveOut = refuse,
     prices: Prices | None = None,
+    by: str | None = None,
 ) -> list[Entry]:
     """Control, Scaling and Performance of every series among `runs`, with 95% intervals.
 
+    by: a column of the questions' metadata, e.g. `level`; entries for each of its values follow
+        those for all questions.
     common_questions: where runs of one series answered different questions, compare them on those
         that all of them answered. Without it they have no common numbers.
     leave_out: told of the runs of a series that have no common numbers, and why; what it does not
@@ -72,10 +76,21 @@ def score(
     chosen = [{run.id: tally(run) for run in _members(one)} for one in found]
     drawn = _draw_all(chosen, seed, resamples)
     asked = {run.id: len({row["sample_id"] for row in run.rows}) for run in runs}
-    return [
+    entries = [
         _entry(one, tallies, drawn[_questions(tallies)], seed, resamples, asked, prices)
         for one, tallies in zip(found, chosen, strict=True)
     ]
+    if by is not None:
+        usable = [run for one in found for run in _members(one)]
+        for value, some in apart(usable, by):
+            each = score(some, seed, resamples, common_questions, leave_out, prices)
+            entries += [{**entry, "by": {by: value}} for entry in each]
+    return entries
+
+
+def whole(entries: Sequence[Entry]) -> list[Entry]:
+    """Those that are about all questions."""
+    return [entry for entry in entries if "by" not in entry]
 
 
 def scored(entries: Sequence[Entry], runs: Sequence[Run]) -> list[Run]:
@@ -198,6 +213,7 @@ def restricted(t: Tally, questions: set[str]) -> Tally:
         epochs=tuple(t.epochs[i] for i in kept),
         correct=tuple(t.correct[i] for i in kept),
         thinking=tuple(t.thinking[i] for i in kept),
+        strata=tuple(t.strata[i] for i in kept) if t.strata else (),
     )
 
 
@@ -280,7 +296,10 @@ def _entry(
             _add_note(metric, note)
     for note in caveats.control(_members(one), one.label):
         _add_note(control, note)
-    for note in caveats.performance(_members(one), one.label):
+    for note in (
+        *caveats.performance(_members(one), one.label),
+        *caveats.dates(_members(one)),
+    ):
         _add_note(performance, note)
     if fewer := [
         f"{one.label(r)}: {asked[r.id]}" for r in _members(one) if asked[r.id] > questions

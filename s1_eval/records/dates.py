@@ -15,11 +15,18 @@ _FORM = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?")
 def check_date(given: object, option: str) -> str:
     """`given` as text, YAML's dates and years included. Raises UserError on what is no date."""
     text = str(given)
+    if not is_date(text):
+        raise UserError(f"{option}={text:.40}: give a date, e.g. 2026-02-14 or 2026-02")
+    return text
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a date."""
     try:
         first_day(text)
     except ValueError:
-        raise UserError(f"{option}={text:.40}: give a date, e.g. 2026-02-14 or 2026-02") from None
-    return text
+        return False
+    return True
 
 
 def first_day(text: str) -> date:

@@ -200,7 +200,8 @@ def _record(log: Any, sample: Any) -> tuple[SampleRow, RunRecord, bool] | None:
         run["grader"] = {"name": ", ".join(scorer.name for scorer in log.eval.scorers or ())}
     run["run_id"] = run_id(run)
     record = as_record(run)
-    row = {"target": target_of(sample), **row, **(verdict or {}), **shared_of(record)}
+    told = (about or {}).get("sample", {})
+    row = {"target": target_of(sample), **row, **told, **(verdict or {}), **shared_of(record)}
     return as_row(row), record, verdict is not None
 
 
@@ -244,6 +245,7 @@ class _Ours:
             "sample_id": str(sample.id),
             "epoch": sample.epoch,
             "target": target_of(sample),
+            **((sample.metadata or {}).get(KEY) or {}).get("sample", {}),
             **_unanswered(sample),
             **tokens_of(sample),
             "forced_tokens": 0,

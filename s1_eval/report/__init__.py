@@ -8,6 +8,7 @@ from pathlib import Path
 from s1_eval.errors import UserError
 from s1_eval.metrics import score
 from s1_eval.metrics.entries import Entry
+from s1_eval.metrics.scoring import whole
 from s1_eval.records import Run
 from s1_eval.report import pages, plots, table
 from s1_eval.report.table import render
@@ -31,12 +32,13 @@ def write(
         for name, text in (
             ("table.txt", table.text(entries)),
             ("table.md", table.markdown(entries)),
-            ("report.html", pages.page(entries, runs)),
+            ("report.html", pages.page(whole(entries), runs)),
         ):
             # A record may hold a lone surrogate, which UTF-8 can't.
             (to / name).write_text(text, "utf-8", errors="backslashreplace", newline="\n")
-        plots.save(plots.accuracy_vs_thinking_tokens(entries), to / "accuracy_vs_thinking_tokens")
-        plots.save(plots.accuracy_vs_generated_tokens(entries), to / "accuracy_vs_generated_tokens")
+        drawn = whole(entries)
+        plots.save(plots.accuracy_vs_thinking_tokens(drawn), to / "accuracy_vs_thinking_tokens")
+        plots.save(plots.accuracy_vs_generated_tokens(drawn), to / "accuracy_vs_generated_tokens")
     except OSError as error:
         raise UserError(
             f"can't write the report to {to} ({error}): choose another --out"

@@ -70,14 +70,16 @@ class Table:
 
 
 def tables(entries: Sequence[Entry]) -> list[Table]:
-    """The entries that `s1_eval.metrics.score` returns, one table per model and task."""
-    groups: dict[tuple[str, str, int], list[Entry]] = {}
+    """The entries that `s1_eval.metrics.score` returns, one table per model and task, and one for
+    what tells some of its questions from others."""
+    groups: dict[tuple[str, str, str], list[Entry]] = {}
     for entry in entries:
-        key = (entry["model"], entry["task"], entry["questions"])
-        groups.setdefault(key, []).append(entry)
+        told = (
+            f"by {', '.join(entry['by'])}" if "by" in entry else f"{entry['questions']} questions"
+        )
+        groups.setdefault((entry["model"], entry["task"], told), []).append(entry)
     return [
-        _table(f"{model} on {task}, {questions} questions", group)
-        for (model, task, questions), group in groups.items()
+        _table(f"{model} on {task}, {told}", group) for (model, task, told), group in groups.items()
     ]
 
 
@@ -179,7 +181,9 @@ def cells(entry: Entry, notes: dict[str, int]) -> tuple[Cell, ...]:
         said = [found["note"]] if found["note"] else []
         return number(found["value"], digits, said, span(found, digits))
 
-    name = describe(entry["method"], entry["held"])
+    name = describe(entry["method"], {**entry["held"], **entry.get("by", {})})
+    if "by" in entry:
+        name += f" ({entry['questions']} question{'s' if entry['questions'] > 1 else ''})"
     return (
         Cell(name, value=name),
         Cell(entry["varied"] or "", value=entry["varied"]),

@@ -29,7 +29,7 @@ def evaluation_questions(task: str) -> list[Reference]:
     """The questions of a task as it asks them, from where its data comes from. Raises UserError
     for an unknown task or unreadable data."""
     about = benchmark(task)
-    return [Reference(f"{task} {s.id}", s.prompt, about.secret) for s in about.load().samples]
+    return [Reference(f"{task} {s.id}", s.words, about.secret) for s in about.load().samples]
 
 
 def decontaminate(

@@ -57,6 +57,24 @@ class Index:
                 yield Overlap(found.name, None if found.secret else shared)
 
 
+def repeated(
+    references: Iterable[Reference], texts: Iterable[tuple[str, str]]
+) -> dict[str, Overlap]:
+    """The references that any text repeats, by their names, each with its first overlap, whose name
+    is the text's. texts: (name, text), read once."""
+    wanted: dict[str, list[Reference]] = {}
+    for reference in references:
+        for run in set(_runs(reference.text)):
+            wanted.setdefault(run, []).append(reference)
+    found: dict[str, Overlap] = {}
+    for name, text in texts:
+        for run in _runs(text):
+            for reference in wanted.get(run, ()):
+                overlap = Overlap(name, None if reference.secret else run)
+                found.setdefault(reference.name, overlap)
+    return found
+
+
 def _runs(text: str) -> Iterator[str]:
     """Every eight words in a row, or all of a shorter text; neither is ever a run of the other
     kind, since words hold no space."""
