@@ -48,7 +48,7 @@ def _metadata(row: OwnRow) -> Mapping[str, Any]:
 
 def _values(row: OwnRow, column: str) -> list[Any]:
     found = _metadata(row).get(column)
-    several = found if isinstance(found, list | tuple) and found else [found]
+    several = (found or [None]) if isinstance(found, list | tuple) else [found]
     return [v if isinstance(v, str | int | float | None) else str(v) for v in several]
 
 

@@ -87,7 +87,7 @@ def stratified(
     """
     import numpy as np
 
-    names = np.array(strata)
+    names, method = np.array(strata), ""
     if len(set(strata)) < 2:
         return of(values)
     below = above = 0.0
@@ -96,13 +96,12 @@ def stratified(
         span = of(own)
         if span is None:
             return of(values)
+        method = f"{span.method}, stratified"
         share, centre = len(own) / len(values), float(own.mean())
         below += (share * (centre - span.low)) ** 2
         above += (share * (span.high - centre)) ** 2
     centre = float(values.mean())
-    return Interval(
-        centre - math.sqrt(below), centre + math.sqrt(above), method=f"{span.method}, stratified"
-    )
+    return Interval(centre - math.sqrt(below), centre + math.sqrt(above), method=method)
 
 
 def wilson(accuracy: float, questions: float, z: float | None = None) -> Interval:

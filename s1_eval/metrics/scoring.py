@@ -310,6 +310,7 @@ def _entry(
     audits = {run.id: audit(run) for run in _members(one)}
     of_series = [audits[run.id] for run in one.runs]
     said = remarks(one, of_series)
+    answers = _answers(of_series)
     said["thinking_tokens"] += [
         f"{one.label(run)}: {_LONG_TAILED} ({median['value']:.6g}"
         + (f", 95% {median['low']:.6g} to {median['high']:.6g})" if median["interval"] else ")")
@@ -331,7 +332,8 @@ def _entry(
         "mean_thinking_tokens": _mean([float(t.mean_thinking) for t in mine]),
         "generated_tokens": _mean([a.generated / a.samples for a in of_series]),
         "verifier_tokens": _mean([a.verified / a.samples for a in of_series]),
-        **_answers(of_series),
+        "accuracy_answered": answers["accuracy_answered"],
+        "unanswered": answers["unanswered"],
         "remarks": said,
         "points": [
             _point(one, run, tallies[run.id], audits[run.id], prices) for run in _members(one)
