@@ -14,8 +14,9 @@ import argparse
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,16 @@ def rows() -> Iterator[Row]:
         for name, lengths, truth, bounds in _LENGTHS:
             yield Row(f"mean tokens, {name}", n, 1, _mean(lengths, truth[0], n), bounds[n])
             yield Row(f"median tokens, {name}", n, 1, _median(lengths, truth[1], n), EDGE)
+    for sizes, means in _CONTESTS:
+        for epochs in (1, 4):
+            bounds = MIDDLE if len(sizes) > 2 else EDGE
+            yield Row(
+                f"accuracy, {len(sizes)} contests, {min(means)} to {max(means)}",
+                sum(sizes),
+                epochs,
+                _contests(sizes, means, epochs),
+                bounds,
+            )
     for n, epochs in ((30, 1), (30, 4), (100, 1), (500, 1)):
         for name in ADVICE:
             bounds = EDGE if n < 100 or "chosen" in name else MIDDLE
@@ -142,6 +153,31 @@ def _accuracy(mean: float, n: int, epochs: int) -> Callable[[Random], Spans]:
     def study(random: Random) -> Spans:
         values = random.binomial(epochs, _chances(random, mean, n)) / epochs
         return [(intervals.proportion(values, epochs), mean)]
+
+    return study
+
+
+_CONTESTS = (
+    ((30, 33), (0.9, 0.5)),
+    ((30, 33), (0.98, 0.02)),
+    ((30, 30, 30, 40, 53, 30), (0.9, 0.7, 0.8, 0.6, 0.7, 0.8)),
+)
+"""Questions of each contest, and how hard each is: of `contests_2026` and `contests_2025`."""
+
+
+def _contests(
+    sizes: Sequence[int], means: Sequence[float], epochs: int
+) -> Callable[[Random], Spans]:
+    strata = np.repeat(np.arange(len(sizes)), sizes)
+    truth = float(np.average(means, weights=sizes))
+    of_one = partial(intervals.proportion, looks=epochs)
+
+    def study(random: Random) -> Spans:
+        chances = np.concatenate(
+            [_chances(random, mean, n) for n, mean in zip(sizes, means, strict=True)]
+        )
+        values = random.binomial(epochs, chances) / epochs
+        return [(intervals.stratified(values, strata, of_one), truth)]
 
     return study
 
