@@ -10,7 +10,7 @@ from inspect_ai.dataset import Sample as InspectSample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from s1_eval.evaluation.benchmark import Benchmark, Sample, about_sample, ask
+from s1_eval.evaluation.benchmark import Benchmark, about_sample, ask
 from s1_eval.harness.inspect_errors import plainly
 from s1_eval.harness.inspect_scoring import SCORERS
 from s1_eval.harness.inspect_solving import serve_bare_names, unforced
