@@ -15,6 +15,7 @@ from s1_eval.errors import UserError
 from s1_eval.key_values import key_values
 from s1_eval.libraries import needs
 from s1_eval.methods import METHODS
+from s1_eval.names import choose_from
 
 KEY = "S1_EVAL_API_KEY"
 """The variable that holds the server's key."""
@@ -94,9 +95,11 @@ def run(args: argparse.Namespace) -> int:
     engine_name, model = parse_model(args.model)
     engine_args = key_values(args.model_args, "-M")
     params = key_values(args.params, "-S")
-    for name in params:
-        if not any(name in flat_fields(each.settings) for each in METHODS.values()):
-            settings(args.method, {name: params[name]})  # names the nearest
+    known = {name for each in METHODS.values() for name in flat_fields(each.settings)}
+    if unknown := [name for name in params if name not in known]:
+        raise UserError(
+            f"no method has a setting {unknown[0]!r}: {choose_from(unknown[0], sorted(known))}"
+        )
     default = method(args.method)
     own = {name: value for name, value in params.items() if name in flat_fields(default.settings)}
     chosen = settings(default, own)
