@@ -4,7 +4,6 @@ records."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,7 @@ def test_inspect_by_its_provider_for_compatible_servers(
     right = {row["question"]: row["correct"] for row in swept.values()}
     for sample in log.samples or ():
         (score,) = (sample.scores or {}).values()
-        assert bool(score.value) == right[str(sample.input)]
+        assert (score.value == "C") == right[str(sample.input)]
         message = sample.output.message
         (thought,) = [c for c in message.content if isinstance(c, ContentReasoning)]
         assert "Wait" in thought.reasoning
@@ -133,6 +132,3 @@ def test_what_a_gateway_records_is_read_as_runs(served: Served, swept: Any) -> N
         )
     (run,) = read_runs([served.gateway.out])  # type: ignore[list-item]
     assert sum(row["correct"] for row in run.rows) == sum(row["correct"] for row in swept.values())
-
-
-Start = Callable[..., Any]
