@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         from s1_eval.report import write
 
-        write(scored(entries, runs), args.out, entries)
+        write(scored(entries, runs), args.out, entries, args.x)
     if args.json:
         stand(whole(entries), found)
         print(json.dumps(entries, indent=2, allow_nan=False))  # noqa: T201

@@ -99,10 +99,10 @@ class Result:
         audit.render(entries, console)
         return typing.cast(io.StringIO, console.file).getvalue()
 
-    def plot(self, x: str = "thinking_tokens") -> Figure:
+    def plot(self, x: str = "thinking_tokens", prices: str | Path | None = None) -> Figure:
         """Accuracy over `thinking_tokens`, `generated_tokens`, or another cost that the records
-        hold, `flops`, `seconds` or `usd`: a matplotlib figure, which a notebook shows and
-        `figure.savefig("scaling.png")` writes."""
+        hold, `flops`, `seconds` or, with `prices`, `usd`: a matplotlib figure, which a notebook
+        shows and `figure.savefig("scaling.png")` writes. prices: see `score`."""
         from s1_eval.report import curves, plots
 
         drawn = {
@@ -113,7 +113,12 @@ class Result:
             return drawn[x](self._entries)
         if x not in curves.COSTS:
             raise UserError(f"x={x!r}: give {' or '.join((*drawn, *curves.COSTS))}")
-        return plots.accuracy_over(x, self._entries)
+        entries = score(self.runs, prices=prices) if x == "usd" else self._entries
+        found = [point["costs"].get(x) for entry in entries for point in entry["points"]]
+        if all(cost is None or cost["value"] is None for cost in found):
+            why = next((cost["note"] for cost in found if cost), "give prices=FILE")
+            raise UserError(f"no run knows its {x}: {why}")
+        return plots.accuracy_over(x, entries)
 
     def advise(self, **options: Any) -> list[Advice]:
         """How much thinking a question deserves, as `s1-eval advise` prints it with `--json`.

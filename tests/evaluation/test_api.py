@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from scripted import ScriptedEngine, break_at_second_call
 import s1_eval
 from s1_eval.cli.main import main
 from s1_eval.engines.table import open_engine
+from s1_eval.errors import UserError
 from s1_eval.evaluation.plan import plan_settings
 from s1_eval.evaluation.sweep import EngineFailed
 from s1_eval.methods import Method, Policy, Question
@@ -291,3 +292,17 @@ def test_the_outsiders_method_of_the_documents_runs() -> None:
     assert (entry["method"], entry["varied"], entry["runs"]) == ("shortest_of_n", "samples", 2)
     body = inspect.cleandoc(snippet[snippet.index("async def") :].split("\n\n\n")[0])
     assert len(body.splitlines()) <= 10
+
+
+def test_a_result_is_drawn_over_what_it_cost(tmp_path):
+    result = s1_eval.evaluate("s1_hf/nano", "nano", "plain", limit=3)
+    assert "FLOPs" in result.plot("flops").axes[0].get_xlabel()
+    with pytest.raises(UserError, match="give prices=FILE"):
+        result.plot("usd")
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("models: {nano: {input: 1, output: 2}}")
+    assert "US dollars" in result.plot("usd", prices=prices).axes[0].get_xlabel()
+    [run] = result.runs
+    old = replace(run, rows=[{**row, "flops": None} for row in run.rows])
+    with pytest.raises(UserError, match="no run knows its flops"):
+        s1_eval.Result([old]).plot("flops")
