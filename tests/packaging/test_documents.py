@@ -6,7 +6,9 @@ command is run; if it can't be, the test fails until someone says why."""
 from __future__ import annotations
 
 import configparser
+import csv
 import io
+import json
 import os
 import re
 import shlex
@@ -20,6 +22,7 @@ import pytest
 
 from s1_eval.cli import main as ours
 from s1_eval.training import main as training
+from s1_eval.training.nano.problems import held_out
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTS = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
@@ -36,7 +39,7 @@ ONLY_PARSED = {
     r"leaderboard export .*every-eval-ever": "needs a run of a model on the hub",
     r"s1-eval score deepscaler": "needs that model's tokenizer",
     r"s1_math500|s1_eval/math500|--task math500": "MATH-500 is on the hub",
-    r"aime24": "AIME is on the hub",
+    r"aime24|contests_2026|arxivmath": "these are on the hub",
     r"s1_api|--server|base_url=|--model-base-url": "needs a server",
     r"s1-eval serve": "serves until it is ended",
     r"s1_vllm/POLICY": "shows two settings of a search of two large models",
@@ -193,8 +196,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
         *outputs.glob("s1-32B_aggregates/*.metrics.json"),
     ):
         (made / path.name).symlink_to(path)
+    for name in ("my.csv", "train.jsonl"):
+        _write_questions(made / name)
     (made / "PAIRS.jsonl").write_text('{"grader": "math", "gold": "1/2", "answer": "0.5"}\n')
     return made
+
+
+def _write_questions(path: Path) -> None:
+    """Six of nano's at two levels."""
+    rows = [
+        {"question": each.question, "answer": each.row["answer"], "level": number % 2}
+        for number, each in enumerate(held_out(6))
+    ]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if path.suffix == ".jsonl":
+            file.writelines(f"{json.dumps(row)}\n" for row in rows)
+            return
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
