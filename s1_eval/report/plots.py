@@ -324,7 +324,7 @@ def _style(axes: Axes, shown: Sequence[float], whole: bool) -> None:
         axes.xaxis.set_major_locator(FixedLocator([2.0**e for e in range(low, high + 1, every)]))
         axes.set_xlim(2.0**low, 2.0**high)
     axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda amount, _: f"{amount:.3g}" if amount >= 1e6 else f"{amount:g}")
+        FuncFormatter(lambda amount, _: f"{amount:g}" if 1 <= amount < 1e6 else f"{amount:.3g}")
     )
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(color=LINES, linewidth=0.8)
