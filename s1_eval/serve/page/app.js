@@ -9,6 +9,7 @@ let turn = 0;
 let about = null;
 let leaving = new AbortController(); // ends what a part of the page still listens to
 
+const FOCUSABLE = "a, button, input, select, summary, textarea, [tabindex]";
 const HELP = [["n", "next forced token"], ["p", "forced token before"], ["j", "next question"], ["k", "question before"], ["/", "search in the chain"], ["Enter", "next found, in the search field; with Shift the one before"]];
 
 async function show() {
@@ -33,7 +34,9 @@ async function show() {
   const moved = main.dataset.path !== path;
   main.dataset.path = path;
   keys = its;
+  const focused = [...main.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
   main.replaceChildren(next);
+  if (!moved) main.querySelectorAll(FOCUSABLE)[focused]?.focus({ preventScroll: true });
   if (moved) {
     scrollTo(0, 0);
     main.focus({ preventScroll: true });

@@ -29,16 +29,18 @@ class Question {
     const chain = this.chains[told.chain];
     if (told.event === "begun") {
       const from = told.parent === null ? null : this.chains[told.parent];
+      const pieces = from ? from.pieces.filter((piece) => piece.at + piece.tokens <= told.at) : [];
       this.chains[told.chain] = {
-        pieces: from ? from.pieces.filter((piece) => piece.at + piece.tokens <= told.at) : [],
-        scored: from ? from.scored.filter(({ at }) => at <= told.at) : [], forked: Boolean(from), pruned: false, ended: null,
+        pieces, bar: merged(pieces), scored: from ? from.scored.filter(({ at }) => at <= told.at) : [], forked: Boolean(from), pruned: false,
       };
     } else if (told.event === "grown") {
-      if (chain.pieces.some((piece) => piece.at >= told.at)) {
+      if (chain.pieces.at(-1)?.at >= told.at) {
         chain.pieces = chain.pieces.filter((piece) => piece.at < told.at);
+        chain.bar = merged(chain.pieces);
         chain.again = true; // what is on the page is no more
       }
-      if (told.ids.length) chain.pieces.push({ at: told.at, tokens: told.ids.length, role: told.role, origin: told.origin, text: inert(told.text) });
+      const piece = { at: told.at, tokens: told.ids.length, role: told.role, origin: told.origin, text: inert(told.text) };
+      if (piece.tokens) chain.pieces.push(piece) && merge(chain.bar, piece);
     } else if (told.event === "scored") this.score(chain, told);
     else if (told.event === "pruned") chain.pruned = true;
     else if (told.event === "answered") this.answered = told;
@@ -59,8 +61,8 @@ class Question {
     if (this.answered && !this.ended) return this.end();
     if (this.ended) return;
     if (!this.picked) this.shown = Math.max(this.chains.findIndex((each) => !each.pruned), 0);
-    const most = Math.max(...this.chains.map((each) => thinking(each.pieces)), 1);
-    this.parts.chains.replaceChildren(...this.chains.map((each, i) => this.row(i, bar(merged(each.pieces), this.asked.budget, most, each.pruned ? "given up" : null), each.pruned)));
+    const most = Math.max(...this.chains.map((each) => thinking(each.bar)), 1);
+    this.parts.chains.replaceChildren(...this.chains.map((each, i) => this.row(i, bar(each.bar, this.asked.budget, most, each.pruned ? "given up" : null), each.pruned)));
     if (this.chains.some((each) => each.forked)) this.drawTree();
     this.write(this.chains[this.shown]);
   }
@@ -93,7 +95,7 @@ class Question {
     if (!chain) return;
     if (!this.text || chain.again || this.text.chain !== chain) {
       chain.again = false;
-      this.text = { chain, done: 0, box: h("div", { class: "chain growing", tabindex: 0, role: "region", "aria-label": `Chain ${this.shown + 1}` }) };
+      this.text = { chain, done: 0, size: 0, box: h("div", { class: "chain growing", tabindex: 0, role: "region", "aria-label": `Chain ${this.shown + 1}` }) };
       this.parts.text.replaceChildren(this.text.box);
     }
     const { box } = this.text;
@@ -101,10 +103,11 @@ class Question {
     for (; this.text.done < chain.pieces.length; this.text.done++) {
       const { role, origin, text } = chain.pieces[this.text.done];
       const last = box.lastElementChild;
-      const line = last && last.textContent.length > CHUNK ? text.indexOf("\n") : -1;
+      const line = this.text.size > CHUNK ? text.indexOf("\n") : -1;
       if (line >= 0) append(last, role, origin, text.slice(0, line + 1));
-      const part = line >= 0 || !last ? box.appendChild(h("div", { class: "chunk" })) : last;
-      append(part, role, origin, text.slice(line + 1));
+      const next = !last || line >= 0 || this.text.size > 3 * CHUNK;
+      append(next ? box.appendChild(h("div", { class: "chunk" })) : last, role, origin, text.slice(line + 1));
+      this.text.size = (next ? 0 : this.text.size) + text.length;
     }
     if (atEnd) box.scrollTop = box.scrollHeight;
   }
@@ -134,14 +137,17 @@ class Question {
 
 const thinking = (pieces) => pieces.reduce((sum, each) => sum + (each.role === "thinking" ? each.tokens : 0), 0);
 
+// Pieces as the parts of a bar.
 function merged(pieces) {
-  const found = [];
-  for (const { role, origin, tokens } of pieces) {
-    const last = found.at(-1);
-    if (last?.role === role && last.origin === origin) last.tokens += tokens;
-    else found.push({ role, origin, tokens });
-  }
-  return found;
+  const parts = [];
+  for (const piece of pieces) merge(parts, piece);
+  return parts;
+}
+
+function merge(parts, { role, origin, tokens }) {
+  const last = parts.at(-1);
+  if (last?.role === role && last.origin === origin) last.tokens += tokens;
+  else parts.push({ role, origin, tokens });
 }
 
 function append(part, role, origin, text) {
@@ -198,7 +204,8 @@ export async function live(main, parts, query, keys, { about, signal }) {
       if (side >= 0) sides[side].replaceChildren(question.element);
       else others.prepend(question.element);
       const old = [...questions.entries()].filter(([, each]) => others.contains(each.element)).slice(0, -KEPT);
-      for (const [id, each] of old) questions.delete(id) && each.element.remove();
+      for (const [, each] of old) each.element.remove();
+      for (const [id, each] of questions) if (!each.element.isConnected) questions.delete(id);
     } else question?.take(told);
     if (question) dirty.add(question);
     if (dirty.size === 1) setTimeout(() => requestAnimationFrame(draw), 60);
