@@ -373,7 +373,6 @@ def _prices(highest: float) -> Floats:
 
 
 def _fitted_spots(grid: Grid, rules: Rules, fitted: Fitted, uniform: Rules) -> list[Spot]:
-
     @cache
     def alone(rule: int) -> Metric | None:
         return against_caps(rules.accuracy[rule], rules.cost[rule], uniform)
@@ -456,10 +455,10 @@ def _choice(grid: Grid, rules: Rules, uniform: Rules, points: float, seed: int) 
         )
     low, high = difference["low"], difference["high"]
     verdict: Verdict = "can't tell"
-    if low is not None and low >= -points:
-        verdict = "do"
-    elif (high is not None and high < -points) or everywhere == last:
+    if everywhere == last or (high is not None and high < -points):
         verdict = "don't"
+    elif low is not None and low >= -points:
+        verdict = "do"
     return {
         "name": rules.names[everywhere],
         "stability": float(fitted.taken[0, everywhere]),
@@ -617,6 +616,8 @@ def _said(choice: Choice, largest: str, unit: str, advice: Advice) -> str:
         return f"Keep the largest budget ({largest}). {name} loses too much: {figures}."
     n = choice["needed"]
     more = "over 16,384" if n is None else f"about {n:,}"
+    if choice["difference"]["low"] is None:
+        more = "more of them"
     return (
         f"{name}: {figures}; {advice['questions']} questions can't tell whether that loses more "
         f"than {advice['margin']:g} points ({more} would)."

@@ -37,7 +37,7 @@ ONLY_PARSED = {
     r"s1-train card": "measures 500 problems, or needs a trained model",
     r"leaderboard export .*DATASET:TASK_ID": "needs a run of a model on the hub",
     r"leaderboard export .*every-eval-ever": "needs a run of a model on the hub",
-    r"s1-eval score deepscaler": "needs that model's tokenizer",
+    r"s1-eval (score|advise) deepscaler": "needs that model's tokenizer",
     r"s1_math500|s1_eval/math500|--task math500": "MATH-500 is on the hub",
     r"aime24|contests_2026|arxivmath": "these are on the hub",
     r"s1_api|--server|base_url=|--model-base-url": "needs a server",
