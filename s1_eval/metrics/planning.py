@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -143,8 +143,8 @@ class Plan(TypedDict):
 @dataclass(frozen=True, slots=True)
 class Noise:
     """churn: share of questions that change in each direction where nothing has changed. within:
-    the part of twice the churn that more epochs average out; None: not known. of: questions that
-    say so; None: it is assumed."""
+    the part of twice the churn that more epochs average out; None: not known, or no epochs do.
+    of: questions that say so; None: it is assumed."""
 
     churn: float
     within: float | None
@@ -203,12 +203,15 @@ def plan(
         )
     for each in planned:
         _add_up(each, questions * epochs, rate)
+    greedy = all(one.greedy for one in asked)
+    if greedy and noise is not None:
+        noise = replace(noise, within=None)
     if epochs > 1 and any(one.greedy for one in asked):
         remarks.append(
             "greedy runs answer every epoch alike, so further epochs say nothing: give "
             "--temperature, or leave --epochs out"
         )
-    if epochs > 1 and noise is not None and noise.within is None:
+    if epochs > 1 and not greedy and noise is not None and noise.within is None:
         remarks.append(
             "what epochs gain is not known: a pilot that asks each question twice (--epochs 2, at "
             "a temperature) tells"
@@ -218,8 +221,8 @@ def plan(
     if noise is None or accuracy is None:
         remarks.append("what can be shown is not known: give --assume accuracy=PERCENT")
     else:
-        shown = 1 if all(one.greedy for one in asked) else epochs
-        shows = _shows(noise, accuracy, questions, shown, points, alpha, comparisons)
+        tries = 1 if greedy else epochs
+        shows = _shows(noise, accuracy, questions, tries, points, alpha, comparisons)
     return {
         "questions": questions,
         "epochs": epochs,

@@ -22,7 +22,7 @@ def markdown(plan: Plan, title: str) -> str:
     lines.append("")
     if plan["tokens_per_second"]:
         lines += [
-            f"Hours: at {plan['tokens_per_second']:.3g} sampled tokens a second, each run alone; "
+            f"Hours: at {plan['tokens_per_second']:,.0f} sampled tokens a second, each run alone; "
             "a chain that the sweep's cache shares among runs is sampled once.",
             "",
         ]
@@ -62,7 +62,7 @@ def said(shows: Shows, questions: int, epochs: int) -> str:
         lines.append(
             f", or {tries} epochs of these {questions}"
             if tries is not None
-            else f"; no number of epochs of these {questions} is known to do"
+            else f"; further epochs of these {questions} are not known to do"
         )
     lines.append(
         f". Two runs without a difference are taken to disagree on {fixed(shows['churn'])}% of the "

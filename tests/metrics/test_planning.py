@@ -128,6 +128,7 @@ def test_epochs_average_out_what_is_luck_and_nothing_else():
     assert detectable(200, 8, fixed, 0.025) == detectable(200, 2, fixed, 0.025)
     greedy, once = (plan(caps(9), 30, epochs, ASSUMED) for epochs in (4, 1))
     assert greedy["shows"]["detectable"] == once["shows"]["detectable"]
+    assert plan(caps(9, 10), 300, 1, ASSUMED)["shows"]["epochs"] is None
     assert "greedy" in greedy["remarks"][0]
     sampled = plan(caps(9, 10, greedy=False), 300, 2, ASSUMED)["shows"]
     assert sampled["can"] is False
