@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         from s1_eval.serve import server
         from s1_eval.serve.app import application
         from s1_eval.serve.gateway import Gateway, Limits
+        from s1_eval.serve.view import is_loopback
     from s1_eval.engines.cache import CachedEngine
     from s1_eval.engines.protocol import Sampling
     from s1_eval.engines.table import open_engine, parse_model
@@ -137,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
             command=["s1-eval", *_without_key(sys.argv[1:])],
         )
         stack.callback(gateway.close)
-        loopback = bound.getsockname()[0] in ("127.0.0.1", "::1")
+        loopback = is_loopback(bound.getsockname()[0])
         where = server.address(bound)
         said = f"s1-eval: {gateway.name} by {default.name} at {where}/v1; Ctrl-C ends it"
         if not (loopback or key):

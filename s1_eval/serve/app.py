@@ -66,6 +66,12 @@ def application(
     async def list_models(request: Request) -> Response:
         return JSONResponse(models(gateway))
 
+    async def one_model(request: Request) -> Response:
+        cards = {card["id"]: card for card in models(gateway)["data"]}
+        if (card := cards.get(request.path_params["id"])) is None:
+            return _failed(gateway, gateway.unknown(request.path_params["id"]))
+        return JSONResponse(card)
+
     async def health(request: Request) -> Response:
         well = await gateway.healthy()
         said = {"status": "ok" if well else gateway.trouble or "closing"}
@@ -85,6 +91,7 @@ def application(
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/completions", completions, methods=["POST"]),
         Route("/v1/models", list_models),
+        Route("/v1/models/{id:path}", one_model),
         Route("/events", ask, methods=["POST"]),
         Route("/events", watch),
         Route("/health", health),

@@ -44,7 +44,8 @@ RUNS = 256
 """Runs that are kept open, at most, beside those in use."""
 
 LONG = 1 << 14
-"""Characters of a conversation beyond which its prompt is made beside the event loop first."""
+"""Characters of a conversation beyond which its prompt is made beside the event loop first, and
+that a method's settings may have."""
 
 
 class Busy(RuntimeError):
@@ -177,6 +178,8 @@ class Gateway:
     def settings(self, of: Method, given: Mapping[str, Any]) -> Any:
         """A method's settings: what is given, else the server's. Raises BadRequest."""
         own = {k: v for k, v in self.params.items() if k in flat_fields(of.settings)}
+        if len(repr(given)) > LONG:
+            raise BadRequest(f"settings of more than {LONG} characters: shorten them", "s1_eval")
         try:
             made = settings(of, {**own, **given})
         except UserError as error:
@@ -280,7 +283,7 @@ class Gateway:
             record = await self._recorded(job, row)
         except BaseException as error:
             if observer:
-                observer.tell(Failed, said=str(error) or type(error).__name__)
+                observer.tell(Failed, said=str(error) or "given up")
             raise
         if observer:
             observer.answered(outcome, record)
@@ -400,12 +403,7 @@ class Gateway:
     def _method(self, asked: requests.Asked) -> Method:
         base, _, named = asked.model.rpartition(":")
         if asked.model != self.name and (base != self.name or named not in METHODS):
-            names = [self.name, *(f"{self.name}:{each}" for each in self.usable)]
-            raise BadRequest(
-                f"there is no model {asked.model!r:.200}: {choose_from(asked.model[:200], names)}",
-                "model",
-                "model_not_found",
-            )
+            raise self.unknown(asked.model)
         in_name = named if asked.model != self.name else None
         in_extra = asked.s1_eval.method
         if in_name and in_extra and in_name != in_extra:
@@ -417,6 +415,12 @@ class Gateway:
             return method(in_name or in_extra or self.default)
         except UserError as error:
             raise BadRequest(str(error), "s1_eval.method") from error
+
+    def unknown(self, model: str) -> BadRequest:
+        """What is said of a model that is not here."""
+        names = [self.name, *(f"{self.name}:{each}" for each in self.usable)]
+        said = f"there is no model {model!r:.200}: {choose_from(model[:200], names)}"
+        return BadRequest(said, "model", "model_not_found")
 
     def _effort(
         self, of: Method, effort: str, given: dict[str, Any]

@@ -146,6 +146,8 @@ class Asked(_Strict):
     def _options_of_a_stream(self) -> Asked:
         if self.stream_options and not self.stream:
             raise ValueError("stream_options: only with stream=true")
+        if self.s1_eval.events and not self.stream:
+            raise ValueError("s1_eval.events: only with stream=true")
         if not all(self.stops):
             raise ValueError("stop: an empty text would stop everything, leave it out")
         return self

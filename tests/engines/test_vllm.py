@@ -23,6 +23,7 @@ from s1_eval.engines.completions import CompletionsEngine
 from s1_eval.engines.continuation import Request
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.transformers import TransformersEngine
+from s1_eval.engines.watching import watched
 from s1_eval.errors import SampleFailed, UserError
 from s1_eval.methods import Policy, Question
 from s1_eval.methods.chain import BudgetForcing, force
@@ -386,6 +387,24 @@ class Server:
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+@pytest.mark.parametrize("stop", [Stop(), Stop(strings=("A*8=",)), Stop(frozenset({200}))])
+def test_a_watch_is_told_every_id_as_it_is_sampled(engine, prompt, stop) -> None:
+    seen: list[int] = []
+    calls = []
+
+    def watch(at, ids):
+        calls.append(at)
+        seen[at:] = ids
+
+    async def run():
+        with watched(watch):
+            return await engine.generate(prompt, max_tokens=40, stop=stop, sampling=Sampling())
+
+    made = asyncio.run(run())
+    assert tuple(seen) == made.ids + made.stop_ids
+    assert len(calls) == len(seen)
 
 
 @pytest.fixture(scope="module")

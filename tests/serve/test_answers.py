@@ -41,6 +41,9 @@ def test_the_list_of_models_has_every_method_that_can_be_used(nano_served: Serve
     assert list(cards) == ["nano", *(f"nano:{name}" for name in METHODS)]
     assert cards["nano"]["s1_eval"]["method"] == "budget_forcing"
     assert cards["nano:majority_vote"]["s1_eval"]["needs"] == ["samples"]
+    one = nano_served.client.get("/v1/models/nano:plain")
+    assert one.json() == cards["nano:plain"]
+    assert nano_served.client.get("/v1/models/other").status_code == 404
 
 
 @pytest.mark.parametrize(

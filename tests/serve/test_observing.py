@@ -82,8 +82,10 @@ def as_told(events: list[Event]) -> dict[int, list[tuple[int, str, str]]]:
     return chains
 
 
-@pytest.mark.parametrize("tokenwise", [True, False])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    ("name", "tokenwise"),
+    [*((name, True) for name in METHODS), ("budget_forcing", False), ("rebase", False)],
+)
 def test_what_is_told_is_what_the_record_has(
     nano: TransformersEngine, name: str, tokenwise: bool
 ) -> None:
@@ -94,21 +96,18 @@ def test_what_is_told_is_what_the_record_has(
     assert None not in last.chains
     assert len({*last.chains}) == len(last.chains) == len(told)
     for chain, trace in zip(last.chains, last.record["traces"], strict=True):
+        assert chain is not None
         assert told[chain] == [
             (id, segment["role"], segment["origin"])
             for segment in trace["segments"]
             for id in segment["ids"]
         ]
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_nothing_told_is_taken_back(nano: TransformersEngine, name: str) -> None:
-    length: dict[int, int] = {}
-    for event in solve(nano, name, CASES[name], **SAMPLED):
+    length = {}
+    for event in events:
         if isinstance(event, Begun):
             length[event.chain] = event.at
         elif isinstance(event, Grown):
-            assert event.at == length[event.chain]
+            assert event.at == length[event.chain], "nothing is taken back"
             length[event.chain] += len(event.ids)
 
 
@@ -156,7 +155,7 @@ def test_a_budget_of_the_whole_chain_is_kept(nano: TransformersEngine) -> None:
         for limit in (1, 5, 30, 120):
             limited = replace(run, policy=replace(run.policy, max_tokens=limit))
             outcome, _ = asyncio.run(limited.solve("1", QUESTION, 1))
-            forced = 30  # the delimiters and the nudge, where there is room for no more
             for trace in outcome.traces:
-                assert len(trace.ids()) <= max(limit, forced)
+                assert len(trace.ids(origin="sampled")) <= limit
+                assert len(trace.ids()) <= max(limit, trace.forced_tokens)
                 assert trace.exit_reason in ("budget", "natural", "eos")

@@ -51,6 +51,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"s1_eval": {"grader": "maths"}}, "", "math"),
     ({"s1_eval": {"grader": {}}}, "s1_eval.grader", "`name`"),
     ({"s1_eval": {"grader": {"name": "math", "strictly": 1}}}, "", "settings"),
+    ({"s1_eval": {"ignore_string": "x" * 20_000}}, "s1_eval", "shorten"),
     ({"s1_eval": {"epoch": 0}}, "s1_eval.epoch", "greater"),
     ({"s1_eval": {"thinking_format": "x"}}, "s1_eval", "thinking_format"),
     ({"model": "nano:plain", "s1_eval": {"method": "sets"}}, "s1_eval.method", "give one"),
