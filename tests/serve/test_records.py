@@ -59,9 +59,11 @@ def test_a_file_that_changed_is_no_other_row(tmp_path):
     id = write(tmp_path)
     records = read(tmp_path)
     path = tmp_path / "samples.jsonl"
-    path.write_bytes(b'{"gone": 1}\n' + path.read_bytes())
-    with pytest.raises(UserError, match="start `s1-eval view` again"):
-        records.row(id, "q1", 1)
+    first, second, third = path.read_bytes().splitlines(keepends=True)
+    for there in (b'{"gone": 1}\n' + second, first + third + second):  # cut, and another row
+        path.write_bytes(there)
+        with pytest.raises(UserError, match="start `s1-eval view` again"):
+            records.row(id, "q1", 1)
 
 
 def test_what_is_damaged_is_named_and_the_rest_is_shown(tmp_path):
