@@ -22,6 +22,8 @@ _COUNTS = (
 _SAID = ("exit_reason", "answer_exit", "error", "limit", "rule", "seconds", "seed", "budget")
 _MOST_STEPS = 3000
 """Of a tree in a picture."""
+_LONGEST_ANSWER = 120
+"""Characters of one in a list."""
 _LONGEST_STEP = 2000
 """Characters of a step that a tree shows; the chain has the rest."""
 
@@ -46,10 +48,10 @@ def shown_row(
         **{name: row.get(name) for name in _COUNTS if own or counted},
         **{name: _plain(row.get(name)) for name in _SAID},
     }
-    votes = _votes(row)
+    votes = _votes(row, texts)
     return {
         **about,
-        "chains": [_summary(row, chain, i) for i, chain in enumerate(chains)],
+        "chains": [_summary(row, chain, i, texts) for i, chain in enumerate(chains)],
         "shown": next((i for i, a in enumerate(_listed(row, "sample_answers")) if _won(row, a)), 0),
         "votes": votes,
         "tree": _tree(row, record, chains) if texts and own else None,
@@ -95,21 +97,20 @@ def _segment(segment: Mapping[str, Any]) -> Json:
     }
 
 
-def _summary(row: SampleRow, chain: Mapping[str, Any], number: int) -> Json:
+def _summary(row: SampleRow, chain: Mapping[str, Any], number: int, texts: bool) -> Json:
     """A chain without its text; with its vote, where it has one."""
-    said = {
-        name: _at(_listed(row, f"sample_{name}s"), number) for name in ("answer", "group", "score")
-    }
+    answer = _at(_listed(row, "sample_answers"), number)
     return {
         "segments": [_segment(each) for each in chain["segments"]],
         "exit_reason": _plain(chain.get("exit_reason")),
         "answer_exit": _plain(chain.get("answer_exit")),
-        **{name: _plain(value) for name, value in said.items()},
+        "answer": _short(answer) if texts else None,
+        "score": _plain(_at(_listed(row, "sample_scores"), number)),
         "right": _at(_listed(row, "sample_correct"), number),
     }
 
 
-def _votes(row: SampleRow) -> list[Json]:
+def _votes(row: SampleRow, texts: bool) -> list[Json]:
     """The groups of equal answers, the largest first: which chains gave which answer. Answers that
     can't be read are a group without a number."""
     answers, groups = _listed(row, "sample_answers"), _listed(row, "sample_groups")
@@ -119,7 +120,7 @@ def _votes(row: SampleRow) -> list[Json]:
             group,
             {
                 "group": None if group == -1 else group,
-                "answer": _plain(answer),
+                "answer": _short(answer) if texts else f"answer {len(found) + 1}",
                 "chains": [],
                 "right": _at(_listed(row, "sample_correct"), i),
                 "won": False,
@@ -132,6 +133,15 @@ def _votes(row: SampleRow) -> list[Json]:
         if isinstance(score, int | float):
             vote["score"] = (vote["score"] or 0) + score
     return sorted(found.values(), key=lambda v: (v["group"] is None, -len(v["chains"])))
+
+
+def _short(answer: Any) -> str:
+    """An answer for a list: of a long one the last that it puts into a box, else its end."""
+    text = printable(answer).strip() if isinstance(answer, str) else ""
+    if len(text) <= _LONGEST_ANSWER:
+        return text
+    box = text.rfind("\\boxed{")
+    return text[box:][:_LONGEST_ANSWER] if box >= 0 else f"… {text[-_LONGEST_ANSWER:]}"
 
 
 def _won(row: SampleRow, answer: Any) -> bool:

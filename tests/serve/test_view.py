@@ -3,6 +3,7 @@ be shown."""
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -53,6 +54,21 @@ def test_votes_say_which_chains_gave_which_answer(client):
         ("", [3], False, False),
     ]
     assert row["votes"][2]["group"] is None
+
+
+def test_long_answers_are_shown_by_what_they_say_in_the_end_and_here_alone(tmp_path):
+    record = runs.record("majority_vote", secret=True)
+    long = "The question asks for it, and " * 9 + r"so it is \boxed{7}. Done."
+    answers = {"sample_answers": [long, "x" * 500], "sample_groups": [0, 1]}
+    with RunWriter(tmp_path, record) as writer:
+        writer.append({**runs.row(record, with_traces=True), **answers})
+    said = []
+    for host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104
+        client = TestClient(app(read(tmp_path), host), base_url="http://127.0.0.1")
+        row = client.get(f"/api/runs/{record['run_id']}/row?sample=q0").json()
+        said.append([vote["answer"] for vote in row["votes"]])
+    assert said == [[r"\boxed{7}. Done.", "… " + "x" * 120], ["answer 1", "answer 2"]]
+    assert "question" not in json.dumps(row["chains"])
 
 
 def test_a_search_is_a_tree_with_scores_and_what_was_given_up(client):

@@ -119,7 +119,7 @@ class Question {
     this.ended = true;
     const traces = record.traces.map((trace) => trace.segments.map((each) => ({ role: each.role, origin: each.origin, text: inert(each.text), tokens: each.ids.length })));
     const trace = record.traces[this.shown], exit = trace?.exit_reason ?? record.exit_reason;
-    this.state.replaceChildren(`${inert(this.answered.answer).slice(0, 200) || "no answer"} `, record.correct === null ? "" : verdict(record.correct ? "right" : record.answered ? "wrong" : "no answer"),
+    this.state.replaceChildren(`${short(this.answered.answer) || "no answer"} `, record.correct === null ? "" : verdict(record.correct ? "right" : record.answered ? "wrong" : "no answer"),
       ` ${number(record.thinking_tokens)} thinking tokens, ${number(record.generated_tokens)} generated, thinking ended: ${exit}`);
     const groups = grouped(record, winner);
     this.parts.votes.replaceChildren(groups.length ? votes(groups, (i) => this.pick(i), this.shown) : "");
@@ -157,10 +157,16 @@ function append(part, role, origin, text) {
   else part.append(h(origin === "forced" ? "mark" : "span", { class: role, "data-origin": origin }, text));
 }
 
+// A long answer by the last that it puts into a box, else by its end.
+function short(answer) {
+  const text = inert(answer).trim(), box = text.lastIndexOf("\\boxed{");
+  return text.length <= 120 ? text : box >= 0 ? text.slice(box).slice(0, 120) : `… ${text.slice(-120)}`;
+}
+
 function grouped(record, winner) {
   const groups = new Map();
   (record.sample_groups ?? []).forEach((group, i) => {
-    if (!groups.has(group)) groups.set(group, { group: group < 0 ? null : group, answer: inert(record.sample_answers[i]).trim(), chains: [], right: record.sample_correct?.[i] ?? null, won: false, score: null });
+    if (!groups.has(group)) groups.set(group, { group: group < 0 ? null : group, answer: short(record.sample_answers[i]), chains: [], right: record.sample_correct?.[i] ?? null, won: false, score: null });
     const vote = groups.get(group);
     vote.chains.push(i);
     vote.won ||= i === winner;
