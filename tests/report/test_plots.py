@@ -172,8 +172,13 @@ def test_a_series_has_one_colour_in_all_panels(many):
 
 @pytest.mark.parametrize("kind", ["names", "dials"])
 def test_labels_do_not_collide(many, entries, kind):
+    alike = [
+        runs.run(runs.graded(30, 60), 20 * n, method=f"method_{m}", params={"samples": n})
+        for m in range(4)
+        for n in (1, 2)
+    ]
     found = 0
-    for made in (many, entries):
+    for made in (many, entries, score(alike, resamples=20)):
         for axes in plots.accuracy_vs_generated_tokens(made).axes:
             drawn = boxes(axes, kind)
             found += len(drawn)

@@ -113,19 +113,16 @@ def _companion(samples: Path, folder: Path) -> JsonObject:
 
 
 def _write_samples(made: Sequence[tuple[JsonObject, Path]], rows: Iterable[SampleRow]) -> None:
-    """Every row that holds its question, once, as it is read."""
+    """Every row that holds its question, as it is read."""
     results = {
         result["evaluation_result_id"]: (log, result["evaluation_name"], _samples(path))
         for log, path in made
         for result in log["evaluation_results"]
     }
-    seen: set[tuple[str, str, int]] = set()
     for row in rows:
         result = f"{row['run_id']}/accuracy"
-        sample = (row["run_id"], row["sample_id"], row["epoch"])
-        if not row.get("question") or result not in results or sample in seen:
+        if not row.get("question") or result not in results:
             continue
-        seen.add(sample)
         log, name, path = results[result]
         text = json.dumps(_instance(row, log, name, result), allow_nan=False)
         with path.open("a", encoding="utf-8", newline="\n") as file:

@@ -92,6 +92,7 @@ class _Pages:
                 task=row["task"],
                 id=row["sample_id"],
                 target=row["target"],
+                question=_inert(str(row.get("question") or "")),
             )
             self._waiting[key].append(head)
         sample = render(

@@ -137,6 +137,14 @@ def test_the_same_runs_have_the_same_file(recorded, tmp_path):
     assert rows.read_bytes().count(b"\n") == 40
 
 
+def test_a_copy_of_a_run_adds_no_samples(recorded, tmp_path):
+    shutil.copytree(recorded, tmp_path / "copy")
+    both = ["leaderboard", "export", str(recorded), str(tmp_path / "copy")]
+    assert main([*both, "--format", "every-eval-ever", "--out", str(tmp_path / "out"), *WHO]) == 0
+    [rows] = (tmp_path / "out").rglob("*.jsonl")
+    assert rows.read_bytes().count(b"\n") == 40
+
+
 def test_who_evaluated_is_asked_for(recorded, tmp_path, capsys):
     assert export(recorded, tmp_path, "--organization", "My lab") == 2
     assert "add --relationship" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from boards import EVIL, write_runs
 from s1_eval.cli.main import main
 from s1_eval.errors import UserError
 from s1_eval.metrics import score
-from s1_eval.records import read_rows, read_runs
+from s1_eval.records import RunWriter, read_rows, read_runs
 from s1_eval.report.leaderboard import build
 
 
@@ -50,6 +50,17 @@ def test_a_question_has_every_sample_with_forced_text_marked(site):
     page = (site / "questions" / "0" / "5.html").read_text()
     assert page.count("<details>") == 4
     assert page.count('<mark class="thinking">Wait</mark>') == 4
+
+
+def test_a_question_is_shown_where_the_record_holds_it(tmp_path):
+    record = runs.record()
+    with RunWriter(tmp_path / "run", record) as writer:
+        for i in range(5):
+            writer.append({**runs.row(record, f"q{i}"), "question": f"What is {i}? {EVIL}"})
+    read = read_runs([tmp_path / "run"])
+    build(read, score(read, resamples=10), read_rows(read), tmp_path / "site")
+    page = (tmp_path / "site/questions/0/3.html").read_text()
+    assert "What is 3? &lt;/script&gt;" in page
 
 
 def test_building_again_replaces_the_questions(tmp_path, capsys):
