@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browsing import chromium
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,6 +21,13 @@ def shared_data() -> Path:
     if not (folder / "benchmarks").is_dir():
         pytest.skip(f"no benchmarks in {folder}: set S1_EVAL_DATA to a folder that has them")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Its event loop ends with the module: others want their own."""
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Recorded runs, a browser to look at them, and nano behind a real server."""
+"""Recorded runs, and nano behind a real server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import viewing
-from browsing import chromium
 from served import Served, serving
 
 from s1_eval.engines.transformers import TransformersEngine
@@ -18,12 +17,6 @@ from s1_eval.evaluation.opened import shared_verifier
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return viewing.write(tmp_path_factory.mktemp("recorded"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
-"""A built leaderboard, and a browser to open it."""
+"""A built leaderboard."""
 
-import shutil
 from pathlib import Path
 
 import boards
@@ -19,18 +18,3 @@ def site(tmp_path_factory) -> Path:
     read = read_runs([folder])
     build(read, score(read, resamples=200), read_rows(read), to)
     return to
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, found on the PATH. Its event loop ends with the module: others want their own."""
-    path = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if path is None:
-        pytest.skip("no Chromium on the PATH: install it, e.g. apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with playwright.sync_playwright() as p:
-        opened = p.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
