@@ -157,6 +157,7 @@ class _View:
                     "notes": [printable(note) for note in each["notes"]],
                     "curves": each["curves"],
                     "questions": each["questions"],
+                    "at": each["at"].replace("_", " "),
                 }
                 for each in found
             ]

@@ -3,6 +3,8 @@ light and dark, with texts that try everything."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from browsing import violations
 from viewing import LONG, QUESTION, read, served
@@ -165,6 +167,15 @@ def test_at_k_is_read_when_it_is_opened(page, address, ids):
     page.get_by_role("region", name="At k").wait_for()
     cells = page.get_by_role("region", name="At k").locator("tbody th").all_inner_texts()
     assert cells == ["1", "2", "4"]
+    assert page.locator("main", has_text=re.compile("null|undefined|NaN")).count() == 0
+
+
+def test_the_advice_of_runs_that_differ_in_their_budget(page, address, ids):
+    go(page, address, ids["bf"])
+    page.get_by_text("Advice:").click()
+    page.locator("details[open] section").wait_for()
+    assert "num_ignores" in page.locator("details[open] h2").inner_text()
+    assert page.locator("details[open] li").count() > 0
 
 
 def test_a_link_names_ids_and_says_where_there_is_none(page, address, ids):

@@ -15,6 +15,11 @@ function fill(element, attributes, children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
+  return put(element, children);
+}
+
+// Children that are null, undefined or false are none.
+export function put(element, ...children) {
   element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
@@ -40,8 +45,8 @@ export function say(text) {
   document.getElementById("said").textContent = text;
 }
 
-export const number = (value, digits = 0) =>
-  value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumFractionDigits: digits });
+export const number = (value, digits = 0, least = 0) =>
+  value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: least });
 
 const SIGNS = { right: "✓", wrong: "✗", "no answer": "∅", "not graded": "?" };
 

@@ -1,6 +1,6 @@
 // Questions while they are solved: chains as they grow, and a form that asks one by two methods.
 import { Chain, bar } from "./chain.js";
-import { h, inert, number, verdict } from "./dom.js";
+import { h, inert, number, put, verdict } from "./dom.js";
 import { tools, votes } from "./recorded.js";
 import { tree } from "./tree.js";
 
@@ -275,7 +275,7 @@ export async function live(main, parts, query, keys, { about, signal }) {
     };
   }
 
-  main.append(h("h1", {}, `Watch ${model} think`), form, said, h("div", { class: "beside mine" }, sides), h("h2", {}, "What others ask"), others);
+  put(main, h("h1", {}, `Watch ${model} think`), form, said, h("div", { class: "beside mine" }, sides), h("h2", {}, "What others ask"), others);
   connect().catch(() => {}); // said already
   return "Live";
 }

@@ -1,6 +1,6 @@
 // Recorded runs: the list of runs, a run's questions, a question with its chains.
 import { Chain, bar, common } from "./chain.js";
-import { get, h, link, number, verdict } from "./dom.js";
+import { get, h, link, number, put, verdict } from "./dom.js";
 import { whenSeen, findMaths } from "./maths.js";
 import { tree } from "./tree.js";
 
@@ -9,13 +9,13 @@ const rowLink = (run, row, query) => link(["run", run.id, row.sample_id, row.epo
 
 export async function runs(main) {
   const found = await get("runs");
-  main.append(h("h1", {}, "Recorded runs"), table(
+  put(main, h("h1", {}, "Recorded runs"), table(
     ["Run", "Rows", "Right", "Wrong", "No answer", "Mean thinking tokens"],
     found.map((run) => [
       [h("a", { href: link(["run", run.id]) }, run.label), h("span", { class: "span" }, `${run.model} on ${run.task}`)],
       run.planned && run.rows < run.planned ? `${number(run.rows)} of ${number(run.planned)}` : number(run.rows),
       ...["right", "wrong", "no answer"].map((name) => number(run.verdicts[name] ?? 0)),
-      number(run.thinking_tokens, 1),
+      tenth(run.thinking_tokens),
     ]), 1));
   return "Recorded runs";
 }
@@ -27,7 +27,7 @@ export async function run(main, [id], query) {
   const pick = h("select", { name: "only", onchange: (event) => go({ only: event.target.value }) },
     ["", "right", "wrong", "no answer", "not graded"].map((name) => h("option", { value: name, selected: name === (query.only ?? "") }, name ? `${name} (${number(run.verdicts[name] ?? 0)})` : `all (${number(run.rows)})`)));
   const unfinished = run.planned && run.rows < run.planned;
-  main.append(
+  put(main, 
     h("h1", {}, run.label),
     h("p", { class: "soft" }, `${run.model} on ${run.task}, ${run.harness}, run ${run.id}. ${number(run.rows)}${run.planned ? ` of ${number(run.planned)}` : ""} rows${unfinished ? ": the run is not finished" : ""}.`),
     curves(run),
@@ -63,18 +63,20 @@ function curves(run) {
   return h("div", {}, part("At k: pass@k, maj@k, best-of-k", "at-k", atK), part("Advice: which budget a question deserves", "advice", advice));
 }
 
-const estimate = (metric) => metric.value === null ? `– ${metric.note ?? ""}` : `${number(metric.value, 1)}${metric.low === null ? "" : ` [${number(metric.low, 1)}, ${number(metric.high, 1)}]`}`;
+const tenth = (value) => number(value, 1, 1);
+const estimate = ({ value, low, high, note }) => value === null ? `– ${note ?? ""}`
+  : [tenth(value), low !== null && h("span", { class: "span" }, `[${tenth(low)}, ${tenth(high)}]`)];
 
 function atK(found) {
   const names = Object.keys(found.at[0].metrics);
   return h("div", {}, h("p", { class: "soft" }, `${found.questions} questions, ${found.samples} samples each; percent, 95% intervals over questions.${found.missing ? ` ${found.missing} rows are missing.` : ""}`),
-    table(["k", ...names, "Generated tokens"], found.at.map((at) => [String(at.k), ...names.map((name) => estimate(at.metrics[name])), number(at.generated_tokens)]), 0));
+    table(["k", ...names, "Generated tokens"], found.at.map((at) => [String(at.k), ...names.map((name) => estimate(at.metrics[name])), number(at.generated_tokens)]), 1));
 }
 
 function advice(found) {
   return h("div", {}, found.map((each) => h("section", {}, h("h2", {}, `${each.varied}${each.held ? `, ${each.held}` : ""}: ${each.questions} questions`),
     h("ul", {}, each.said.map((said) => h("li", {}, said))),
-    table(["Policy", "Accuracy %", "Cost"], each.curves.flatMap((curve) => curve.spots.map((spot) => [`${curve.policy}: ${spot.name}`, estimate(spot.accuracy), estimate(spot.cost)])), 1),
+    table(["Policy", "Accuracy %", each.at], each.curves.flatMap((curve) => curve.spots.map((spot) => [spot.name ? `${curve.policy}: ${spot.name}` : curve.policy, estimate(spot.accuracy), estimate(spot.cost)])), 1),
     each.notes.map((note) => h("p", { class: "soft" }, note)))));
 }
 
@@ -87,7 +89,7 @@ export async function question(main, [id, sample, epoch = "1"], query, keys) {
   const step = (to, text, key) => to
     ? h("a", { href: rowLink(row.run, to, { only, with: query.with?.replace(/:\d+$/, ":1") }), title: `key ${key}`, rel: key === "j" ? "next" : "prev" }, text)
     : h("span", { class: "soft" }, text);
-  main.append(
+  put(main, 
     h("nav", { class: "steps", "aria-label": "Questions" },
       h("a", { href: link(["run", id], { only }) }, row.run.label),
       step(row.previous, "← previous", "k"), step(row.next, "next →", "j")),
@@ -99,7 +101,7 @@ export async function question(main, [id, sample, epoch = "1"], query, keys) {
   const others = row.others.filter((each) => each.run.id !== id || each.epoch !== row.epoch);
   const beside = others.find((each) => `${each.run.id}:${each.epoch}` === query.with);
   if (others.length) {
-    main.append(h("form", { class: "filters" }, h("label", {}, "Side by side with",
+    put(main, h("form", { class: "filters" }, h("label", {}, "Side by side with",
       h("select", { name: "with", onchange: (event) => go({ with: event.target.value, with_chain: null }) },
         h("option", { value: "" }, "nothing"),
         others.map((each) => h("option", { value: `${each.run.id}:${each.epoch}`, selected: each === beside }, `${each.run.label}${epochOf(each)} (${each.verdict})`))))));
@@ -155,9 +157,9 @@ async function show(main, columns, keys) {
   if (skip) {
     const folded = h("details", { class: "folded" }, h("summary", {}, `The first ${number(skip)} characters of both are the same`));
     folded.addEventListener("toggle", () => folded.childElementCount > 1 || folded.append(new Chain(firstOf(texts[0], skip), "What both begin with").element));
-    main.append(folded);
+    put(main, folded);
   }
-  main.append(h("div", { class: columns.length > 1 ? "beside" : "" }, columns.map((each, i) => h("section", { class: "column", "aria-label": each.row.run.label }, head(each, most, columns.length > 1), chains[i].text
+  put(main, h("div", { class: columns.length > 1 ? "beside" : "" }, columns.map((each, i) => h("section", { class: "column", "aria-label": each.row.run.label }, head(each, most, columns.length > 1), chains[i].text
     ? [tools(chains[i], i ? {} : keys), chains[i].element]
     : h("p", { class: "soft" }, each.row.withheld ? "Texts of this run are shown on the machine itself alone: they repeat its questions." : "The log holds no text of this row.")))));
 }
