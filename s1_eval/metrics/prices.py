@@ -4,7 +4,6 @@ No price is known here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -18,6 +17,7 @@ ANY = "*"
 """The name of whatever has no price of its own."""
 
 _LARGEST = 1 << 20
+_DEAREST = 1e9
 _MILLION = 1_000_000
 
 EXAMPLE = """models:
@@ -59,8 +59,9 @@ class Price:
             )
         for name, value in said.items():
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 <= value < math.inf or (name == "gpus" and not value):
-                raise UserError(f"{where}: {name} is {value!r:.60}: give a number of dollars")
+            if not number or not 0 <= value <= _DEAREST or (name == "gpus" and not value):
+                what = "how many there are" if name == "gpus" else "a number of dollars"
+                raise UserError(f"{where}: {name} is {value!r:.60}: give {what}")
         tokens = [name for name in ("input", "output", "cached") if name in said]
         needed = ("input",) if verifier else ("input", "output")
         if "gpu_hour" in said:
@@ -87,8 +88,9 @@ class Price:
             raise NoPrice("how many tokens were sent is not recorded")
         if cached is None:
             raise NoPrice(
-                "how many of the tokens sent were cached is not recorded: leave `cached` out of "
-                "the prices, so that all are charged alike"
+                "how many of the tokens sent were cached is not known, since the server does not "
+                "say or the sweep's cache answered: leave `cached` out of the prices, so that all "
+                "are charged alike"
             )
         of_cache = (self.cached or 0.0) * cached
         return (self.input * (sent - cached) + of_cache + output) / _MILLION
@@ -159,6 +161,15 @@ def read_prices(path: str | Path) -> Prices:
     """The prices in a YAML file, see `EXAMPLE`. Raises UserError on anything else."""
     import yaml
 
+    class Strict(yaml.SafeLoader):  # type: ignore[misc]
+        """A name that stands there twice has two prices, and is refused."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            names = [self.construct_object(name, deep=True) for name, _ in node.value]
+            if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+                raise yaml.YAMLError(f"{twice[0]!r:.60} stands there twice")
+            return super().construct_mapping(node, deep)
+
     where = f"--prices {path}"
     try:
         with Path(path).open("rb") as file:
@@ -168,7 +179,7 @@ def read_prices(path: str | Path) -> Prices:
     if len(text) > _LARGEST:
         raise UserError(f"{where} has more than {_LARGEST:,} bytes, and prices are few")
     try:
-        said = yaml.safe_load(text)
+        said = yaml.load(text, Strict)  # noqa: S506
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         told = " ".join(str(error).split())[:300]
         raise UserError(f"{where} is no YAML ({told}); one is\n{EXAMPLE}") from error
