@@ -120,11 +120,14 @@ def read(*paths: Path, tell: Any = None) -> Records:
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """The address of an app that runs in a thread."""
+def served(app: Any, port: int = 0) -> Iterator[str]:
+    """The address of an app that runs in a thread. What is under way when it ends is cut."""
     import uvicorn
 
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
+    config = uvicorn.Config(
+        app, port=port, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -152,3 +152,17 @@ def test_a_key_is_asked_for_and_taken(browser, gateway):
         ask(page, ("plain", ""), ("budget_forcing", "max_thinking_tokens=16"), key=KEY)
         columns(page)
         page.close()
+
+
+def test_a_server_that_was_away_is_watched_again(browser, gateway):
+    page = browser.new_page()
+    page.set_default_timeout(120_000)
+    with served(application(gateway)) as address:
+        page.goto(address)
+        page.locator(".ask").wait_for()
+    page.get_by_text("trying again").wait_for()
+    with served(application(gateway), int(address.rstrip("/").rpartition(":")[2])):
+        page.get_by_role("alert").wait_for(state="hidden")
+        ask(page, ("plain", ""), ("budget_forcing", "max_thinking_tokens=16"))
+        columns(page)
+        page.close()

@@ -178,13 +178,13 @@ function grouped(record, winner) {
 // What the server tells, one event after the other, until `signal` ends it.
 async function watch(take, ready, key, signal) {
   const response = await fetch("events", { signal, headers: key ? { authorization: `Bearer ${key}` } : {} });
-  if (!response.ok) throw new Error(response.status === 401 ? "this server asks for an API key" : `the server answered ${response.status}`);
+  if (!response.ok) throw Object.assign(new Error(response.status === 401 ? "this server asks for an API key" : `the server answered ${response.status}`), { refused: true });
   ready(); // nothing that is asked from here on is missed
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) throw new Error("the server tells no more: load the page again");
+    if (done) throw new Error("the server has ended the stream");
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop();
     for (const block of blocks) if (block.startsWith("data: ")) take(JSON.parse(block.slice(6)));
@@ -204,10 +204,12 @@ export async function live(main, parts, query, keys, { about, signal }) {
   const take = (told) => {
     let question = questions.get(told.question);
     if (told.event === "asked") {
+      const before = question; // told once more, after the stream was cut
       question = new Question(told);
       questions.set(told.question, question);
       const side = mine.findIndex((id) => told.question.startsWith(`${id}-`));
-      if (side >= 0) sides[side].replaceChildren(question.element);
+      if (before) before.element.replaceWith(question.element);
+      else if (side >= 0) sides[side].replaceChildren(question.element);
       else others.prepend(question.element);
       const old = [...questions.entries()].filter(([, each]) => others.contains(each.element)).slice(0, -KEPT);
       for (const [, each] of old) each.element.remove();
@@ -224,7 +226,9 @@ export async function live(main, parts, query, keys, { about, signal }) {
     watch(take, ready, key, signal).catch((error) => {
       watching = null;
       failed(error);
-      if (!signal.aborted) trouble(error.message);
+      if (signal.aborted) return;
+      trouble(error.refused ? error.message : `${error.message}: trying again`);
+      if (!error.refused) setTimeout(() => signal.aborted || connect(key).then(() => trouble(""), () => {}), 2000);
     });
   });
 
