@@ -27,10 +27,10 @@ from s1_eval.evaluation.run import open_run
 from s1_eval.methods import METHODS, settings
 
 SETTINGS = {"num_ignores": 2, "max_thinking_tokens": 256, "max_answer_tokens": 16}
-CLIENTS = ((1, 24), (32, 192), (256, 768))
+CLIENTS = ((1, 6), (32, 64), (256, 256))
 """Clients, and questions of all together."""
 
-ROUNDS = 3
+ROUNDS = 2
 
 Ask = Callable[[Sample], Awaitable[int]]
 
@@ -117,7 +117,9 @@ def main() -> None:
                         seconds.append(await everyone(way, samples[:questions], clients))
                 engine_s, whole, streamed = map(min, taken)
                 print(f"{clients:8}{questions:10}{engine_s:9.2f}{whole:10.2f}", end="")
-                print(f"{whole / engine_s:7.2f}{streamed:11.2f}{streamed / engine_s:7.2f}")
+                print(
+                    f"{whole / engine_s:7.2f}{streamed:11.2f}{streamed / engine_s:7.2f}", flush=True
+                )
 
     with gateway() as url:
         asyncio.run(measure(url))

@@ -68,7 +68,10 @@ class _Chain:
 
     def common(self, behind: Sequence[int]) -> int:
         """How many ids it begins with that `behind` begins with."""
-        return _common([*self.ids, *self.pending], behind)
+        same = _common(self.ids, behind)
+        if same < len(self.ids) or not self.pending:
+            return same
+        return same + _common(self.pending, behind[same:])
 
     def cut(self, length: int) -> None:
         """Take back what stands behind so many ids."""
@@ -134,9 +137,7 @@ class Observer:
         self._policy = _Noting(**(known | {"engine": _WatchedEngine(policy.engine, self)}))
         self.run = replace(run, policy=self._policy)
         self._chains: list[_Chain] = []
-        self._rounds: list[
-            set[_Chain]
-        ] = []  # chains that were scored together and not gone on with
+        self._rounds: list[set[_Chain]] = []  # scored together, and not gone on with yet
 
     def tell(self, kind: type[Event], **what: Any) -> None:
         """An event of this question, now."""
