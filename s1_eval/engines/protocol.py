@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, Protocol
 
@@ -83,7 +84,9 @@ class Sampling(Settings):
         if self.seed is None:
             return self
         key = repr((self.seed, branch)).encode()
-        return replace(self, seed=int.from_bytes(hashlib.sha256(key).digest()[:4]) >> 1)
+        made = copy(self)  # only the seed is new, and this happens at every request
+        object.__setattr__(made, "seed", int.from_bytes(hashlib.sha256(key).digest()[:4]) >> 1)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
