@@ -31,6 +31,10 @@ MARKERS = ("circle", "square", "triangle", "diamond", "cross")
 """By place in `COLOURED`: no coloured curve is told by its colour alone."""
 
 
+FEW = 4
+"""Models and tasks of which a picture has small panels too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
     """An amount of compute. label: in a list. title: under an axis. of: a run's amount, None where
@@ -126,7 +130,8 @@ class Panel:
 
 def panels(curves: Sequence[Curve]) -> list[list[Panel]]:
     """For each model and task its panels: one with the best curves in colour; where some had to
-    stay grey, one for each method too, small, in which that method's are."""
+    stay grey, and models and tasks are few, one for each method too, small, in which that method's
+    are."""
     groups: dict[tuple[str, str], list[Curve]] = {}
     for curve in curves:
         groups.setdefault((curve.model, curve.task), []).append(curve)
@@ -137,7 +142,8 @@ def panels(curves: Sequence[Curve]) -> list[list[Panel]]:
             Panel(method, coloured(whole.curves, method), whole=False)
             for method in dict.fromkeys(map(_family, group))
         ]
-        found.append([whole, *(small if len(group) > len(COLOURED) and len(small) > 1 else ())])
+        apart = len(group) > len(COLOURED) and len(small) > 1 and len(groups) <= FEW
+        found.append([whole, *(small if apart else ())])
     return found
 
 

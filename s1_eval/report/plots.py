@@ -29,6 +29,9 @@ _LONGEST = 60
 _COLUMNS = 4
 """Of small panels."""
 
+_TALLEST = 60_000
+"""Pixels; matplotlib has no picture of 2^16."""
+
 _WIDTH, _WHOLE, _SMALL = 9.6, 4.3, 2.4
 """Inches: a picture's width, and the heights of a whole and of a small panel."""
 
@@ -58,7 +61,8 @@ def strategies(found: Sequence[Strategy], axis: Literal["samples", "tokens"]) ->
 
 def save(figure: Figure, path: Path) -> None:
     """Write `path` with the suffixes .png and .svg; the same figure gives the same bytes."""
-    path.with_suffix(".png").write_bytes(_render(figure, "png", path.stem, dpi=160))
+    dpi = min(160, int(_TALLEST / figure.get_figheight()))
+    path.with_suffix(".png").write_bytes(_render(figure, "png", path.stem, dpi=dpi))
     path.with_suffix(".svg").write_bytes(_render(figure, "svg", path.stem))
 
 

@@ -212,3 +212,20 @@ def test_colours_are_there_for_dark_paper_too():
     style = resources.files("s1_eval.report").joinpath("style.css").read_text("utf-8")
     dark = style.partition("prefers-color-scheme: dark")[2].partition("}")[0]
     assert all(f"--{name}: #" in dark for name in curves_module.PALETTE)
+
+
+def test_a_picture_of_many_models_is_made_too(tmp_path, monkeypatch):
+    made = [
+        runs.run(
+            runs.graded(m, 10), 8 * n, method=f"method_{m}", params={"samples": n}, model=model
+        )
+        for model in "abcde"
+        for m in range(6)
+        for n in (1, 2)
+    ]
+    figure = plots.accuracy_vs_thinking_tokens(score(made, resamples=20))
+    assert len(figure.axes) == 5
+    monkeypatch.setattr(plots, "_TALLEST", 1000)
+    plots.save(figure, tmp_path / "x")
+    height = int.from_bytes((tmp_path / "x.png").read_bytes()[20:24], "big")
+    assert 900 < height <= 1000

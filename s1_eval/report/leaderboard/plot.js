@@ -221,9 +221,18 @@ const panels = model.groups.map((group) => {
   box.append(names);
   const small = element("div", { className: "smalls" });
   plots.append(box, small);
-  return { ...group, box, names, small, chart: made(canvas, true), parts: new Map() };
+  return { ...group, box, names, small, canvas, parts: new Map() };
 });
+panels[0].chart = made(panels[0].canvas, true);
 const chart = panels[0].chart;
+
+// All others are made when they come near to what is seen: a board may have hundreds.
+const watch = new IntersectionObserver((entries) => {
+  const near = panels.filter((panel) => !panel.chart && entries.some((each) => each.isIntersecting && each.target === panel.box));
+  for (const panel of near) panel.chart = made(panel.canvas, true);
+  if (near.length) draw();
+}, { rootMargin: "50%" });
+panels.slice(1).forEach((panel) => watch.observe(panel.box));
 
 // The panel of one method, made when it is first needed.
 function part(panel, family) {
@@ -251,6 +260,8 @@ function draw() {
     visible.forEach((one) => colours.set(one.of, one.colour));
     listed.forEach((one) => colours.has(one) || colours.set(one, "rest"));
     panel.box.hidden = several && !visible.length;
+    panel.small.hidden = !panel.chart;
+    if (!panel.chart) continue;
     leftOut += fill(panel.chart, visible, true);
     panel.names.replaceChildren(...visible.filter((one) => one.colour !== "rest").map((one) => named(one, one.name)));
     const families = visible.length > MOST ? [...new Set(visible.map((one) => one.family))] : [];

@@ -193,6 +193,35 @@ def test_a_grey_series_shows_its_intervals_while_it_is_pointed_at(crowded):
     assert name not in page.evaluate(bars)
 
 
+def until(page, condition):
+    """Playwright's own waiting needs an `eval` that the page forbids."""
+    for _ in range(100):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(condition)
+
+
+def test_charts_are_made_when_they_come_into_view(browser, tmp_path):
+    made = [
+        runs.run(runs.graded(10 * n, 40), 20 * n, params={"samples": n}, model=f"model {m}")
+        for m in range(12)
+        for n in (1, 2)
+    ]
+    build(made, score(made, resamples=10), [], tmp_path)
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto((tmp_path / "index.html").as_uri())
+    count = "Object.keys(Chart.instances).length"
+    assert page.evaluate(count) < 6
+    page.locator("canvas").last.scroll_into_view_if_needed()
+    until(page, "panels.at(-1).chart?.data.datasets.length === 1")
+    page.locator("[data-filter=model]").select_option("model 5")
+    assert page.locator("canvas:visible").count() == 1
+    page.locator("canvas:visible").scroll_into_view_if_needed()
+    until(page, "panels.find((p) => !p.box.hidden).chart?.data.datasets.length === 1")
+    page.close()
+
+
 def test_a_series_alone_gets_a_colour(crowded):
     page, _ = crowded
     page.locator("[data-filter=method]").select_option("method_0")
