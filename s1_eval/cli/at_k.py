@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     inputs = Inputs(args)
     found = inputs.each(
         inputs.runs(args.paths),
-        lambda run: at_k(run, grouper(run.task), args.k, args.seed, args.keep),
+        lambda run: at_k(run, grouper(run), args.k, args.seed, args.keep),
     )
     if args.json:
         print(json.dumps(found, indent=2, allow_nan=False))  # noqa: T201

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from s1_eval.answers import Grader, Verdict
+from s1_eval.answers import GRADERS, Grader, Verdict
 from s1_eval.answers.cut import grade_ended
 from s1_eval.evaluation.benchmark import BENCHMARKS, SameText, benchmark, grader_of, open_grader
 from s1_eval.methods.voting import group_answers, numbers
-from s1_eval.records.run import run_record
+from s1_eval.records import Run
+from s1_eval.records.run import recorded_grader, run_record
 from s1_eval.records.sample import SampleRow, as_row, sample_row
 from s1_eval.thinking import CUT
 
@@ -59,11 +60,16 @@ def whole_row(
     return row
 
 
-def grouper(task: str) -> Callable[[Sequence[str]], list[int]]:
-    """Numbers answers, equal ones alike: by the task's grader, or by their text where we don't know
-    the task."""
-    known = benchmark(task) if task in BENCHMARKS else None
-    equality = open_grader({"name": known.grader, **known.strictness}) if known else SameText()
+def grouper(run: Run) -> Callable[[Sequence[str]], list[int]]:
+    """Numbers answers, equal ones alike: by the task's grader, or the one that the run records, or
+    by their text where neither is ours."""
+    recorded = recorded_grader(run.record)
+    equality: Grader = SameText()
+    if run.task in BENCHMARKS:
+        known = benchmark(run.task)
+        equality = open_grader({"name": known.grader, **known.strictness})
+    elif isinstance(recorded, Mapping) and recorded.get("name") in GRADERS:
+        equality = open_grader(recorded)
 
     def group(answers: Sequence[str]) -> list[int]:
         return numbers(group_answers(equality, list(answers)), len(answers))

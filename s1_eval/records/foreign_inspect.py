@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from s1_eval.errors import UserError
-from s1_eval.records.foreign_rows import Given
+from s1_eval.records.foreign_rows import LABELS, Given
 from s1_eval.records.located import KEY, VERDICT
 from s1_eval.records.sample import SampleRow
 from s1_eval.thinking import CUT, AnswerExit
@@ -40,6 +40,7 @@ def recorded(log: Any, sample: Any) -> Given:
         "epoch": sample.epoch,
         "target": target_of(sample),
         "question": question_of(sample),
+        LABELS: labels_of(sample),
         **_method(config),
         **_texts(output),
     }
@@ -139,6 +140,12 @@ def question_of(sample: Any) -> str:
     if isinstance(sample.input, str):
         return sample.input
     return next((each.text for each in reversed(sample.input) if each.role == "user"), "")
+
+
+def labels_of(sample: Any) -> dict[str, Any]:
+    """What a task of ours says of the question, as fields of its row."""
+    ours = (sample.metadata or {}).get(KEY)
+    return dict(ours.get("sample", {})) if isinstance(ours, dict) else {}
 
 
 def target_of(sample: Any) -> str:

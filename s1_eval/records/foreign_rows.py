@@ -33,6 +33,9 @@ READ = ("prompt_tokens", "cached_tokens")
 """What a file may tell of the model's input."""
 REPEATED = frozenset({*_TEXTS[:3], *_COUNTS, "correct", "answered", "answer", "exit_reason"})
 """What a row may have a list of: one entry for each time that the question was asked."""
+LABELS = "what the task says of the question"
+"""Of a task of ours: fields of the row, `metadata` for one."""
+
 ENDED = "ended by"
 """What is given of a sample that an error or a limit ended, for its record. No column's name."""
 
@@ -122,6 +125,7 @@ def make_row(
     """
     most = _limit(given.pop("most_tokens", None), "most_tokens", where)
     ended, stop = given.pop(ENDED, {}), given.pop("answer_exit", None)
+    labels = given.pop(LABELS, {})
     question = as_text(given.pop("question", None)) or as_text(given.get("prompt"))
     if stop is not None and stop not in get_args(AnswerExit):
         raise UserError(
@@ -180,6 +184,7 @@ def make_row(
         },
         **({"question": question} if question else {}),
         **({"thinking": parts.thinking} if parts.thinking else {}),
+        **labels,
         **extra,
         **ended,
     }

@@ -16,6 +16,7 @@ from s1_eval.json_lines import MAX_LINE
 from s1_eval.libraries import needs
 from s1_eval.records.foreign_inspect import (
     ended_by,
+    labels_of,
     our_verdict,
     question_of,
     target_of,
@@ -200,8 +201,8 @@ def _record(log: Any, sample: Any) -> tuple[SampleRow, RunRecord, bool] | None:
         run["grader"] = {"name": ", ".join(scorer.name for scorer in log.eval.scorers or ())}
     run["run_id"] = run_id(run)
     record = as_record(run)
-    told = (about or {}).get("sample", {})
-    row = {"target": target_of(sample), **row, **told, **(verdict or {}), **shared_of(record)}
+    told = {"target": target_of(sample), **labels_of(sample)}
+    row = {**told, **row, **(verdict or {}), **shared_of(record)}
     return as_row(row), record, verdict is not None
 
 
@@ -245,7 +246,7 @@ class _Ours:
             "sample_id": str(sample.id),
             "epoch": sample.epoch,
             "target": target_of(sample),
-            **((sample.metadata or {}).get(KEY) or {}).get("sample", {}),
+            **labels_of(sample),
             **_unanswered(sample),
             **tokens_of(sample),
             "forced_tokens": 0,

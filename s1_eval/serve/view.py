@@ -132,7 +132,7 @@ class _View:
         from s1_eval.metrics.at_k import at_k
 
         [run] = self._whole([self._run(request)])
-        return answer(at_k(run, grouper(run.task)))
+        return answer(at_k(run, grouper(run)))
 
     def advice(self, request: Request) -> Response:
         """What the runs of one model by one method advise, on the questions that this run was

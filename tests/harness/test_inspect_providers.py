@@ -13,9 +13,11 @@ pytest.importorskip("inspect_ai")
 from inspect_ai import eval as inspect_eval
 from inspect_ai.model import get_model
 
+from s1_eval.metrics import score
 from s1_eval.records import read_runs
 from s1_eval.solvers import budget_forcing, class_conditional, token_conditional
 from s1_eval.tasks.nano import nano
+from s1_eval.tasks.questions import questions
 
 THOUGHT = {"low": 20, "medium": 60, "high": 200}
 
@@ -106,6 +108,21 @@ def test_a_thinking_budget_is_token_conditional_control(hosted, server, tmp_path
     assert {(row["thinking_tokens"], row["budget"]) for row in recorded.rows} == {(64, 64)}
     assert {(row["prompt_tokens"], row["cached_tokens"]) for row in recorded.rows} == {(9, 0)}
     assert all(0 < row["machine_seconds"] <= row["seconds"] for row in recorded.rows)
+
+
+def test_a_hosted_models_rows_say_what_the_data_says_of_the_question(hosted, tmp_path):
+    data = tmp_path / "mine.csv"
+    data.write_text("question,answer,level\n3+4,7,easy\n30+40,70,hard\n")
+    [log] = inspect_eval(
+        questions(data=str(data), grader="integer"),
+        model=hosted,
+        log_dir=str(tmp_path / "logs"),
+        display="none",
+    )
+    assert log.status == "success", log.error
+    read = read_runs([tmp_path / "logs"])
+    found = {e["by"]["level"]: e["performance"]["value"] for e in score(read, by="level")[1:]}
+    assert found == {"easy": 100, "hard": 0}
 
 
 @pytest.mark.parametrize(
