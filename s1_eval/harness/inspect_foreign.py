@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from inspect_ai import Task, list_tasks
+from inspect_ai.dataset import MemoryDataset
 from inspect_ai.dataset import Sample as InspectSample
 from inspect_ai.model import (
     ChatCompletionChoice,
@@ -77,7 +78,7 @@ def open_task(name: str, grader: GraderSpec | None, arguments: Mapping[str, Any]
     Raises UserError on a task that there is not, on an argument that it does not take, and on what
     no method can answer: tools, sandboxes, several turns, and a scorer that asks the model.
     """
-    found = _Opened(name, _load(name, arguments))
+    found = _Opened(name, _load_alike(name, arguments))
     ours = {"name": grader} if isinstance(grader, str) else grader
     if ours is not None and ours["name"] in GRADERS:
         chosen = None
@@ -96,6 +97,37 @@ def open_task(name: str, grader: GraderSpec | None, arguments: Mapping[str, Any]
 def _sample(row: Row) -> Sample:
     sample: Sample = row["sample"]
     return sample
+
+
+def _load_alike(name: str, arguments: Mapping[str, Any]) -> Task:
+    """The task, in an order that is the same in the next command. Raises UserError on one that
+    draws other questions, or words or orders them otherwise, each time that it is made: nobody
+    could go on with a sweep over it, or compare another one."""
+    task = _load(name, arguments)
+    samples = [*task.dataset]
+    if not (task.dataset.shuffled or any(sample.choices for sample in samples)):
+        return task
+    again = [*_load(name, arguments).dataset]
+    if [*map(_content, samples)] == [*map(_content, again)]:
+        return task
+    in_order = sorted(samples, key=lambda sample: str(sample.id))
+    named = all(sample.id is not None for sample in samples)
+    if named and {*map(_content, samples)} == {*map(_content, again)}:
+        _LOGGER.warning("%s comes in another order each time: taken in the order of ids", name)
+        task.dataset = MemoryDataset(in_order, task.dataset.name, task.dataset.location)
+        return task
+    known = registry_info(task).metadata.get("params", ())
+    raise UserError(
+        f"{name} draws other questions, or another order of options, each time: give its seed, or "
+        f"switch that off, by -T KEY=VALUE; its arguments are {', '.join(known) or 'none'}"
+    )
+
+
+def _content(sample: InspectSample) -> str:
+    """What tells samples apart; ids that Inspect makes of their order do not."""
+    said = sample.model_dump_json(include={"id", "choices", "target"})
+    texts = [sample.input] if isinstance(sample.input, str) else [m.text for m in sample.input]
+    return json.dumps([said, texts])
 
 
 def _load(name: str, arguments: Mapping[str, Any]) -> Task:

@@ -177,6 +177,23 @@ def drawn():
 
 
 @task
+def mixed():
+    dataset = MemoryDataset([Sample(id=f"q{n}", input="?", target="1") for n in range(9)])
+    dataset.shuffle()
+    return Task(dataset=dataset, scorer=match())
+
+
+@task
+def swapped(seed: int | None = None):
+    samples = [
+        Sample(id=n, input="?", choices=[str(i) for i in range(9)], target="A") for n in range(9)
+    ]
+    dataset = MemoryDataset(samples)
+    dataset.shuffle_choices(seed=seed)
+    return Task(dataset=dataset, solver=multiple_choice(), scorer=choice())
+
+
+@task
 def graded():
     return Task(dataset=questions(), scorer=model_graded_qa())
 
@@ -419,6 +436,7 @@ def test_of_several_filters_the_first_counts_and_all_are_recorded(
         ("twice", "asks the model several times"),
         ("silent", "never asks the model"),
         ("drawn", "another prompt each time"),
+        ("swapped", "another order of options.*seed"),
         ("graded", "scorer that asks the evaluated model"),
         ("boxed", "has a sandbox"),
         ("picture", "a message has image"),
@@ -456,6 +474,13 @@ def test_a_task_of_ours_and_one_with_a_method_of_ours_are_tasks_like_others(
     by_name = find_task("s1_eval/nano").load().samples
     assert [sample.prompt for sample in by_name[:3]] == [p.question for p in list(held_out())[:3]]
     assert [row["budget"] for row in their("by_method", limit=1)] == [None]
+
+
+def test_questions_come_in_one_order(tasks: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ids = [sample.id for sample in found(tasks, "mixed", {}).load().samples]
+    assert ids == [f"q{n}" for n in range(9)]
+    assert "in the order of ids" in caplog.text
+    found(tasks, "swapped", {"task_args": {"seed": 1}}).load()
 
 
 def test_arguments_reach_the_task_and_strange_ones_are_refused(tasks: Path) -> None:
