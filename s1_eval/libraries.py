@@ -113,6 +113,7 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
         "lm_eval.defaults:DEFAULT_OTHER_SEED",
         "lm_eval.defaults:DEFAULT_RANDOM_SEED",
         "lm_eval.tasks.manager:TaskManager.all_subtasks",
+        "lm_eval.tasks.manager:TaskManager.task_index",
     ),
     "s1_eval.harness.lm_eval_hook": (
         "lm_eval.api.registry:model_registry.register",

@@ -94,6 +94,7 @@ def _load(name: str, given: Mapping[str, Any], include_path: str | None) -> Any:
             f"{name} is a group of tasks: give one of its members, which `lm_eval ls subtasks` "
             "lists"
         )
+    _check_kind(name, (manager.task_index[short].cfg or {}).get("output_type"))
     overrides = {n: value for n, value in given.items() if n not in ("num_fewshot", *_OURS)}
     try:
         [task] = manager.load([{"task": short, **overrides} if overrides else short])[
@@ -104,6 +105,17 @@ def _load(name: str, given: Mapping[str, Any], include_path: str | None) -> Any:
             f"the task {name} can't be made: {type(error).__name__}: {str(error)[:500]}"
         ) from error
     return task
+
+
+def _check_kind(name: str, kind: str | None) -> None:
+    """Raises UserError on a task that does not generate. None: its file leaves that to code."""
+    if kind not in (None, "generate_until"):
+        raise UserError(
+            f"{name} is of the type {kind}: it reads log-likelihoods and generates nothing, so no "
+            "method can answer it. Run it by `lm_eval --model s1_hf --tasks "
+            f"{name.removeprefix(PREFIX)}`, or choose a variant that generates (often "
+            "…_generative, …_cot, …_gen)"
+        )
 
 
 class _Opened:
@@ -138,14 +150,7 @@ class _Opened:
         self._given = read_gen_kwargs(task.instances[0].args[1])
 
     def _check(self, arguments: Mapping[str, Any]) -> None:
-        kind = self.task.OUTPUT_TYPE
-        if kind != "generate_until":
-            short = self.name.removeprefix(PREFIX)
-            raise UserError(
-                f"{self.name} is of the type {kind}: it reads log-likelihoods and generates "
-                "nothing, so no method can answer it. Run it by `lm_eval --model s1_hf --tasks "
-                f"{short}`, or choose a variant that generates (often …_generative, …_cot, …_gen)"
-            )
+        _check_kind(self.name, self.task.OUTPUT_TYPE)
         if getattr(self.task, "MULTIMODAL", False):
             raise UserError(
                 f"{self.name} shows pictures or sounds, and our engines read text alone"

@@ -12,10 +12,12 @@ from typing import Any
 
 from lm_eval.api.instance import Instance
 
+from s1_eval.errors import SampleFailed
 from s1_eval.evaluation.benchmark import open_grader
 from s1_eval.evaluation.grading import judged
 from s1_eval.harness.lm_eval_tasks import Generated
 from s1_eval.names import slug
+from s1_eval.records.failures import Failure
 from s1_eval.records.located import KEY
 from s1_eval.records.run import UNKNOWN, as_record, run_record
 from s1_eval.records.sample import SampleRow, as_row, sample_row
@@ -57,16 +59,19 @@ class Folder:
         self._writers: dict[str, RunWriter] = {}
 
     async def add(self, answer: Generated, task: str, doc: Any, planned: int) -> None:
-        """Write an answer down unless it is there. A question of ours is graded.
+        """Write an answer down unless it is there, or that there is none. A question of ours is
+        graded.
 
         doc: of a task of ours, else None. planned: how many answers its run is going to have.
         """
         row = recorded(answer, task)
         record = as_record(row.pop("run"))
-        if doc is not None:
-            about = json.loads(doc["about"])
-            grader = open_grader(about["grader"])
+        about = None if doc is None else json.loads(doc["about"])
+        if about is not None:
             record = run_record(answer.row["run"], about)
+        failed = answer.row.get("error")
+        if about is not None and failed is None:
+            grader = open_grader(about["grader"])
             verdict = await asyncio.to_thread(judged, row, doc["target"], grader, doc["options"])
             row = sample_row(record, row, target=doc["target"], **verdict)
         writer = self._writers.get(record["run_id"])
@@ -75,7 +80,9 @@ class Folder:
             where = self._path / f"{name}-{record['run_id']}"
             opened = RunWriter(where, as_record({**record, "planned_samples": planned}))
             writer = self._writers[record["run_id"]] = self._stack.enter_context(opened)
-        if (row["sample_id"], row["epoch"]) not in writer.done:
+        if failed is not None:
+            writer.fail(Failure.now(row["sample_id"], row["epoch"], SampleFailed(failed)))
+        elif (row["sample_id"], row["epoch"]) not in writer.done:
             writer.append(row)
 
     def close(self) -> None:

@@ -236,6 +236,27 @@ def test_our_own_tasks_are_recorded_in_the_folder_too_and_graded(
     assert run.id == found["samples"]["s1_nano"][0]["run_id"]
 
 
+def test_a_question_without_an_answer_is_a_failure_of_the_folder(
+    evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from s1_eval.errors import SampleFailed
+    from s1_eval.evaluation.run import Run
+
+    solve = Run.solve
+
+    async def breaks(run: Any, id: str, *args: Any) -> Any:
+        if id == "1":
+            raise SampleFailed("the server refused")
+        return await solve(run, id, *args)
+
+    monkeypatch.setattr(Run, "solve", breaks)
+    evaluate(write_task(tmp_path / "task"), tmp_path / "records", limit=3)
+    with pytest.raises(UserError, match="not known for 2 of 2"):
+        read_runs([tmp_path / "records"], readers(Told()))
+    (folder,) = (tmp_path / "records").iterdir()
+    assert "the server refused" in (folder / "failures.jsonl").read_text()
+
+
 def test_a_document_with_several_requests_has_a_row_for_each(lm: Any) -> None:
     from lm_eval.api.instance import Instance
 
