@@ -107,6 +107,7 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
     "s1_eval.harness.lm_eval_foreign": (
         "lm_eval.api.instance:Instance.args",
         "lm_eval.api.task:ConfigurableTask.process_results",
+        "lm_eval.api.task:Task.apply_filters",
         "lm_eval.api.task:Task.build_all_requests",
         "lm_eval.api.task:Task.set_config",
         "lm_eval.api.task:Task.set_fewshot_seed",

@@ -210,8 +210,8 @@ class _Opened:
         try:
             known = [*self._scores(first, "")]
         except Exception:  # a task is anybody's code, and no answer may be too little for it
-            filters = [each.name for each in self.task._filters]
-            known = [f"{m},{name}" for name in filters for m in self.task.aggregation()]
+            listed = self.task.get_config("filter_list") or [{"name": "none"}]
+            known = [f"{m},{each['name']}" for each in listed for m in self.task.aggregation()]
         chosen = [name for name in known if wanted in (None, name, name.partition(",")[0])]
         if not chosen:
             raise UserError(
@@ -228,13 +228,13 @@ class _Opened:
 
     def _scores(self, request: Instance, response: str) -> dict[str, tuple[Any, Any]]:
         """(value, filtered response) by metric and filter."""
-        answered = copy.copy(request)
+        answered, task = copy.copy(request), copy.copy(self.task)
         answered.resps, answered.filtered_resps = [response], {}
-        for ensemble in self.task._filters:
-            ensemble.apply([answered])
+        task._instances = [answered]
+        task.apply_filters()
         found = {}
         for name, filtered in answered.filtered_resps.items():
-            for metric, value in self.task.process_results(request.doc, [filtered]).items():
+            for metric, value in task.process_results(request.doc, [filtered]).items():
                 found[f"{metric},{name}"] = (value, filtered)
         return found
 
