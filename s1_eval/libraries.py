@@ -113,8 +113,8 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
         "lm_eval.api.task:Task.set_fewshot_seed",
         "lm_eval.defaults:DEFAULT_OTHER_SEED",
         "lm_eval.defaults:DEFAULT_RANDOM_SEED",
-        "lm_eval.tasks.manager:TaskManager.all_subtasks",
-        "lm_eval.tasks.manager:TaskManager.task_index",
+        "lm_eval.tasks:TaskManager.all_subtasks",
+        "lm_eval.tasks:TaskManager.task_index",
     ),
     "s1_eval.harness.lm_eval_hook": (
         "lm_eval.api.registry:model_registry.register",

@@ -22,7 +22,7 @@ LIBRARIES = ("inspect_ai", "lm_eval", "transformers", "trl", "vllm")
 DOCUMENTED = {
     *("inspect_ai", "inspect_ai.analysis", "inspect_ai.dataset", "inspect_ai.hooks"),
     *("inspect_ai.log", "inspect_ai.model", "inspect_ai.scorer", "inspect_ai.solver"),
-    *("inspect_ai.tool", "inspect_ai.viewer"),
+    *("inspect_ai.tool", "inspect_ai.util", "inspect_ai.viewer"),
     *("lm_eval.api.instance", "transformers", "trl", "vllm"),
 }
 """Modules whose public names their libraries document."""
