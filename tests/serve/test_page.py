@@ -55,7 +55,7 @@ def go(page, address, *parts, **query):
 
 
 def here(page):
-    return page.locator(".here").inner_text()
+    return page.locator(".here").text_content()  # laid out or not yet
 
 
 def test_from_the_list_of_runs_to_a_question_and_its_mathematics(page):
@@ -216,13 +216,13 @@ def test_a_hundred_thousand_characters_are_laid_out_where_they_are_seen(page, ad
     assert now < formulas / 4
     page.locator(".tools input").fill("needle")
     page.keyboard.press("Shift+Enter")
-    assert page.locator(".here").inner_text() == "needle"
+    assert here(page) == "needle"
     page.keyboard.press("Escape")
     page.locator("h1").click()
     page.keyboard.press("n")
     page.keyboard.press("n")
     assert here(page) == "Wait"
-    assert page.locator(".here").is_visible()
+    page.locator(".here", has_text="Wait").wait_for()
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])

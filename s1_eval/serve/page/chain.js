@@ -18,6 +18,11 @@ export class Chain {
     this.chunks = cut(this.text, this.maths, skip).map(([start, end]) => ({ start, end, element: h("div", { class: "chunk" }) }));
     this.element = h("div", { class: "chain", tabindex: 0, role: "region", "aria-label": name }, this.chunks.map((chunk) => chunk.element));
     this.chunks.forEach((chunk) => this.draw(chunk));
+    const near = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => {
+      target.chunk.near = isIntersecting;
+      if (isIntersecting && target.chunk.stale) this.draw(target.chunk);
+    }));
+    for (const chunk of this.chunks) near.observe(Object.assign(chunk.element, { chunk }));
   }
 
   draw(chunk) {
@@ -30,6 +35,7 @@ export class Chain {
         : h("span", { class: segment.role }, children);
     });
     chunk.element.replaceChildren(...parts);
+    chunk.stale = false;
     chunk.element.style.containIntrinsicSize = `auto ${Math.ceil((chunk.end - chunk.start) / 70) * 1.6}em`;
     whenSeen(chunk.element);
   }
@@ -66,7 +72,7 @@ export class Chain {
       if (this.hits.length === 2000) break; // more are no help, and slow
     }
     const now = new Set(this.hits.map((hit) => this.chunkAt(hit.start)));
-    for (const chunk of new Set([...before, ...now])) this.draw(chunk);
+    for (const chunk of new Set([...before, ...now])) chunk.near ? this.draw(chunk) : (chunk.stale = true);
     return this.hits.length;
   }
 
@@ -77,7 +83,9 @@ export class Chain {
   nextHit(by = 1) {
     if (!this.hits.length) return;
     this.hit = (this.hit + by + this.hits.length) % this.hits.length;
-    this.show(`[data-hit="${this.hits[this.hit].start}"]`);
+    const { start } = this.hits[this.hit], chunk = this.chunkAt(start);
+    if (chunk.stale) this.draw(chunk);
+    this.show(`[data-hit="${start}"]`);
     say(`found ${this.hit + 1} of ${this.hits.length}`);
   }
 
