@@ -6,9 +6,11 @@ from __future__ import annotations
 import re
 
 import pytest
+import runs
 from browsing import violations
 from viewing import LONG, QUESTION, read, served
 
+from s1_eval.records import RunWriter
 from s1_eval.serve.view import app
 
 pytestmark = pytest.mark.slow
@@ -184,6 +186,20 @@ def test_a_link_names_ids_and_says_where_there_is_none(page, address, ids):
     page.wrong.clear()  # the browser's own word on the 404
     page.get_by_role("link", name="To the beginning").click()
     page.get_by_role("heading", name="Recorded runs").wait_for()
+
+
+@pytest.mark.parametrize("id", ["", "a/b?c#d", "../..", "%2F"])
+def test_any_id_is_linked(browser, tmp_path, id):
+    record = runs.record()
+    with RunWriter(tmp_path, record) as writer:
+        for each, text in ((id, "this one"), ("1", "another")):
+            writer.append({**runs.row(record, each), "question": text})
+    with served(app(read(tmp_path))) as address:
+        page = browser.new_page()
+        go(page, address, record["run_id"])
+        page.get_by_role("link", name=id or "(no id)", exact=True).click()
+        page.locator(".question", has_text="this one").wait_for()
+        page.close()
 
 
 def test_texts_that_try_everything_are_texts(page, address, ids):

@@ -20,7 +20,7 @@ async function show() {
   leaving.abort();
   leaving = new AbortController();
   try {
-    const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
+    const parts = path.split("/").map(decodeURIComponent);
     about ??= await get("about");
     pages();
     const title = await view(parts)(next, parts.slice(1), query, its, { about, signal: leaving.signal });
