@@ -117,6 +117,7 @@ def test_the_audit_counts_what_is_over_the_limit():
         "budget": 0,
         "context": 0,
         "eos": 0,
+        "early": 0,
         "unknown": 0,
     }
 
