@@ -289,7 +289,7 @@ class Benchmark:
                 _check_text(sample)
                 reader = check if sample.grader is None else open_grader(sample.grader)
                 try:
-                    reader.check_target(sample.target)
+                    self.check_target(reader, sample)
                 except UserError:
                     if not self.keep_unreadable:
                         raise
@@ -315,6 +315,10 @@ class Benchmark:
                 *(self.name, len(unreadable), len(samples), ", ".join(unreadable[:20])),
             )
         return tuple(samples.values())
+
+    def check_target(self, reader: Grader, sample: Sample) -> None:
+        """Raises UserError on a target that the grader can't read."""
+        reader.check_target(sample.target)
 
 
 def _shuffled(data: Data, seed: int) -> Data:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from s1_eval.answers import GRADERS
+from s1_eval.answers import GRADERS, Grader
 from s1_eval.answers.choices import ChoiceGrader
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import Benchmark, Data, Row, Sample, with_options
@@ -135,6 +135,13 @@ class OwnQuestions(Benchmark):
         )
         print(printable(said), file=sys.stderr)  # noqa: T201
         return Data(samples, self.id, self.revision, self.chosen)
+
+    def check_target(self, reader: Grader, sample: Sample) -> None:
+        try:
+            super().check_target(reader, sample)
+        except UserError as error:
+            column = self.chosen["columns"]["answer"]
+            raise UserError(f"column {column!r}: {error}") from error
 
 
 def parse_columns(given: Any) -> dict[str, str]:

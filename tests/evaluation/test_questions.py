@@ -105,7 +105,9 @@ def test_a_row_without_the_column_is_named(tmp_path: Path) -> None:
 
 def test_a_target_that_the_grader_cannot_read_is_named(tmp_path: Path) -> None:
     file = write(tmp_path / "mine.csv", [*ROWS, {"question": "Half?", "answer": "1/2", "level": 1}])
-    with pytest.raises(UserError, match=r"mine\.csv, row 3: .*'1/2' is not an integer"):
+    with pytest.raises(
+        UserError, match=r"mine\.csv, row 3: .*column 'answer': .*'1/2' is not an integer"
+    ):
         loaded(file, "integer")
 
 

@@ -1,9 +1,12 @@
 """One set of samples answers for every k, whether a method drew them or they are epochs."""
 
+from dataclasses import replace
+
 import pytest
 import runs
 
 from s1_eval.errors import UserError
+from s1_eval.evaluation.grading import grouper
 from s1_eval.metrics import score
 from s1_eval.metrics.at_k import at_k
 
@@ -11,6 +14,21 @@ from s1_eval.metrics.at_k import at_k
 def same_text(answers):
     seen = list(dict.fromkeys(answers))
     return [seen.index(a) for a in answers]
+
+
+@pytest.mark.parametrize(
+    ("task", "recorded", "groups"),
+    [
+        ("mine", {"name": "integer"}, [0, 0, 1]),
+        ("mine", {"name": "match"}, [0, 1, 2]),
+        ("mine", None, [0, 1, 2]),
+        ("nano", None, [0, 0, 1]),
+    ],
+)
+def test_epochs_are_grouped_by_the_grader_of_the_task_or_of_the_record(task, recorded, groups):
+    run = runs.run([True], 5)
+    run = replace(run, record={**run.record, "task": task, "grader": recorded})
+    assert grouper(run)(["7", "07", "8"]) == groups
 
 
 def voted(*questions, scores=None):
