@@ -181,9 +181,11 @@ async def evaluate_async(
     running event loop; `evaluate` works there too, as in a notebook, and blocks.
 
     model: `ENGINE/NAME`, e.g. `s1_hf/nano`, `s1_vllm/Qwen/Qwen3-8B`, or an engine that is open.
-    task: a benchmark's name, e.g. `aime24`; a `Benchmark`; or one's own questions: a file, e.g.
-        `my.csv`, a data set of the hub, e.g. `openai/gsm8k:main`, or mappings with `question` and
-        `answer`, and where there are any `options`, `id` and `system`.
+    task: a benchmark's name, e.g. `aime24`; a `Benchmark`; somebody else's task in Inspect or
+        lm-eval, e.g. `inspect_evals/gsm8k`, `file.py@name`, `lm_eval/gsm8k`, with its own prompts
+        and scorer; or one's own questions: a file, e.g. `my.csv`, a data set of the hub, e.g.
+        `openai/gsm8k:main`, or mappings with `question` and `answer`, and where there are any
+        `options`, `id` and `system`.
     method: a name, e.g. `budget_forcing`; a method of one's own, which is an async function of
         (policy, question, settings) whose third argument is annotated with a dataclass; a
         `Method`; or a list of these.
@@ -193,7 +195,7 @@ async def evaluate_async(
     engine: settings of the engine, e.g. `{"dtype": "bfloat16"}`, or an engine that is open, in
         place of one opened for `model`.
     grader: of one's own questions: `math`, `integer` or `choice`, or a mapping with it as `name`
-        beside its settings. columns: which ones hold the question and so on, where they are not
+        beside its settings; of somebody else's task also which of its scorers counts. columns: which ones hold the question and so on, where they are not
         called as usual, e.g. `{"question": "Problem"}`. split: of a data set that has several.
     task_args: a benchmark's own arguments, e.g. `{"month": "0926"}`.
     data: a file or folder to read a benchmark from. since: a date; only newer questions.
