@@ -224,6 +224,8 @@ class _Work:
 
     async def told_next(self) -> tuple[Job, Event | Solved] | None:
         """The next thing to tell; None where there was none for a while. Raises what ended it."""
+        if not self.told.empty():
+            return self.told.get_nowait()
         getting = asyncio.create_task(self.told.get())
         await asyncio.wait(
             (getting, self._task), timeout=SILENCE, return_when=asyncio.FIRST_COMPLETED
@@ -261,7 +263,8 @@ class _Work:
             def tell(event: Event) -> None:
                 self.told.put_nowait((job, event))
 
-        solved = await self.gateway.solve(job, tell, tokenwise=single or self._events)
+        tokenwise = single or self._events
+        solved = await self.gateway.solve(job, tell, tokenwise, texts=self._events)
         if tell:
             self.told.put_nowait((job, solved))
         return solved

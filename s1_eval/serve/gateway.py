@@ -252,8 +252,10 @@ class Gateway:
             for index, (prompt, before, epoch) in enumerate(each)
         ]
 
-    async def solve(self, job: Job, tell: Tell | None = None, tokenwise: bool = False) -> Solved:
-        """The answer to a question, when it is its turn. tell: gets its events.
+    async def solve(
+        self, job: Job, tell: Tell | None = None, tokenwise: bool = False, texts: bool = True
+    ) -> Solved:
+        """The answer to a question, when it is its turn. tell: gets its events, see `Observer`.
 
         Raises what the engine and the method do.
         """
@@ -263,7 +265,7 @@ class Gateway:
         try:
             async with self.gate.turn():
                 await self._check_room(job)
-                return await self._solve(job, tell, tokenwise)
+                return await self._solve(job, tell, tokenwise, texts)
         except asyncio.CancelledError:
             if self.closing:
                 raise Closing("the server is being shut down") from None
@@ -271,10 +273,10 @@ class Gateway:
         finally:
             self._tasks.discard(task)
 
-    async def _solve(self, job: Job, tell: Tell | None, tokenwise: bool) -> Solved:
+    async def _solve(self, job: Job, tell: Tell | None, tokenwise: bool, texts: bool) -> Solved:
         run, observer = job.run, None
         if tell or self.feed.watched:
-            observer = self._observer(job, tell, tokenwise)
+            observer = self._observer(job, tell, tokenwise, texts)
             self._say_asked(observer, job)
             run = observer.run
         try:
@@ -292,7 +294,7 @@ class Gateway:
         self.gate.took(record["seconds"] or 0.0)
         return Solved(job.run, outcome, record)
 
-    def _observer(self, job: Job, tell: Tell | None, tokenwise: bool) -> Observer:
+    def _observer(self, job: Job, tell: Tell | None, tokenwise: bool, texts: bool) -> Observer:
         watched = self.feed.watched
 
         def both(event: Event) -> None:
@@ -302,7 +304,7 @@ class Gateway:
                 tell(event)
 
         id = f"{job.id}-{secrets.token_hex(4)}"
-        return Observer(id, job.run, both, tokenwise or watched)
+        return Observer(id, job.run, both, tokenwise or watched, texts or watched)
 
     def _say_asked(self, observer: Observer, job: Job) -> None:
         policy, chosen = job.run.policy, job.run.settings

@@ -122,9 +122,12 @@ class Observer:
     run: the same run, watched: it solves as the other would, and `tell` gets the events.
     """
 
-    def __init__(self, question: str, run: Run, tell: Tell, tokenwise: bool = True) -> None:
-        """question: what events call it. tokenwise: tell ids as they are sampled."""
-        self.tokenwise = tokenwise
+    def __init__(
+        self, question: str, run: Run, tell: Tell, tokenwise: bool = True, texts: bool = True
+    ) -> None:
+        """question: what events call it. tokenwise: tell ids as they are sampled. texts: tell what
+        they say, too, which costs more than the ids."""
+        self.tokenwise, self._texts = tokenwise, texts
         self._question, self._tell_event = question, tell
         self._began = time.monotonic()
         policy = run.policy
@@ -300,12 +303,15 @@ class Observer:
     def _grow(self, chain: _Chain, mark: Mark, ids: Sequence[int]) -> None:
         if not ids:
             return
-        if chain.text is None or chain.text[0] != mark:
-            chain.text = mark, Text(self._policy.decode)
         at = len(chain.ids)
         chain.ids += ids
         chain.marks += [mark] * len(ids)
-        self._told(chain, at, mark, ids, chain.text[1].add(ids))
+        text = ""
+        if self._texts:
+            if chain.text is None or chain.text[0] != mark:
+                chain.text = mark, Text(self._policy.decode)
+            text = chain.text[1].add(ids)
+        self._told(chain, at, mark, ids, text)
 
     def _told(self, chain: _Chain, at: int, mark: Mark, ids: Sequence[int], text: str = "") -> None:
         role, origin = mark
