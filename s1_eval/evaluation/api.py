@@ -195,8 +195,9 @@ async def evaluate_async(
     engine: settings of the engine, e.g. `{"dtype": "bfloat16"}`, or an engine that is open, in
         place of one opened for `model`.
     grader: of one's own questions: `math`, `integer` or `choice`, or a mapping with it as `name`
-        beside its settings; of somebody else's task also which of its scorers counts. columns: which ones hold the question and so on, where they are not
-        called as usual, e.g. `{"question": "Problem"}`. split: of a data set that has several.
+        beside its settings; of somebody else's task also which of its scorers counts.
+        columns: which ones hold the question and so on, where they are not called as usual, e.g.
+        `{"question": "Problem"}`. split: of a data set that has several.
     task_args: a benchmark's own arguments, e.g. `{"month": "0926"}`.
     data: a file or folder to read a benchmark from. since: a date; only newer questions.
         shuffle: the seed of another order of the questions. limit: only the first so many.
