@@ -73,11 +73,11 @@ function filterRows() {
   for (const part of document.querySelectorAll(".found")) part.hidden = !shown;
   if (shown) return;
   const asked = Object.entries(wanted).filter(([, value]) => value).map(([name, value]) => `${name} “${value}”`);
-  const all_again = document.createElement("button");
-  all_again.type = "button";
-  all_again.textContent = "Show all";
-  all_again.addEventListener("click", state.clear);
-  empty.replaceChildren(`No series has ${asked.join(" and ")}. `, all_again);
+  const again = document.createElement("button");
+  again.type = "button";
+  again.textContent = "Show all";
+  again.addEventListener("click", state.clear);
+  empty.replaceChildren(`No series has ${asked.join(" and ")}. `, again);
 }
 
 if (filters.length) {
