@@ -72,14 +72,24 @@ class WrapUp(Settings):
 
 
 async def wrap_up(policy: Policy, question: Question, params: WrapUp) -> Outcome:
-    """Think under a soft cap, then answer."""
+    """Think under a soft cap, then answer.
+
+    Raises UserError where the string has no room between its place and the cap.
+    """
     prompt = policy.prompt_ids(question)
     policy.need_thinking("wrap_up", prompt)
     hard = params.hard
     soft, limited_by = cap_of(policy, prompt, params.chain)
+    point = ceil(params.wrap_up_at * soft)
+    needed = len(_told(policy, params, "\n")) if params.wrap_up_string else 0
+    if limited_by == "budget" and needed and point + needed >= soft:
+        raise UserError(
+            f"wrap_up_string has {needed} tokens, and from wrap_up_at={params.wrap_up_at} of "
+            f"max_thinking_tokens={soft} to the cap there are {soft - point}: shorten it, lower "
+            "wrap_up_at, or raise the cap"
+        )
     trace, ended = begin_thinking(policy, prompt, hard)
     if not ended:
-        point = ceil(params.wrap_up_at * soft)
         trace, ended = await think_until(policy, trace, hard, point)
     if not ended:
         trace = _told_to_end(policy, trace, params, soft)
@@ -101,12 +111,16 @@ def _told_to_end(policy: Policy, trace: Trace, params: WrapUp, cap: int) -> Trac
     """With the string forced, where it has room below the cap and a token behind it."""
     if not params.wrap_up_string:
         return trace
-    text = ("" if _at_line_start(policy, trace) else "\n") + params.wrap_up_string
-    forced = encode_exactly(policy.engine.tokenizer, text, policy.engine.info.model)
+    forced = _told(policy, params, "" if _at_line_start(policy, trace) else "\n")
     if trace.thinking_tokens + len(forced) >= cap:
         return trace
     segments = (*trace.segments, Segment("thinking", "forced", forced))
     return replace(trace, segments=segments, wrap_ups=1)
+
+
+def _told(policy: Policy, params: WrapUp, before: str) -> tuple[int, ...]:
+    text = before + (params.wrap_up_string or "")
+    return encode_exactly(policy.engine.tokenizer, text, policy.engine.info.model)
 
 
 def _at_line_start(policy: Policy, trace: Trace) -> bool:

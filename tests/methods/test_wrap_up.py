@@ -3,6 +3,8 @@ always holds."""
 
 from __future__ import annotations
 
+from math import ceil
+
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -49,7 +51,13 @@ def test_no_newline_is_added_where_the_thinking_ends_with_one(solve):
 
 def test_thinking_that_ends_before_is_budget_forcings(solve):
     script = f"aaa<|im_start|>4{END}"
-    ours = solve(ScriptedEngine(script), "wrap_up", max_thinking_tokens=20, grace_tokens=5)
+    ours = solve(
+        ScriptedEngine(script),
+        "wrap_up",
+        max_thinking_tokens=20,
+        grace_tokens=5,
+        wrap_up_string=None,
+    )
     theirs = solve(ScriptedEngine(script), "budget_forcing", max_thinking_tokens=20)
     assert ours.traces == theirs.traces
     assert (ours.budget, theirs.budget) == (25, 20)
@@ -95,10 +103,20 @@ def test_an_end_within_the_grace_is_not_ignored(solve):
     assert (thought(outcome), outcome.exit_reason) == ("aaaaaab", "natural")
 
 
-def test_a_string_that_has_no_room_below_the_cap_is_left_out(solve):
-    params = {"max_thinking_tokens": 6, "wrap_up_at": 0.5, "wrap_up_string": "Too long.\n"}
-    outcome = solve(ScriptedEngine("aaaaaaaaa"), "wrap_up", **params)
-    assert (thought(outcome), outcome.extra["wrapped_up"]) == ("aaaaaa", False)
+def test_a_string_that_has_no_room_below_the_cap_is_refused(solve):
+    engine = ScriptedEngine("aaaaaaaaa")
+    params = {"max_thinking_tokens": 14, "wrap_up_at": 0.5, "wrap_up_string": "End.\n"}
+    with pytest.raises(UserError, match=r"has 5 tokens.*there are 5: shorten it, lower wrap_up_at"):
+        solve(engine, "wrap_up", **{**params, "max_thinking_tokens": 10})
+    assert not engine.calls
+    assert solve(engine, "wrap_up", **params).extra["wrapped_up"]
+
+
+def test_a_string_that_an_ignored_end_has_taken_the_room_of_is_left_out(solve):
+    engine = ScriptedEngine("aaaaa<|im_start|>aaaaaaaaa")
+    params = {"max_thinking_tokens": 12, "wrap_up_at": 0.5, "wrap_up_string": "End.\n"}
+    outcome = solve(engine, "wrap_up", num_ignores=1, **params)
+    assert (thought(outcome), outcome.extra["wrapped_up"]) == ("aaaaaWaitaaaaaa", False)
 
 
 @hypothesis_settings(max_examples=200, deadline=None)
@@ -117,6 +135,8 @@ def test_cap_and_grace_together_are_never_exceeded(
     solve, script, cap, grace, share, string, ignores, format, room, cyclic
 ):
     engine = ScriptedEngine(script, context_length=60 + room, cyclic=cyclic)
+    if isinstance(cap, int) and string and ceil(share * cap) + len(string) + 1 >= cap:
+        string = None
     outcome = solve(
         engine,
         "wrap_up",
