@@ -131,6 +131,7 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
         "lm_eval.utils:get_rolling_token_windows",
         "lm_eval.utils:make_disjoint_window",
     ),
+    "s1_eval.harness.lm_eval_tasks": ("lm_eval.tasks._yaml_loader:load_yaml",),
     "s1_eval.serve.server": (
         "uvicorn:Server.capture_signals",
         "uvicorn:Server.handle_exit",

@@ -12,6 +12,7 @@ from collections.abc import Callable, ItemsView, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from s1_eval import libraries
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import (
     BENCHMARKS,
@@ -32,6 +33,7 @@ ARGUMENTS = ("since", "shuffle")
 
 def configs() -> dict[str, dict[str, Any]]:
     """What a YAML file would say of every benchmark, by its name in lm-eval: `s1_` and its own."""
+    libraries.check(__name__)
     from lm_eval.tasks._yaml_loader import load_yaml
 
     ours: Any = importlib.util.find_spec("s1_eval.tasks")

@@ -13,7 +13,7 @@ import pytest
 from http_server import FAULTS, CompletionsServer, Fault
 
 import s1_eval
-from s1_eval.engines.continuation import Request
+from s1_eval.engines.continuation import Request, Served
 from s1_eval.engines.models import resolve_model
 from s1_eval.engines.transformers import TransformersEngine
 from s1_eval.errors import UserError
@@ -34,14 +34,14 @@ class Nano:
     def __init__(self) -> None:
         self.engine = TransformersEngine("nano")
 
-    async def serve(self, request: Request) -> tuple[int, ...]:
+    async def serve(self, request: Request) -> Served:
         found = await self.engine.generate(
             request.prompt,
             max_tokens=request.max_tokens,
             stop=request.stop,
             sampling=request.sampling,
         )
-        return found.ids + found.stop_ids
+        return Served(found.ids + found.stop_ids)
 
 
 @pytest.fixture(scope="module")
