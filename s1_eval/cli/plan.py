@@ -88,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
                 settings=json.loads(json.dumps(flat(each.settings))),
                 dials=dials,
                 greedy=sweep.sampling(each).temperature == 0,
+                single=each.method.single,
             )
         )
     found = plan(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 POWER = 0.8
 """The chance of being found that defines the smallest detectable difference."""
 
-_MOST_QUESTIONS = 1 << 14
+MOST_QUESTIONS = 1 << 14
 """Beyond this nobody asks; McNemar's exact power grows with the square of the questions."""
 
 _FEW = 14
@@ -290,7 +290,7 @@ def _power(change: float, error: float, questions: int, needed: float, tolerated
 
 def questions_needed(detectable: Callable[[int], float | None], points: float) -> int | None:
     """The smallest number of questions that would show a difference of `points`; None: over
-    `_MOST_QUESTIONS`."""
+    `MOST_QUESTIONS`."""
 
     def enough(questions: int) -> bool:
         found = detectable(questions)
@@ -299,7 +299,7 @@ def questions_needed(detectable: Callable[[int], float | None], points: float) -
     high = 2
     while not enough(high):
         high *= 2
-        if high > _MOST_QUESTIONS:
+        if high > MOST_QUESTIONS:
             return None
     low = high // 2
     while high - low > 1:

@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from s1_eval.errors import UserError
 from s1_eval.metrics import costs, intervals
 from s1_eval.metrics.costs import Unknown
-from s1_eval.metrics.paired import POWER, detectable_by_mcnemar, detectable_by_t, questions_needed
+from s1_eval.metrics.paired import (
+    MOST_QUESTIONS,
+    POWER,
+    detectable_by_mcnemar,
+    detectable_by_t,
+    questions_needed,
+)
 from s1_eval.metrics.points import Tally, tally
 from s1_eval.metrics.prices import NoPrice, Prices
 from s1_eval.metrics.scoring import restricted
 from s1_eval.names import choose_from
 from s1_eval.records import OwnRow, Run
-from s1_eval.records.method_info import CAP, IGNORES
+from s1_eval.records.method_info import CAP, IGNORES, method_info
 
 if TYPE_CHECKING:
     from s1_eval.metrics.intervals import Floats
@@ -42,13 +48,14 @@ _SCALED = (
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A run that is planned. settings: all of the method's, as records have them. dials: those that
-    vary. greedy: every epoch would be the same again."""
+    vary. greedy: every epoch would be the same again. single: it is one chain."""
 
     label: str
     method: str
     settings: Mapping[str, Any]
     dials: Mapping[str, Any]
     greedy: bool
+    single: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,8 @@ class Assumed:
             low, high = {"accuracy": (0, 100), "correlation": (0, 1)}.get(name, (0, math.inf))
             if not low <= value <= high or math.isinf(value):
                 raise UserError(f"--assume {name}={value}: give a number from {low} to {high}")
+            if name == "tokens_per_second" and not value:
+                raise UserError("--assume tokens_per_second=0 never ends: give a number above 0")
         if not given:
             raise UserError(
                 "--assume needs something, e.g. --assume accuracy=50 thinking_tokens=4000 "
@@ -222,7 +231,8 @@ def plan(
         remarks.append("what can be shown is not known: give --assume accuracy=PERCENT")
     else:
         tries = 1 if greedy else epochs
-        shows = _shows(noise, accuracy, questions, tries, points, alpha, comparisons)
+        tied = basis.correlation if isinstance(basis, Assumed) else CORRELATION
+        shows = _shows(noise, accuracy, tied, questions, tries, points, alpha, comparisons)
     return {
         "questions": questions,
         "epochs": epochs,
@@ -306,10 +316,18 @@ def _partner(one: Asked, pilot: Sequence[Run]) -> Run | None:
             if run.method == one.method
             and _covers(run, one)
             and all(run.params.get(n) == v or n == free for n, v in one.settings.items())
+            and (free is None or (free == CAP and one.single) or _independent(run, free))
         ]
         if found:
             return min(found, key=lambda run: _distance(run, one))
     return None
+
+
+def _independent(run: Run, free: str) -> bool:
+    """Whether the run's chains have no part in each other: what another number of them costs is in
+    proportion, and each can be cut. A verifier reads what a cut leaves, which rows do not tell."""
+    read = free == CAP and any(row["verifier_tokens"] for row in run.rows)
+    return method_info(run).chooses and not read
 
 
 def _greedy(run: Run) -> bool | None:
@@ -346,7 +364,7 @@ def _from_pilot(one: Asked, run: Run | None, prices: Prices | None) -> Planned:
         made["source"] = "unknown"
         made["note"] = (
             "no run of the pilot tells of it: one of the same method and settings does, with the "
-            "same cap or a larger one"
+            f"same cap{' or a larger one' if one.single else ''}"
         )
         return made
     rows = run.rows
@@ -373,8 +391,10 @@ def _from_pilot(one: Asked, run: Run | None, prices: Prices | None) -> Planned:
 
 
 def _cut(row: OwnRow, cap: int) -> OwnRow:
-    """The row as it would be under a smaller cap: less thinking, an answer as long."""
-    less = max(row["thinking_tokens"] - cap, 0)
+    """The row as it would be under a smaller cap: less thinking in each of its chains, answers as
+    long."""
+    lengths = row.get("sample_thinking_tokens") or [row["thinking_tokens"]]
+    less = sum(max(length - cap, 0) for length in lengths)
     share = max(row["generated_tokens"] - less, 0) / max(row["generated_tokens"], 1)
     changed: dict[str, Any] = dict(row)
     for name in ("thinking_tokens", "generated_tokens", "prompt_tokens", "cached_tokens"):
@@ -488,6 +508,7 @@ def _smoothed(share: float, questions: int) -> float:
 def _shows(
     noise: Noise,
     accuracy: float,
+    correlation: float,
     questions: int,
     epochs: int,
     points: float,
@@ -511,7 +532,7 @@ def _shows(
             for limit in (span.low, span.high)
         )
     smallest = found(noise.churn, questions, epochs)
-    effective = questions * epochs / (1 + (epochs - 1) * CORRELATION)
+    effective = questions * epochs / (1 + (epochs - 1) * correlation)
     margin = intervals.wilson(accuracy, effective)
     return {
         "points": points,
@@ -553,11 +574,15 @@ def detectable(questions: int, epochs: int, noise: Noise, level: float) -> float
     chance of `POWER`; None where none would.
 
     A difference of d is taken for the hardest of its kind: a share d of the questions changes for
-    good. Single answers are tested by McNemar's exact test, means of epochs by t.
+    good. Single answers are tested by McNemar's exact test, means of epochs by t, as are more
+    answers than the exact test is made for.
     """
-    if epochs == 1 or noise.within is None:
+    within = None if epochs == 1 else noise.within
+    if within is None and questions <= MOST_QUESTIONS:
         return detectable_by_mcnemar(questions, noise.churn, level, 0.0)
-    spread = max(2 * noise.churn - noise.within, 0.0) + noise.within / epochs
+    spread = 2 * noise.churn
+    if within is not None:
+        spread = max(spread - within, 0.0) + within / epochs
 
     def enough(share: float) -> bool:
         error = 100 * math.sqrt((1 - share) * (spread + share) / questions)

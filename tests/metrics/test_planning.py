@@ -15,9 +15,9 @@ from s1_eval.metrics.prices import Price, Prices
 from s1_eval.report.planning import markdown, said
 
 
-def asked(method="budget_forcing", greedy=True, **settings):
+def asked(method="budget_forcing", greedy=True, single=True, **settings):
     dials = {n: settings.get(n) for n in ("max_thinking_tokens", "num_ignores", "samples")}
-    return Asked(f"{method} {settings}", method, settings, dials, greedy)
+    return Asked(f"{method} {settings}", method, settings, dials, greedy, single)
 
 
 def caps(*numbers, **more):
@@ -69,6 +69,52 @@ def test_independent_samples_cost_each_the_same():
     pilot = [runs.run(runs.graded(5, 10), 30, method="majority_vote", params={"samples": 2})]
     [run] = plan([asked("majority_vote", samples=8)], 10, 1, pilot)["runs"]
     assert run["per_question"]["generated_tokens"] == 4 * 32
+
+
+def vote(method="majority_vote", **fields):
+    params = {"samples": 3, "max_thinking_tokens": 64}
+    made = runs.run(runs.graded(5, 10), 90, method=method, params=params)
+    return spending(made, sample_thinking_tokens=(10, 20, 60), **fields)
+
+
+def test_a_smaller_cap_cuts_each_of_several_chains():
+    planned = asked("majority_vote", single=False, samples=3, max_thinking_tokens=16)
+    [run] = plan([planned], 10, 1, [vote()])["runs"]
+    assert run["per_question"]["thinking_tokens"] == 10 + 16 + 16
+
+
+@pytest.mark.parametrize(
+    ("pilot", "settings"),
+    [
+        (vote("rejection_sampling"), {"samples": 3, "max_thinking_tokens": 16}),
+        (vote("beam_search"), {"samples": 6, "max_thinking_tokens": 64}),
+        (vote("best_of_n", verifier_tokens=90), {"samples": 3, "max_thinking_tokens": 16}),
+    ],
+)
+def test_chains_that_have_a_part_in_each_other_are_not_cut_or_multiplied(pilot, settings):
+    planned = asked(pilot.method, single=False, **settings)
+    [run] = plan([planned], 10, 1, [pilot])["runs"]
+    assert run["source"] == "unknown"
+    assert run["total"]["generated_tokens"] is None
+
+
+def test_an_accuracys_margin_rests_on_the_correlation_that_is_assumed():
+    margins = [
+        plan(caps(32, greedy=False), 100, 4, dataclasses.replace(ASSUMED, correlation=tied))
+        for tied in (0.0, 1.0)
+    ]
+    free, tied = (found["shows"]["margin"] for found in margins)
+    assert free < tied
+    once = plan(caps(32, greedy=False), 100, 1, ASSUMED)["shows"]["margin"]
+    assert tied == pytest.approx(once)
+
+
+def test_any_number_of_questions_is_planned_and_goes_on_where_the_exact_test_ends():
+    noise = Noise(0.05, None)
+    exact, above = (detectable(n, 1, noise, 0.025) for n in (1 << 14, (1 << 14) + 1))
+    assert above == pytest.approx(exact, rel=0.03)
+    found = plan(caps(32, 64), 10**12, 1, ASSUMED)["shows"]
+    assert 0 < found["detectable"] < 0.1
 
 
 def test_what_came_from_the_sweeps_cache_took_no_time():
@@ -184,6 +230,7 @@ def test_a_pilot_that_asked_once_does_not_know_what_epochs_gain():
         ({"thinking_tokens": -1}, "from 0"),
         ({"thinking_tokens": math.inf}, "from 0"),
         ({"correlation": 2}, "from 0 to 1"),
+        ({"tokens_per_second": 0}, "above 0"),
         ({}, "needs something"),
     ],
 )
