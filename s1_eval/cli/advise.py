@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
-from s1_eval.cli.options import COSTS, add_prices, prices
+from s1_eval.cli.options import COSTS, add_prices, from_zero, prices
 
 
 def add_parser(commands: Any) -> None:
@@ -25,7 +25,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--out", type=Path, help="folder for the picture and advice.md")
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the text")
-    parser.add_argument("--seed", type=int, default=0, help="of the folds")
+    parser.add_argument("--seed", type=from_zero, default=0, help="of the folds")
     parser.set_defaults(run=run)
 
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
-from s1_eval.cli.options import comma_list, whole_numbers
+from s1_eval.cli.options import comma_list, from_zero, whole_numbers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the tables")
     parser.add_argument(
         "--seed",
-        type=int,
+        type=from_zero,
         default=0,
         help="of the choices of k where there are too many to try all",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli.inputs import Inputs, add_paths
-from s1_eval.cli.options import at_least_one
+from s1_eval.cli.options import at_least_one, from_zero
 from s1_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--bins", type=at_least_one, default=5)
     parser.add_argument("--out", type=Path, help="folder for the pictures")
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the table")
-    parser.add_argument("--seed", type=int, default=0, help="of the folds")
+    parser.add_argument("--seed", type=from_zero, default=0, help="of the folds")
     parser.set_defaults(run=run)
 
 

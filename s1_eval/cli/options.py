@@ -77,7 +77,7 @@ def _flat(members: Iterable[tuple[T, ...]]) -> list[T]:
 
 def add_resampling(parser: argparse.ArgumentParser, seed_of: str = "the bootstrap") -> None:
     """--seed and --resamples."""
-    parser.add_argument("--seed", type=int, default=0, help=f"of {seed_of}")
+    parser.add_argument("--seed", type=from_zero, default=0, help=f"of {seed_of}")
     parser.add_argument(
         "--resamples", type=at_least_one, default=10_000, metavar="N", help="default: 10000"
     )
@@ -87,6 +87,13 @@ def at_least_one(text: str) -> int:
     """An argparse type: a whole number of 1 or more."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: give a whole number of 1 or more")
+    return int(text)
+
+
+def from_zero(text: str) -> int:
+    """An argparse type: a whole number of 0 or more, as random generators take for a seed."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: give a whole number of 0 or more")
     return int(text)
 
 

@@ -345,3 +345,12 @@ def test_in_one_stream_a_question_has_the_machine_for_itself(tmp_path):
     assert main(["sweep", *asked, "--method", "plain", "--in-flight", "1"]) == 0
     [run] = read_runs([tmp_path])
     assert all(row["machine_seconds"] == row["seconds"] for row in run.rows)
+
+
+@pytest.mark.parametrize(
+    "command", ["score", "advise", "at-k", "compute-optimal", "leaderboard build"]
+)
+def test_a_seed_below_zero_is_refused_before_anything_is_read(command, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([*command.split(), "nowhere", "--seed", "-1"])
+    assert "--seed" in capsys.readouterr().err
