@@ -14,6 +14,7 @@ grader does. CC-BY-4.0.
 from typing import Any
 
 from s1_eval.evaluation.benchmark import Benchmark, Hub, Row, Sample
+from s1_eval.evaluation.questions import text_in
 from s1_eval.harness.inspect_decorator import Task, inspect_task, task
 
 
@@ -21,7 +22,7 @@ def sample(row: Row) -> Sample:
     return Sample(
         id=row["Problem ID"],
         prompt=row["Problem"],
-        target=str(row["Short Answer"]),
+        target=text_in(row, "Short Answer"),
         metadata={
             "subject": row.get("Category"),
             "subcategory": row.get("Subcategory"),

@@ -16,6 +16,7 @@ from typing import Any
 
 from s1_eval.answers.extract import extract
 from s1_eval.evaluation.benchmark import Benchmark, Hub, Row, Sample
+from s1_eval.evaluation.questions import text_in
 from s1_eval.harness.inspect_decorator import Task, inspect_task, task
 
 INSTRUCTION = (
@@ -32,7 +33,7 @@ def sample(row: Row) -> Sample:
         raise ValueError("the solution states no answer")
     return Sample(
         id=str(row["idx"]),
-        prompt=f"{INSTRUCTION}\n\n{row['problem']}",
+        prompt=f"{INSTRUCTION}\n\n{text_in(row, 'problem')}",
         target=target,
         metadata={"subject": row.get("type")},
         question=row["problem"],

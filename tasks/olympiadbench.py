@@ -18,6 +18,7 @@ from fractions import Fraction
 from typing import Any
 
 from s1_eval.evaluation.benchmark import Benchmark, Hub, Row, Sample
+from s1_eval.evaluation.questions import text_in, text_of
 from s1_eval.harness.inspect_decorator import Task, inspect_task, task
 
 KINDS = {
@@ -30,12 +31,14 @@ STRICTNESS = {"degrees": False, "percent": False}
 
 
 def sample(row: Row) -> Sample:
-    answers = [str(each) for each in row["final_answer"]]
+    if not isinstance(row["final_answer"], list):
+        raise ValueError(f"final_answer is {row['final_answer']!r:.80}: give a list of texts")
+    answers = [text_of(each) for each in row["final_answer"]]
     errors = [each.strip() for each in str(row.get("error") or "").split(",")]
     allowed = [str(Fraction(each or "1e-8") * Fraction("1.01")) for each in errors]
     return Sample(
         id=str(row["id"]),
-        prompt=f"{instruction(row)}\n{row['question']}",
+        prompt=f"{instruction(row)}\n{text_in(row, 'question')}",
         target=", ".join(answers),
         metadata={"subject": row.get("subfield"), "level": row.get("difficulty")},
         question=row["question"],
@@ -63,7 +66,10 @@ def instruction(row: Row) -> str:
 def _kind(answer_type: str, several: bool) -> str:
     if "Need_human_evaluate" in answer_type or "Tuple" in answer_type:
         return ""
-    kinds = [next(v for k, v in KINDS.items() if k in each) for each in answer_type.split(",")]
+    found = [[v for k, v in KINDS.items() if k in each] for each in answer_type.split(",")]
+    if not all(found):
+        raise ValueError(f"answer_type is {answer_type!r:.80}: give {', '.join(KINDS)}")
+    kinds = [kind[0] for kind in found]
     if not several:
         return f"The answer of The problem should be {kinds[0]}. "
     if len(set(kinds)) == 1:

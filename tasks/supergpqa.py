@@ -13,6 +13,7 @@ The prompt is the authors' zero-shot one. MIT.
 from typing import Any
 
 from s1_eval.evaluation.benchmark import Benchmark, Hub, Row, Sample
+from s1_eval.evaluation.questions import text_of
 from s1_eval.harness.inspect_decorator import Task, inspect_task, task
 
 LETTERS = "ABCDEFGHIJ"
@@ -24,7 +25,9 @@ PROMPT = (
 
 
 def sample(row: Row) -> Sample:
-    options = tuple(str(option) for option in row["options"])
+    if not isinstance(row["options"], list):
+        raise ValueError(f"the options {row['options']!r:.80} are no list")
+    options = tuple(text_of(option) for option in row["options"])
     if len(options) > len(LETTERS) or row["answer_letter"] not in LETTERS[: len(options)]:
         raise ValueError(f"{len(options)} options, and the answer is {row['answer_letter']!r}")
     shown = [f"{letter}) {option}" for letter, option in zip(LETTERS, options, strict=False)]

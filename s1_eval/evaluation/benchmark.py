@@ -294,7 +294,7 @@ class Benchmark:
                     if not self.keep_unreadable:
                         raise
                     unreadable.append(sample.id)
-            except (KeyError, TypeError, ValueError) as error:
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
                 said = f"no field {error}" if isinstance(error, KeyError) else str(error)
                 raise UserError(
                     f"{where}, row {number}: not a sample of {self.name}: {said}"
@@ -339,6 +339,8 @@ def _check_text(sample: Sample) -> None:
 
 
 def _check_encodes(name: str, text: str) -> None:
+    if not isinstance(text, str):
+        raise ValueError(f"the {name} is {text!r:.80}, which is no text")
     try:
         text.encode()
     except UnicodeEncodeError as error:

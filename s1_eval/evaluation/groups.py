@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import Benchmark, Data, Sample, benchmark
 from s1_eval.records.dates import first_day
 
@@ -21,6 +23,9 @@ class Group(Benchmark):
     def loaded(self, data: str | None = None) -> Data:
         """All questions of all members, in their order. data: a folder with every one's file."""
         each = [benchmark(name) for name in self.members]
+        if data is not None and Path(data).expanduser().is_file():
+            files = ", ".join(member.file for member in each if member.file)
+            raise UserError(f"data={data}: {self.name} has several files: give a folder of {files}")
         read = [member.loaded(data) for member in each]
         samples = [
             _member(sample, member)

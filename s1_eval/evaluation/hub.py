@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,10 +78,15 @@ def _rows(found: Any) -> Iterable[Mapping[str, Any]]:
 
     def renamed() -> Iterator[Mapping[str, Any]]:
         for row in found:
-            known = {n: row[n] if row[n] is None else names[row[n]] for n, names in classes.items()}
+            known = {name: _class(row[name], names) for name, names in classes.items()}
             yield {**row, **known}
 
     return renamed()
+
+
+def _class(number: int | None, names: Sequence[str]) -> str | None:
+    """Its name. A data set that keeps the answers of a split to itself has -1 there."""
+    return None if number is None or number < 0 else names[number]
 
 
 def _commit(hub: Hub) -> str | None:

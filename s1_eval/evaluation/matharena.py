@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from s1_eval.evaluation.benchmark import Benchmark, Hub, Row, Sample
+from s1_eval.evaluation.questions import text_in
 
 BOXED = "Put your final answer within \\boxed{}."
 """MathArena's instruction for contests; the problem follows after a blank line."""
@@ -35,8 +36,8 @@ def contest(
         labels = {label: row[label] for label in ("problem_type", "source") if label in row}
         return Sample(
             id=str(row["problem_idx"]),
-            prompt=f"{instruction}\n\n{row['problem']}",
-            target=str(row["answer"]),
+            prompt=f"{instruction}\n\n{text_in(row, 'problem')}",
+            target=text_in(row, "answer"),
             metadata=labels,
             published=date_of(row),
             question=row["problem"],

@@ -337,6 +337,14 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
+def text_in(row: Row, column: str) -> str:
+    """The text in a column. Raises KeyError without it, ValueError where it holds none."""
+    try:
+        return text_of(row[column])
+    except ValueError as error:
+        raise ValueError(f"{column} {error}") from None
+
+
 def _filled(value: Any) -> bool:
     if isinstance(value, str):
         return bool(value.strip())
@@ -362,7 +370,7 @@ def _letter(
         raise ValueError(f"the answer, column {columns['answer']!r}, {error}") from None
     named = {i for i, text in enumerate(options) if text == said}
     named |= {i for i, label in enumerate(labels) if label == said}
-    if isinstance(answer, int | float) and base is not None:
+    if _is_number(answer) and base is not None:
         named |= {i for i in range(len(options)) if i + base == answer}
     if len(named) != 1:
         raise ValueError(f"the answer {said!r} is {len(named)} of the options {options}")
@@ -375,13 +383,26 @@ def _base(table: Table, columns: Mapping[str, Any]) -> int | None:
     if "options" not in columns:
         return None
     cells = Cells(columns)
-    answers = [row.get(columns["answer"]) for row in table.rows if isinstance(row, Mapping)]
-    if not answers or not all(isinstance(a, int | float) and a == int(a) for a in answers):
+    rows = [row for row in table.rows if isinstance(row, Mapping)]
+    answers = [row.get(columns["answer"]) for row in rows]
+    if not all(_is_number(a) and float(a).is_integer() for a in answers):
         return None
     if 0 in answers:
         return 0
-    counts = [len(cells._options(row)[0]) for row in table.rows]
-    return 1 if any(a == n for a, n in zip(answers, counts, strict=True)) else None
+    return 1 if any(a == _count(cells, row) for a, row in zip(answers, rows, strict=True)) else None
+
+
+def _count(cells: Cells, row: Row) -> int | None:
+    """How many options a row has. What is wrong with them is said where it becomes a sample."""
+    try:
+        return len(cells._options(row)[0])
+    except ValueError:
+        return None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a cell is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _grader(given: str | Mapping[str, Any] | None, chosen: bool) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 def _parse(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of a number of 5,000 digits too
         raise UserError(f"{where} is not JSON: {error}") from error
 
 
@@ -141,6 +141,10 @@ def read_parquet(path: Path) -> Iterator[Row]:
         names = table.column_names
         if twice := {name for name in names if names.count(name) > 1}:
             raise UserError(f"{path} has two columns called {', '.join(map(repr, twice))}")
+        for at, kind in enumerate(table.schema):
+            if pyarrow.types.is_float32(kind.type):  # 0.1 is 0.10000000149 in double precision
+                near = table.column(at).cast(pyarrow.string()).cast(pyarrow.float64())
+                table = table.set_column(at, kind.name, near)
         yield from table.to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise UserError(f"can't read {path}: {str(error)[:300]}") from error

@@ -13,7 +13,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 
 from s1_eval.errors import SampleFailed
-from s1_eval.evaluation.benchmark import open_grader
+from s1_eval.evaluation.benchmark import grader_of, open_grader
 from s1_eval.evaluation.grading import judged
 from s1_eval.harness.lm_eval_tasks import Generated
 from s1_eval.names import slug
@@ -71,9 +71,10 @@ class Folder:
             record = run_record(answer.row["run"], about)
         failed = answer.row.get("error")
         if about is not None and failed is None:
-            grader = open_grader(about["grader"])
+            grader = open_grader(grader_of(about))
             verdict = await asyncio.to_thread(judged, row, doc["target"], grader, doc["options"])
-            row = sample_row(record, row, target=doc["target"], **verdict)
+            known = {**verdict, **about.get("sample", {})}
+            row = sample_row(record, row, target=doc["target"], **known)
         writer = self._writers.get(record["run_id"])
         if writer is None:
             name = slug(f"{task}_{record['method']}", 80).rstrip("-_")

@@ -346,6 +346,41 @@ def test_a_group_asks_and_grades_every_question_as_its_own_benchmark(
     assert len(about.load(str(tmp_path), since="2026-02-10").samples) == 1
 
 
+def test_a_group_does_not_read_one_file_for_all_of_its_contests(tmp_path: Path) -> None:
+    file = parquet(tmp_path / "aime26.parquet", [{**PROBLEM, "answer": 42}])
+    with pytest.raises(
+        UserError, match=r"give a folder of aime26\.parquet, hmmt_feb_2026\.parquet"
+    ):
+        benchmark("contests_2026").load(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "said"),
+    [
+        ("hmmt_feb_2026", {**PROBLEM, "answer": None}, "answer is empty"),
+        ("hmmt_feb_2026", {**PROBLEM, "problem": None}, "problem is empty"),
+        ("imo_answerbench", {"Problem ID": "1", "Problem": "?", "Short Answer": None}, "is empty"),
+        ("minerva_math", {"idx": 1, "problem": None, "solution": "$\\boxed{1}$"}, "is empty"),
+        ("olympiadbench", {**OLYMPIAD, "final_answer": "25"}, "'25': give a list"),
+        ("olympiadbench", {**OLYMPIAD, "answer_type": "Essay"}, "answer_type is 'Essay'"),
+        ("supergpqa", {**SUPER, "options": "klmnopqrst"}, "'klmnopqrst' are no list"),
+        ("gsm8k", {"question": "?", "answer": None}, "no attribute"),
+        (
+            "math500",
+            {"unique_id": 1, "problem": "?", "answer": 5, "subject": "", "level": 1},
+            "text",
+        ),
+    ],
+)
+def test_a_broken_row_is_named_and_never_read_as_something_else(
+    tmp_path: Path, name: str, row: dict[str, Any], said: str
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(row))
+    with pytest.raises(UserError, match=f"row 1: not a sample of {name}: .*{said}"):
+        benchmark(name).load(str(file))
+
+
 def test_no_two_members_of_a_group_share_a_contest() -> None:
     from s1_eval.evaluation.groups import Group
 

@@ -223,6 +223,51 @@ def test_numbers_of_options_are_read_only_where_the_data_shows_their_base(tmp_pa
         loaded(write(tmp_path / "c.jsonl", ask), None)
 
 
+def test_true_and_false_are_no_numbers_of_options(tmp_path: Path) -> None:
+    rows = [
+        {"question": q, "options": ["True", "False"], "answer": a}
+        for q, a in (("a", True), ("b", False))
+    ]
+    with pytest.raises(UserError, match=r"row 1: .*the answer 'true' is 0 of the options"):
+        loaded(write(tmp_path / "mine.jsonl", rows), None)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            '{"question": "b", "options": ["x", "y"], "answer": NaN}',
+            "the answer '2' is 0 of the options",
+        ),
+        (
+            '{"question": "b", "options": ["x", "y"], "answer": 1e999}',
+            "the answer '2' is 0 of the options",
+        ),
+        ('{"question": "b", "options": "x;y", "answer": 1}', "row 2: .*'x;y' are no list"),
+        ("[1, 2]", "row 2: .*no object with named fields"),
+        (
+            '{"question": "b", "answer": 1%s}' % ("0" * 5000),
+            "line 2 is not JSON: Exceeds the limit",
+        ),
+    ],
+)
+def test_a_bad_row_among_numbers_of_options_is_named(tmp_path: Path, line: str, said: str) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text(f'{{"question": "a", "options": ["x", "y"], "answer": 2}}\n{line}\n')
+    with pytest.raises(UserError, match=said):
+        loaded(file, None)
+
+
+def test_a_number_of_single_precision_is_as_short_as_it_was_written(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    answers = pyarrow.array([0.1, 3.0], pyarrow.float32())
+    table = pyarrow.table({"question": ["a", "b"], "answer": answers})
+    pyarrow.parquet.write_table(table, tmp_path / "mine.parquet")
+    assert [s.target for s in loaded(tmp_path / "mine.parquet").samples] == ["0.1", "3"]
+
+
 def test_an_answer_that_may_be_two_options_is_refused(tmp_path: Path) -> None:
     row = {"question": "?", "choices": ["B", "A"], "answer": "A"}
     with pytest.raises(UserError, match=r"the answer 'A' is 2 of the options"):
@@ -338,10 +383,12 @@ def test_a_class_is_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     from s1_eval.evaluation.hub import Hub, read_hub
 
     kinds = datasets.Features({"answer": datasets.ClassLabel(names=["yes", "no"])})
-    made = datasets.Dataset.from_list([{"answer": 1}, {"answer": None}], features=kinds)
+    made = datasets.Dataset.from_list(
+        [{"answer": 1}, {"answer": None}, {"answer": -1}], features=kinds
+    )
     monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: made)
     read = read_hub(Hub(str(tmp_path), "a" * 40, "train"), "")
-    assert [row["answer"] for row in read.rows] == ["no", None]
+    assert [row["answer"] for row in read.rows] == ["no", None, None]
 
 
 def test_the_commit_that_main_is_at_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
