@@ -370,7 +370,7 @@ def _letter(
         raise ValueError(f"the answer, column {columns['answer']!r}, {error}") from None
     named = {i for i, text in enumerate(options) if text == said}
     named |= {i for i, label in enumerate(labels) if label == said}
-    if _is_number(answer) and base is not None:
+    if base is not None and _is_whole(answer):
         named |= {i for i in range(len(options)) if i + base == answer}
     if len(named) != 1:
         raise ValueError(f"the answer {said!r} is {len(named)} of the options {options}")
@@ -385,7 +385,7 @@ def _base(table: Table, columns: Mapping[str, Any]) -> int | None:
     cells = Cells(columns)
     rows = [row for row in table.rows if isinstance(row, Mapping)]
     answers = [row.get(columns["answer"]) for row in rows]
-    if not all(_is_number(a) and float(a).is_integer() for a in answers):
+    if not all(map(_is_whole, answers)):
         return None
     if 0 in answers:
         return 0
@@ -400,9 +400,11 @@ def _count(cells: Cells, row: Row) -> int | None:
         return None
 
 
-def _is_number(value: Any) -> bool:
-    """Whether a cell is a number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_whole(value: Any) -> bool:
+    """Whether a cell is a whole number; true and false are none."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
 
 
 def _grader(given: str | Mapping[str, Any] | None, chosen: bool) -> dict[str, Any]:

@@ -236,6 +236,34 @@ def test_our_own_tasks_are_recorded_in_the_folder_too_and_graded(
     assert run.id == found["samples"]["s1_nano"][0]["run_id"]
 
 
+async def test_a_question_in_the_folder_is_graded_as_it_says_itself(
+    lm: Any, tmp_path: Path, evaluate: Evaluate
+) -> None:
+    from s1_eval.evaluation.benchmark import about_sample, benchmark
+    from s1_eval.harness.lm_eval_records import Folder
+
+    question = json.dumps({"problem_idx": 1, "problem": "What is 3+4?", "answer": 7})
+    for name in ("aime26", "hmmt_feb_2026"):
+        (tmp_path / f"{name}.jsonl").write_text(question)
+    group = benchmark("contests_2026")
+    data = group.load(str(tmp_path))
+    found = evaluate(write_task(tmp_path / "task"), limit=1)
+    solved = found["samples"]["sums"][0]["arguments"]["gen_args_0"]["arg_2"]["s1_eval"][0]
+    folder = Folder(tmp_path / "records")
+    for sample in data.samples:
+        about = about_sample(group.about(data), sample)
+        if sample.id.startswith("hmmt"):
+            about["sample"]["grader"] = {"name": "math", "tolerance": ["0.01"]}
+        doc = {"about": json.dumps(about), "target": sample.target, "options": []}
+        row = {**solved, "sample_id": sample.id}
+        await folder.add(Generated("\\boxed{7.0001}", row), "s1_contests_2026", doc, 2)
+    folder.close()
+    (run,) = read_runs([tmp_path / "records"])
+    assert [row["correct"] for row in run.rows] == [False, True]
+    assert [row["metadata"]["contest"] for row in run.rows] == ["aime26", "hmmt_feb_2026"]
+    assert [row["published"] for row in run.rows] == ["2026-02-05", "2026-02-14"]
+
+
 def test_a_question_without_an_answer_is_a_failure_of_the_folder(
     evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
