@@ -74,7 +74,7 @@ def test_a_stop_text_of_lm_eval_ends_an_answer_and_does_not_cut_it():
     run = opened("a<|im_start|>4\nQ: and then?", max_answer_tokens=8)
     for until, exit, correct in ((["\nQ:"], "stop", True), (["never"], "budget", False)):
         given = read_gen_kwargs({"until": until, "max_answer_tokens": 8})
-        asked = Asked("q", "x", (), GRADER, given, prompts="chat", task="t", around=(), asks=None)
+        asked = Asked("q", "x", (), GRADER, None, given, "chat", task="t", around=(), asks=None)
         response = asyncio.run(_generate(run, asked, 1))
         row = {**response.row, **judged(response.row, "4", grader("integer"))}
         assert (row["answer_exit"], row["correct"]) == (exit, correct)
