@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,6 @@ from s1_eval.answers import grader
 from s1_eval.engines import Sampling
 from s1_eval.evaluation.grading import judged
 from s1_eval.evaluation.run import Run, open_run
-from s1_eval.harness.gen_kwargs import read_gen_kwargs
-from s1_eval.harness.lm_eval_models import Asked, _generate
 from s1_eval.methods import METHODS, settings
 
 GRADER = {"name": "integer"}
@@ -70,15 +69,11 @@ def test_a_vote_is_judged_by_the_answer_that_won_it():
     assert sorted(row["sample_correct"]) == [False, True]
 
 
-def test_a_stop_text_of_lm_eval_ends_an_answer_and_does_not_cut_it():
-    run = opened("a<|im_start|>4\nQ: and then?", max_answer_tokens=8)
-    for until, exit, correct in ((["\nQ:"], "stop", True), (["never"], "budget", False)):
-        given = read_gen_kwargs({"until": until, "max_answer_tokens": 8})
-        asked = Asked("q", "x", (), GRADER, None, given, "chat", task="t", around=(), asks=None)
-        response = asyncio.run(_generate(run, asked, 1))
-        row = {**response.row, **judged(response.row, "4", grader("integer"))}
+def test_a_stop_text_of_a_task_ends_an_answer_and_does_not_cut_it():
+    for until, exit, correct in (("\nQ:", "stop", True), ("never", "budget", False)):
+        run = opened("a<|im_start|>4\nQ: and then?", max_answer_tokens=8)
+        row = row_of(replace(run, until=(until,)))
         assert (row["answer_exit"], row["correct"]) == (exit, correct)
-        run = opened("a<|im_start|>4 Q: and then?", max_answer_tokens=8)
 
 
 def test_a_row_that_does_not_know_its_end_is_graded_as_ever():
