@@ -109,6 +109,8 @@ class CachedEngine:
                 known, told = (), None if told is None else told[:0]
             ids = known
             asked: list[Generation] = []
+            if ids and not found and (tell := watch()):
+                tell(0, ids)
             while not found and len(ids) < max_tokens:
                 with watched(behind(len(ids), watch())):
                     more = await self.engine.generate(

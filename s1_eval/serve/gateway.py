@@ -22,12 +22,13 @@ from s1_eval.errors import UserError
 from s1_eval.evaluation.binding import NO_DIALS, Dials, bind_policy
 from s1_eval.evaluation.grading import judged
 from s1_eval.evaluation.run import Run, open_run
+from s1_eval.json_lines import read_lines
 from s1_eval.methods import METHODS, Method, Question, method, settings
 from s1_eval.methods.class_conditional import LEVELS
 from s1_eval.names import choose_from, slug
 from s1_eval.records.run import UNKNOWN, RunRecord, run_record
 from s1_eval.records.sample import SampleRow, sample_row
-from s1_eval.records.store import RunWriter
+from s1_eval.records.store import SAMPLES, RunWriter
 from s1_eval.serve import requests
 from s1_eval.serve.events import Asked, Event, Failed, Feed, Tell
 from s1_eval.serve.metrics import Metrics
@@ -46,6 +47,9 @@ RUNS = 256
 LONG = 1 << 14
 """Characters of a conversation beyond which its prompt is made beside the event loop first, and
 that a method's settings may have."""
+
+IN_TOKENS = ("tokens", "window", "first_checkpoint", "check_every")
+"""How settings end that are numbers of tokens: the context bounds these."""
 
 
 class Busy(RuntimeError):
@@ -185,7 +189,7 @@ class Gateway:
         except UserError as error:
             raise BadRequest(str(error), "s1_eval") from error
         for key, value in flat(made).items():
-            wide = isinstance(value, int) and not key.endswith("tokens")
+            wide = isinstance(value, int) and not key.endswith(IN_TOKENS)
             if wide and value > self.limits.width:
                 raise BadRequest(
                     f"{key}={value}: this server takes at most {self.limits.width}", "s1_eval"
@@ -512,7 +516,14 @@ class Gate:
 
     @contextmanager
     def admitted(self, questions: int) -> Iterator[None]:
-        """Room for so many, until the block ends. Raises Busy without."""
+        """Room for so many, until the block ends. Raises Busy without, BadRequest where there never
+        is."""
+        if questions > self._room:
+            raise BadRequest(
+                f"the request holds {questions} questions, n times its prompts, and this server "
+                f"takes {self._room} at once: ask for fewer",
+                "n",
+            )
         if self.inside + questions > self._room:
             wait = self._seconds * (self.inside - self.running + 1) / self._most
             raise Busy(min(max(math.ceil(wait), 1), 60))
@@ -542,26 +553,30 @@ class Gate:
 
 
 class _Recorder:
-    """A run's folder, and which samples it has."""
+    """A run's folder, and which samples it has: by id, epoch, and what was asked."""
 
     def __init__(self, writer: RunWriter) -> None:
         self._writer = writer
         self._last: dict[str, int] = {}
-        for id, epoch in writer.done:
-            self._last[id] = max(epoch, self._last.get(id, 0))
+        self._there: set[tuple[str, int, int]] = set()
+        for _, row in read_lines(writer.folder / SAMPLES):
+            self._note(row["sample_id"], row["epoch"], row["epoch"], _said(row))
 
     def put(self, row: SampleRow, repeatable: bool) -> SampleRow:
         """Write a row down. One that was asked before is the same if it can be repeated, and is
-        there; otherwise it is a further epoch."""
-        id, epoch = row["sample_id"], row["epoch"]
+        there; otherwise it is a further epoch, as another question by the same id is."""
+        id, epoch, said = row["sample_id"], row["epoch"], _said(row)
         if (id, epoch) in self._writer.done:
-            if repeatable:
+            if repeatable and (id, epoch, said) in self._there:
                 return row
-            epoch = self._last[id] + 1
-        row["epoch"] = epoch
+            row["epoch"] = self._last[id] + 1
         self._writer.append(row)
-        self._last[id] = max(epoch, self._last.get(id, 0))
+        self._note(id, epoch, row["epoch"], said)
         return row
+
+    def _note(self, id: str, asked: int, epoch: int, said: int) -> None:
+        self._there.add((id, asked, said))
+        self._last[id] = max(epoch, self._last.get(id, 0))
 
     def close(self) -> None:
         self._writer.close()
@@ -595,6 +610,11 @@ class _Counted:
 
     def close(self) -> None:
         self._engine.close()
+
+
+def _said(row: Mapping[str, Any]) -> int:
+    """Tells apart what was asked by one id."""
+    return hash((row.get("question"), row["target"]))
 
 
 def _cut(row: SampleRow, stops: Sequence[str]) -> SampleRow:

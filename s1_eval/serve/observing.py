@@ -251,9 +251,10 @@ class Observer:
         if chain.answer_at is not None:
             self._grow(chain, ("nudge", "forced"), ids)
             return
-        if not chain.ids and ids == delimiters.start:
-            self._grow(chain, ("delimiter", "forced"), ids)
-            return
+        start = delimiters.start
+        if not chain.ids and ids[: len(start)] == start:
+            self._grow(chain, ("delimiter", "forced"), start)
+            ids = ids[len(start) :]
         for end in (delimiters.newline + delimiters.end, delimiters.end):
             if end and ids[: len(end)] == end:
                 chain.answer_at = len(chain.ids)

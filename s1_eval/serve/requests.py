@@ -254,7 +254,7 @@ def _say(error: ValidationError, kind: type[Asked]) -> NoReturn:
     """Raises BadRequest about the first thing that is wrong."""
     # Of the kinds that a value may have, the one that it came nearest to.
     errors = error.errors(include_url=False, include_input=False)
-    first = max(errors, key=lambda each: len(each["loc"]))
+    first = max(errors, key=lambda each: (len(each["loc"]), not each["type"].endswith("_type")))
     place = [
         str(part) for part in first["loc"] if re.fullmatch(r"\w+", str(part)) and part != "str"
     ]

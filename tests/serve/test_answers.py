@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import OpenAI
-from served import ASKED, Served
+from served import ASKED, Served, serving
 
 from s1_eval.engines import Sampling
+from s1_eval.engines.cache import CachedEngine
 from s1_eval.engines.transformers import TransformersEngine
 from s1_eval.evaluation.benchmark import benchmark
 from s1_eval.evaluation.opened import shared_verifier
@@ -181,6 +183,40 @@ def test_a_single_chain_streams_token_by_token(nano_served: Served, name: str) -
     assert "".join(thoughts) == whole["reasoning_content"]
     assert "".join(d.get("content") or "" for d in deltas) == whole["content"]
     assert max(map(len, thoughts)) <= 15, "nano's longest token, or two that may be an end"
+
+
+@pytest.mark.parametrize("name", ["budget_forcing", "token_conditional", "step_conditional"])
+def test_a_stream_without_room_for_thinking_is_the_answer(nano_served: Served, name: str) -> None:
+    params = {"step_conditional": {"steps": 4}, "token_conditional": {"tokens": 64}}
+    asked = {"max_completion_tokens": 30, "s1_eval": {"method": name, **params.get(name, {})}}
+    whole = nano_served.answer(**asked)["choices"][0]["message"]
+    assert whole["reasoning_content"] is None
+    deltas = [c["choices"][0]["delta"] for c in nano_served.chunks(**asked)]
+    assert not any("reasoning_content" in d for d in deltas)
+    assert "".join(d.get("content") or "" for d in deltas) == whole["content"]
+
+
+def test_a_stream_goes_on_from_what_a_cache_holds(nano: TransformersEngine, tmp_path: Path) -> None:
+    cached = CachedEngine(nano, tmp_path)
+    with serving(cached, default="budget_forcing") as served:
+        for limit in (8, 9, 60, 70, 1000):
+            asked = {"max_completion_tokens": limit}
+            deltas = [c["choices"][0]["delta"] for c in served.chunks(**asked)]
+            whole = served.answer(**asked)["choices"][0]["message"]
+            assert "".join(d.get("content") or "" for d in deltas) == whole["content"]
+            thought = "".join(d.get("reasoning_content") or "" for d in deltas)
+            assert thought == (whole["reasoning_content"] or "")
+    cached.forget()
+
+
+def test_every_method_can_be_used_with_its_usual_settings(nano_served: Served) -> None:
+    for name in nano_served.gateway.usable:
+        given = {"samples": 2, "steps": 4, "length": "short", "tokens": 64}
+        known = flat_fields(METHODS[name].settings)
+        extra = {n: v for n, v in given.items() if n in known}
+        extra |= {"max_thinking_tokens": 300} if name in ("wrap_up", "rejection_sampling") else {}
+        reply = nano_served.answer(model=f"nano:{name}", temperature=1, seed=1, s1_eval=extra)
+        assert reply["choices"][0]["message"]["role"] == "assistant"
 
 
 def test_every_event_comes_in_a_stream_that_asks_for_them(nano_served: Served) -> None:

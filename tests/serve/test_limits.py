@@ -129,6 +129,9 @@ def test_what_can_not_wait_is_put_off(small: Served, slow: SlowEngine) -> None:
     assert "s1_eval_questions_running 1.0" in text
     assert "s1_eval_questions_waiting 2.0" in text
     assert "s1_eval_batch 1.0" in text
+    more = small.ask(n=4)
+    assert more.status_code == 400, "there will never be room for so many"
+    assert more.json()["error"]["param"] == "n"
     slow.open = True
     assert all(connection.recv(20).startswith(b"HTTP/1.1 200") for connection in waiting)
     assert small.answer()["choices"]
@@ -231,6 +234,27 @@ def test_records_are_kept_once_and_read_back(
     assert json.loads(capsys.readouterr().out)[0]["task"] == "gateway"
     assert main(["score", str(unscored.parent)]) == 2
     assert "without a target" in capsys.readouterr().err
+
+
+def test_another_question_by_the_same_id_is_recorded_too(
+    nano: TransformersEngine, tmp_path: Path
+) -> None:
+    others = [
+        {"s1_eval": {"sample_id": "1"}},
+        {"s1_eval": {"sample_id": "1", "target": "2"}},
+        {"s1_eval": {"sample_id": "1"}, "messages": [{"role": "user", "content": "S=3\nA+4"}]},
+    ]
+    for asked in (others[:1], others * 2):
+        with serving(nano, out=tmp_path) as served:
+            for each in asked:
+                served.answer(**each)
+    (path,) = tmp_path.glob("*/samples.jsonl")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(row["target"], row["question"][:4]) for row in rows] == [
+        ("", "Comp"),
+        ("2", "Comp"),
+        ("", "S=3\n"),
+    ]
 
 
 def test_everybody_sees_what_is_being_solved(nano: TransformersEngine) -> None:
