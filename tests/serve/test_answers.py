@@ -174,7 +174,7 @@ def test_a_single_chain_streams_token_by_token(nano_served: Served, name: str) -
         "step_conditional": {"steps": 4},
         "class_conditional": {"length": "short"},
         "token_conditional": {"tokens": 64},
-        "wrap_up": {"max_thinking_tokens": 60},
+        "wrap_up": {"max_thinking_tokens": 60, "wrap_up_string": "So:\n"},
     }
     asked = {"s1_eval": {"method": name, **params.get(name, {})}}
     whole = nano_served.answer(**asked)["choices"][0]["message"]

@@ -239,7 +239,7 @@ def test_records_are_kept_once_and_read_back(
 def test_another_question_by_the_same_id_is_recorded_too(
     nano: TransformersEngine, tmp_path: Path
 ) -> None:
-    others = [
+    others: list[dict[str, Any]] = [
         {"s1_eval": {"sample_id": "1"}},
         {"s1_eval": {"sample_id": "1", "target": "2"}},
         {"s1_eval": {"sample_id": "1"}, "messages": [{"role": "user", "content": "S=3\nA+4"}]},

@@ -22,7 +22,7 @@ SAMPLED = {"temperature": 1.0, "seed": 3}
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
     "budget_forcing": {"max_thinking_tokens": 80, "num_ignores": 2},
-    "wrap_up": {"max_thinking_tokens": 60},
+    "wrap_up": {"max_thinking_tokens": 60, "wrap_up_string": "So:\n"},
     "early_exit": {"first_checkpoint": 16, "agreeing": 2},
     "token_conditional": {"tokens": 64},
     "step_conditional": {"steps": 4, "max_thinking_tokens": 200},
