@@ -176,7 +176,7 @@ def test_a_single_chain_streams_token_by_token(nano_served: Served, name: str) -
         "token_conditional": {"tokens": 64},
         "wrap_up": {"max_thinking_tokens": 60, "wrap_up_string": "So:\n"},
     }
-    asked = {"s1_eval": {"method": name, **params.get(name, {})}}
+    asked: dict[str, Any] = {"s1_eval": {"method": name, **params.get(name, {})}}
     whole = nano_served.answer(**asked)["choices"][0]["message"]
     deltas = [c["choices"][0]["delta"] for c in nano_served.chunks(**asked)]
     thoughts = [d["reasoning_content"] for d in deltas if "reasoning_content" in d]
@@ -188,7 +188,10 @@ def test_a_single_chain_streams_token_by_token(nano_served: Served, name: str) -
 @pytest.mark.parametrize("name", ["budget_forcing", "token_conditional", "step_conditional"])
 def test_a_stream_without_room_for_thinking_is_the_answer(nano_served: Served, name: str) -> None:
     params = {"step_conditional": {"steps": 4}, "token_conditional": {"tokens": 64}}
-    asked = {"max_completion_tokens": 30, "s1_eval": {"method": name, **params.get(name, {})}}
+    asked: dict[str, Any] = {
+        "max_completion_tokens": 30,
+        "s1_eval": {"method": name, **params.get(name, {})},
+    }
     whole = nano_served.answer(**asked)["choices"][0]["message"]
     assert whole["reasoning_content"] is None
     deltas = [c["choices"][0]["delta"] for c in nano_served.chunks(**asked)]
@@ -200,7 +203,7 @@ def test_a_stream_goes_on_from_what_a_cache_holds(nano: TransformersEngine, tmp_
     cached = CachedEngine(nano, tmp_path)
     with serving(cached, default="budget_forcing") as served:
         for limit in (8, 9, 60, 70, 1000):
-            asked = {"max_completion_tokens": limit}
+            asked: dict[str, Any] = {"max_completion_tokens": limit}
             deltas = [c["choices"][0]["delta"] for c in served.chunks(**asked)]
             whole = served.answer(**asked)["choices"][0]["message"]
             assert "".join(d.get("content") or "" for d in deltas) == whole["content"]
