@@ -391,14 +391,20 @@ def compare(
 
 
 def advise(
-    runs: Runs, *, at: str = "generated_tokens", points: float = 2.0, seed: int = 0
+    runs: Runs,
+    *,
+    at: str = "generated_tokens",
+    points: float = 2.0,
+    seed: int = 0,
+    prices: str | Path | None = None,
 ) -> list[Advice]:
     """How much thinking a question deserves: for every series of runs that differ in their budget
     what each question needed, what uniform budgets, rules and an oracle come to, and what to do.
     As `s1-eval advise` prints it with `--json`.
 
-    runs: see `score`. at: what to save, `generated_tokens` or `thinking_tokens`.
-    points: the loss of accuracy that is small. seed: of the folds.
+    runs: see `score`. at: what to save: `generated_tokens`, `thinking_tokens`, `flops`, `seconds`
+        or `usd`. points: the loss of accuracy that is small. seed: of the folds.
+    prices: a YAML file with what models and verifiers cost, for `usd`.
 
     >>> result = s1_eval.evaluate(
     ...     "s1_hf/nano", "nano", "budget_forcing", max_thinking_tokens="2^4..2^6", limit=12
@@ -408,7 +414,8 @@ def advise(
     ([16, 32, 64], True)
     """
     held = _runs(runs)
-    return metrics.advise(held, rows_of(held, readers(_remark)), at, points, seed)
+    rows = rows_of(held, readers(_remark))
+    return metrics.advise(held, rows, at, points, seed, prices=_prices(prices))
 
 
 def _prices(path: str | Path | None) -> Prices | None:

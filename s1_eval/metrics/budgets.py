@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from s1_eval.errors import UserError
 from s1_eval.metrics.costs import Unknown, axis
+from s1_eval.metrics.points import distinct
 from s1_eval.metrics.prices import Prices
 from s1_eval.metrics.scoring import check_targets
 from s1_eval.metrics.series import CAP, Series, dial, series, shown
@@ -132,7 +133,8 @@ def chains(one: Series, at: str, traced: Traced, prices: Prices | None = None) -
     import numpy as np
 
     check_targets(one, one.runs)
-    tables = [{(row["sample_id"], row["epoch"]): row for row in run.rows} for run in one.runs]
+    runs = map(distinct, one.runs)
+    tables = [{(row["sample_id"], row["epoch"]): row for row in run.rows} for run in runs]
     common = sorted(set.intersection(*(set(t) for t in tables)))
     if not common:
         raise UserError(

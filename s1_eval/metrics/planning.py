@@ -20,7 +20,7 @@ from s1_eval.metrics.paired import (
     detectable_by_t,
     questions_needed,
 )
-from s1_eval.metrics.points import Tally, tally
+from s1_eval.metrics.points import Tally, distinct, tally
 from s1_eval.metrics.prices import NoPrice, Prices
 from s1_eval.metrics.scoring import restricted
 from s1_eval.names import choose_from
@@ -194,6 +194,7 @@ def plan(
         accuracy = None if basis.accuracy is None else basis.accuracy / 100
     else:
         rate = rate or _rate(basis)
+        basis = [distinct(run) for run in basis]
         partners = [_partner(one, basis) for one in asked]
         planned = [_from_pilot(*pair, prices) for pair in zip(asked, partners, strict=True)]
         noise = _piloted_noise([p for p in partners if p], basis, remarks)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
@@ -59,6 +59,12 @@ class Point:
             and (self.above is None or self.thinking > self.above)
             and (self.below is None or self.thinking < self.below)
         )
+
+
+def distinct(run: Run) -> Run:
+    """The run without rows that greedy decoding made again: as epochs of their own they would tell
+    of a question what its scored answer is."""
+    return replace(run, rows=[row for row in run.rows if not row.get("copy")])
 
 
 @dataclass(frozen=True, slots=True)

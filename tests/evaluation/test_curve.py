@@ -50,7 +50,7 @@ def thinking(result):
 
 
 @pytest.mark.parametrize("ignores", [0, 2])
-def test_sampled_caps_share_one_chain_a_question_and_epoch(engine, ignores):
+def test_sampled_caps_share_one_chain_a_question_and_epoch(engine, ignores, tmp_path):
     engine.decoded = 0
     result = s1_eval.evaluate(
         engine,
@@ -59,7 +59,7 @@ def test_sampled_caps_share_one_chain_a_question_and_epoch(engine, ignores):
         max_thinking_tokens=CAPS,
         num_ignores=ignores,
         max_answer_tokens=8,
-        temperature=1.0,
+        temperature=2.0,  # so high that no two chains are alike by chance
         epochs=2,
         limit=3,
         progress=False,
@@ -74,3 +74,8 @@ def test_sampled_caps_share_one_chain_a_question_and_epoch(engine, ignores):
     assert engine.decoded <= paid
     [advice] = result.advise()
     assert advice["shared"] is True
+    prices = tmp_path / "prices.yaml"
+    prices.write_text('models: {"*": {input: 0, output: 1000000}}')
+    [dear] = result.advise(at="usd", prices=prices)
+    spots = [each["curves"][0]["spots"][-1]["cost"]["value"] for each in (advice, dear)]
+    assert spots[0] == pytest.approx(spots[1])

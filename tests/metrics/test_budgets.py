@@ -42,6 +42,15 @@ def test_epochs_of_a_question_are_chains_of_their_own():
     assert made.by_question(made.correct.T.astype(float)).tolist() == [[0.5], [1], [1]]
 
 
+def test_a_copy_that_greedy_decoding_made_is_no_other_epoch_of_its_question():
+    made = swept([["8", "7", "7"], ["8", "7", "7"]], CAPS, epochs=2)
+    for located in made[1]:
+        if located.row["epoch"] == 2:
+            located.row["copy"] = True
+    found = grid((collect(made[1]), made[1]))
+    assert (found.ids, found.epochs, found.shared) == (("q000",), 1, True)
+
+
 def test_a_row_that_one_budget_lacks_is_left_out_everywhere_and_said():
     runs, _ = swept([["8", "7", "7"]] * 3, CAPS)
     runs[0] = type(runs[0])(runs[0].record, runs[0].rows[1:], runs[0].budget)

@@ -214,6 +214,16 @@ def test_a_pilot_says_how_noisy_its_questions_are():
     assert "another temperature" in plan(caps(10, 20), 20, 1, pilot)["remarks"][0]
 
 
+def test_what_greedy_decoding_copied_says_nothing_of_chance():
+    right = [[each, each] for each in runs.graded(10, 20)]
+    made = runs.run(right, 30, params={"max_thinking_tokens": 64})
+    copied = [{**row, **({"copy": True} if row["epoch"] == 2 else {})} for row in made.rows]
+    pilot = dataclasses.replace(made, rows=copied)
+    once = runs.run(runs.graded(10, 20), 30, params={"max_thinking_tokens": 64})
+    planned = [plan(caps(64, greedy=False), 30, 4, [basis]) for basis in (pilot, once)]
+    assert planned[0]["shows"] == planned[1]["shows"]
+
+
 def test_a_pilot_that_asked_once_does_not_know_what_epochs_gain():
     pilot = [capped(64, 60), capped(32, 32)]
     found = plan(caps(64, 32, greedy=False), 20, 4, pilot)
