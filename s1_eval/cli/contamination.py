@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from s1_eval.cli.options import comma_list
+from s1_eval.cli.options import add_task_arguments, comma_list, task_arguments
 
 
 def add_parser(commands: Any) -> None:
@@ -28,8 +28,7 @@ def add_parser(commands: Any) -> None:
         metavar="NAME[,NAME]",
         help="aime24, math500, …, or a file of questions",
     )
-    parser.add_argument("--grader", help="of one's own questions, see sweep")
-    parser.add_argument("--data", help="file or folder to read the task from")
+    add_task_arguments(parser)
     parser.add_argument("--json", action="store_true", help="a JSON list instead of lines")
     parser.set_defaults(run=run)
 
@@ -39,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     from s1_eval.thinking.render import printable
     from s1_eval.training.curation.contamination import contamination
 
-    tasks = [(find_task(name, args.grader), args.data) for name in args.task]
+    given = task_arguments(args)
+    tasks = [(find_task(name, args.grader, given), args.data) for name in args.task]
     found = contamination(tasks, args.training)
     if args.json:
         print(json.dumps([asdict(each) for each in found], indent=2))  # noqa: T201

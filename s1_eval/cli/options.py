@@ -141,6 +141,18 @@ def add_task(parser: argparse.ArgumentParser) -> None:
         "OWNER/NAME[:CONFIG] of the hub; an Inspect task (inspect_evals/NAME, file.py@NAME); an "
         "lm-eval task (lm_eval/NAME)",
     )
+    add_task_arguments(parser)
+    parser.add_argument(
+        "--since", metavar="DATE", help="only questions that became public then or later"
+    )
+    parser.add_argument(
+        "--shuffle", type=int, metavar="SEED", help="ask the questions in another order"
+    )
+    parser.add_argument("--limit", type=int, help="only the first N questions")
+
+
+def add_task_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a task takes to be opened, see `task_arguments`, its grader and its data."""
     parser.add_argument(
         "--grader",
         help="of one's own questions: math, integer or choice; of a harness's task also which of "
@@ -163,13 +175,6 @@ def add_task(parser: argparse.ArgumentParser) -> None:
         help="argument of the task, e.g. -T month=0926 or -T fewshot=0 (repeatable)",
     )
     parser.add_argument("--data", help="file or folder to read the task from")
-    parser.add_argument(
-        "--since", metavar="DATE", help="only questions that became public then or later"
-    )
-    parser.add_argument(
-        "--shuffle", type=int, metavar="SEED", help="ask the questions in another order"
-    )
-    parser.add_argument("--limit", type=int, help="only the first N questions")
 
 
 def task_arguments(args: argparse.Namespace) -> dict[str, Any]:

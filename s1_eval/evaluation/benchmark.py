@@ -199,6 +199,7 @@ class Benchmark:
 
     def loaded(self, data: str | None = None) -> Data:
         """All samples, in the data's own order, see `load`."""
+        check_arguments(self.name, self.takes, {})
         if path := self._path(data):
             return Data(self._samples(self.read(path), str(path)), path.name)
         if self.hub:
@@ -210,7 +211,6 @@ class Benchmark:
             rows = self._samples(read.rows, self.hub.dataset)
             return Data(rows, self.hub.dataset, read.revision)
         if self.generate is None:
-            check_arguments(self.name, self.takes, {})
             raise UserError(f"{self.name} has no data of its own: give data=PATH")
         samples = self._samples(self.generate(), self.name)
         if self.foreign:

@@ -61,15 +61,15 @@ def whole_row(
 
 
 def grouper(run: Run) -> Callable[[Sequence[str]], list[int]]:
-    """Numbers answers, equal ones alike: by the task's grader, or the one that the run records, or
-    by their text where neither is ours."""
+    """Numbers answers, equal ones alike: by the grader that the run records, or the task's, or by
+    their text where neither is ours."""
     recorded = recorded_grader(run.record)
     equality: Grader = SameText()
-    if run.task in BENCHMARKS:
+    if isinstance(recorded, Mapping) and recorded.get("name") in GRADERS:
+        equality = open_grader(recorded)
+    elif run.task in BENCHMARKS:
         known = benchmark(run.task)
         equality = open_grader({"name": known.grader, **known.strictness})
-    elif isinstance(recorded, Mapping) and recorded.get("name") in GRADERS:
-        equality = open_grader(recorded)
 
     def group(answers: Sequence[str]) -> list[int]:
         return numbers(group_answers(equality, list(answers)), len(answers))

@@ -106,6 +106,7 @@ def open_questions(
         id=table.name,
         revision=table.revision,
         chosen={"columns": found, **({} if table.split is None else {"split": table.split})},
+        secret=_is_secret(table),
     )
 
 
@@ -120,7 +121,7 @@ class OwnQuestions(Benchmark):
     chosen: Mapping[str, Any] = field(default_factory=dict)
 
     def loaded(self, data: str | None = None) -> Data:
-        """All of them; the first is shown on stderr."""
+        """All of them; the first is shown on stderr, unless they are secret."""
         if data is not None:
             raise UserError(f"data={data}: the questions are those of {self.source}: leave it out")
         assert self.generate
@@ -129,10 +130,9 @@ class OwnQuestions(Benchmark):
         first = samples[0]
         question = first.prompt if len(first.prompt) <= 600 else first.prompt[:599] + "…"
         shown = "\n".join(f"  {line}" for line in question.split("\n"))
-        said = (
-            f"{self.source}: {len(samples)} questions, {columns}, graded by {self.grader}; "
-            f"the first, {first.id}:\n{shown}\n  target: {first.target}"
-        )
+        said = f"{self.source}: {len(samples)} questions, {columns}, graded by {self.grader}"
+        if not self.secret:
+            said += f"; the first, {first.id}:\n{shown}\n  target: {first.target}"
         print(printable(said), file=sys.stderr)  # noqa: T201
         return Data(samples, self.id, self.revision, self.chosen)
 
@@ -414,6 +414,12 @@ def _grader(given: str | Mapping[str, Any] | None, chosen: bool) -> dict[str, An
     if given is None or isinstance(given, str):
         return {"name": given or "choice"}
     return {"name": "", **given}
+
+
+def _is_secret(table: Table) -> bool:
+    """Whether the authors ask that no question stands in plain text: they gave it a canary, or it
+    is GPQA by its name."""
+    return "gpqa" in table.name.lower() or any("canary" in name.lower() for name in table.columns)
 
 
 def _mapping(question: Any, number: int) -> Mapping[str, Any]:

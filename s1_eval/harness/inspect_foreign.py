@@ -346,6 +346,7 @@ class _Opened:
                 options=tuple(sample.choices or ()),
                 metadata=sample.metadata or {},
                 turns=before,
+                question=sample.input if isinstance(sample.input, str) else None,
             )
             yield {"sample": made}
 

@@ -436,3 +436,25 @@ def test_the_first_question_is_shown(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "mine.jsonl: 1 questions, question=question answer=answer, graded by math" in said
     assert "\x1b" not in said
     assert "target: 42" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"), [("mine", {"Canary String": "x"}), ("GPQA_main", {"other": "x"})]
+)
+def test_questions_that_are_to_stay_off_the_web_are_not_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, columns: dict[str, str]
+) -> None:
+    rows = [{"question": "Which?", "answer": "seven", **columns}]
+    about = open_questions(str(write(tmp_path / f"{name}.csv", rows)), "math")
+    data = about.load()
+    assert about.about(data)["secret"] is True
+    said = capsys.readouterr().err
+    assert "1 questions" in said
+    assert "Which?" not in said
+    assert "seven" not in said
+
+
+def test_questions_without_their_data_are_asked_for_it(tmp_path: Path) -> None:
+    file = str(write(tmp_path / "mine.jsonl", ROWS))
+    with pytest.raises(UserError, match="questions needs an argument: give -T data="):
+        find_task("questions").load(file)

@@ -31,6 +31,12 @@ def test_epochs_are_grouped_by_the_grader_of_the_task_or_of_the_record(task, rec
     assert grouper(run)(["7", "07", "8"]) == groups
 
 
+def test_own_questions_called_like_a_benchmark_are_grouped_by_their_own_grader():
+    run = runs.run([True], 5)
+    run = replace(run, record={**run.record, "task": "nano", "grader": {"name": "math"}})
+    assert grouper(run)(["1/2", "0.5"]) == [0, 0]
+
+
 def voted(*questions, scores=None):
     """A run of majority vote; a question is its samples' answers, of which 7 is right."""
     method = "best_of_n" if scores else "majority_vote"

@@ -87,3 +87,18 @@ def test_the_command_names_them(
     assert main([*command, "--json"]) == 0
     [found] = json.loads(capsys.readouterr().out)
     assert found["found"]["walk"]["words"] == "every morning aya goes for a long walk"
+
+
+def test_the_command_takes_what_opens_a_task(
+    training: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    months = tmp_path / "arxivmath_0926.jsonl"
+    months.write_text(
+        json.dumps({"problem_idx": 1, "problem": QUESTIONS["walk"], "answer": "7"}) + "\n"
+    )
+    asked = ["contamination", str(training), "--task"]
+    assert main([*asked, "arxivmath", "-T", "month=0926", "--data", str(months)]) == 0
+    assert "arxivmath_0926: 1 of 1 questions" in capsys.readouterr().out
+    columns = ["--columns", "question=problem", "answer=answer", "id=problem_idx"]
+    assert main([*asked, str(months), "--grader", "math", *columns]) == 0
+    assert "  1: " in capsys.readouterr().out
