@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import replace
 from typing import Literal, get_args
 
 from s1_eval.records import Run
-from s1_eval.records.run import UNKNOWN
+from s1_eval.records.run import UNKNOWN, as_record
 
 Publish = Literal["open", "all", "none"]
 """Whose texts: `open`, of benchmarks that are known to be open; `all`, also of those whose records
@@ -24,3 +27,20 @@ def withheld(run: Run, publish: Publish) -> bool:
         named = "gpqa" in f"{run.task} {dataset['id']}".lower()
         return named or publish != "all"
     return bool(secret) or publish == "none"
+
+
+_AROUND = ("turns", "around")
+"""What prompts have around a question: examples, which are questions too, and its options."""
+
+
+def published(run: Run, publish: Publish) -> Run:
+    """The run as its record may stand there: where its texts are withheld, with hashes in the place
+    of what its prompts have around a question."""
+    prompting = run.record.get("prompting") or {}
+    if not (prompting.keys() & {*_AROUND} and withheld(run, publish)):
+        return run
+    told = {name: value for name, value in prompting.items() if name not in _AROUND}
+    for name in prompting.keys() & {*_AROUND}:
+        text = json.dumps(prompting[name], sort_keys=True)
+        told[f"{name}_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    return replace(run, record=as_record({**run.record, "prompting": told}))

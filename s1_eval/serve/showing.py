@@ -24,6 +24,8 @@ _MOST_STEPS = 3000
 """Of a tree in a picture."""
 _LONGEST_ANSWER = 120
 """Characters of one in a list."""
+_LONGEST_TOLD = 40
+"""Characters of an answer that repeats no question: longer ones may be whole replies."""
 _LONGEST_STEP = 2000
 """Characters of a step that a tree shows; the chain has the rest."""
 
@@ -41,7 +43,7 @@ def shown_row(
         "epoch": row["epoch"],
         "verdict": verdict_of(row),
         "target": printable(row["target"]),
-        "answer": printable(row["answer"]),
+        "answer": told_answer(row["answer"], texts),
         "question": _plain(question) if texts else None,
         "withheld": not texts,
         "secret": record.get("secret"),
@@ -56,6 +58,11 @@ def shown_row(
         "votes": votes,
         "tree": _tree(row, record, chains) if texts and own else None,
     }
+
+
+def told_answer(answer: str, texts: bool) -> str:
+    """An answer, as far as it may be shown. texts: as of `shown_row`."""
+    return printable(answer) if texts or len(answer) <= _LONGEST_TOLD else "(withheld)"
 
 
 def shown_chain(row: SampleRow, number: int) -> list[Json]:

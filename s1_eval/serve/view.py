@@ -31,7 +31,7 @@ from s1_eval.records import Reader, Run, read_rows, read_runs
 from s1_eval.records.run import UNKNOWN
 from s1_eval.serve import page
 from s1_eval.serve.records import Entry, Records, ShownRun
-from s1_eval.serve.showing import shown_chain, shown_row
+from s1_eval.serve.showing import shown_chain, shown_row, told_answer
 from s1_eval.thinking.render import printable
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -93,7 +93,7 @@ class _View:
         found = run.found(asked.get("find", ""), asked.get("only", ""))
         start = _whole(asked.get("from", "0"))
         part = found[start : start + _MOST]
-        rows = [_listed(entry) for entry in part]
+        rows = [_listed(entry, self._may_show(run)) for entry in part]
         return answer({"run": _summary(run), "total": len(found), "from": start, "rows": rows})
 
     def row(self, request: Request) -> Response:
@@ -110,9 +110,12 @@ class _View:
             {
                 **shown,
                 "run": _named(run),
-                "previous": before and _listed(before),
-                "next": behind and _listed(behind),
-                "others": [{"run": _named(other), **_listed(each)} for other, each in others],
+                "previous": before and _listed(before, may),
+                "next": behind and _listed(behind, may),
+                "others": [
+                    {"run": _named(other), **_listed(each, self._may_show(other))}
+                    for other, each in others
+                ],
             }
         )
 
@@ -239,14 +242,14 @@ def _named(run: ShownRun) -> JsonObject:
     }
 
 
-def _listed(entry: Entry) -> JsonObject:
+def _listed(entry: Entry, texts: bool) -> JsonObject:
     return {
         "sample_id": entry.sample_id,
         "name": printable(entry.sample_id),
         "epoch": entry.epoch,
         "verdict": entry.verdict,
         "target": printable(entry.target),
-        "answer": printable(entry.answer),
+        "answer": told_answer(entry.answer, texts),
         "thinking_tokens": entry.thinking_tokens,
         "exit_reason": entry.exit_reason,
     }

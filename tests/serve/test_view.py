@@ -158,12 +158,16 @@ def test_another_sites_name_for_this_machine_is_refused(client):
 def test_texts_of_a_secret_benchmark_stay_on_the_machine(tmp_path, secret, far, status):
     record = runs.record(secret=secret)
     with RunWriter(tmp_path, record) as writer:
-        writer.append(runs.row(record, with_traces=True))
+        row = runs.row(record, with_traces=True)
+        writer.append({**row, "answer": "a whole reply that says the question again"})
     for host, wanted in (("0.0.0.0", far), ("127.0.0.1", status)):  # noqa: S104
         reached = TestClient(app(read(tmp_path), host), base_url="http://127.0.0.1")
         one = f"/api/runs/{record['run_id']}"
         assert reached.get(f"{one}/chain?sample=q0").status_code == wanted
-        assert reached.get(f"{one}/row?sample=q0").json()["withheld"] == (wanted == 403)
+        row = reached.get(f"{one}/row?sample=q0")
+        assert row.json()["withheld"] == (wanted == 403)
+        texts = row.text + reached.get(f"{one}/rows").text
+        assert ("says the question" in texts) == (wanted == 200)
 
 
 def test_a_question_that_the_record_lacks_comes_from_the_data_that_was_asked(tmp_path):

@@ -22,7 +22,7 @@ from s1_eval.metrics.series import entry_name
 from s1_eval.names import file_name
 from s1_eval.records import Dataset, Located, Run, RunRecord, SampleRow, recorded_grader
 from s1_eval.records.run import UNKNOWN
-from s1_eval.report.publishing import Publish, withheld
+from s1_eval.report.publishing import Publish, published, withheld
 
 SCHEMA_VERSION = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
@@ -71,7 +71,7 @@ def every_eval_ever(
 
     rows: the runs' rows again, whole, read one by one. publish: whose samples to write.
     """
-    records = {run.id: run for run in runs}
+    records = {run.id: published(run, publish) for run in runs}
     made = []
     for entry in entries:
         name = _uuid(entry)

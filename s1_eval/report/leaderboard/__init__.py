@@ -18,7 +18,7 @@ from s1_eval.metrics.entries import Entry
 from s1_eval.records import Located, Run
 from s1_eval.report import pages, table
 from s1_eval.report.leaderboard import questions
-from s1_eval.report.publishing import Publish, withheld
+from s1_eval.report.publishing import Publish, published, withheld
 
 __all__ = ["build"]
 
@@ -42,12 +42,13 @@ def build(
     to = Path(folder)
     kept = {run.task for run in runs if withheld(run, traces)}
     listed = questions.Listed(runs)
+    shown = [published(run, traces) for run in runs]
     try:
         _clear(to)
         for name, text in (
-            (DATA, json.dumps(_data(runs, entries, title), indent=1, allow_nan=False)),
+            (DATA, json.dumps(_data(shown, entries, title), indent=1, allow_nan=False)),
             ("leaderboard.md", f"# {table.escape(title)}\n\n{table.markdown(entries)}"),
-            ("index.html", pages.board(entries, runs, title, _questions(listed, kept))),
+            ("index.html", pages.board(entries, shown, title, _questions(listed, kept))),
         ):
             # A record may hold a lone surrogate, which UTF-8 can't.
             (to / name).write_text(text, "utf-8", errors="backslashreplace", newline="\n")

@@ -68,7 +68,9 @@ def test_every_sample_is_a_row_that_belongs_to_its_runs_accuracy(log, instances)
 def test_a_question_that_must_stay_off_the_web_is_in_no_file(
     secret, task, traces, written, tmp_path
 ):
+    turns = [{"role": "user", "content": "the secret question"}]
     record = runs.record(model="lab/thinker", task=task, secret=secret)
+    record = record | {"prompting": {"turns": turns}}
     with RunWriter(tmp_path / "run", record) as writer:
         for i in range(2):
             writer.append({**runs.row(record, f"q{i}"), "question": "the secret question"})

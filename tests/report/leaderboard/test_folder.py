@@ -98,14 +98,17 @@ def test_traces_of_a_secret_benchmark_are_never_published(
 ):
     from s1_eval.records import RunWriter
 
-    record = runs.record(task=task, secret=secret)
+    around = {"prompting": {"around": ["", "A) the secret question"], "system": "Think."}}
+    record = runs.record(task=task, secret=secret) | around
     with RunWriter(tmp_path / "runs", record) as writer:
         row = runs.row(record)
         writer.append({**row, "response": "the secret question"})
     made = read_runs([tmp_path / "runs"])
     build(made, score(made, resamples=10), read_rows(made), tmp_path / "site", traces=traces)
-    pages = "".join(page.read_text() for page in (tmp_path / "site").rglob("*.html"))
-    assert ("the secret question" in pages) is published
+    files = [path for path in (tmp_path / "site").rglob("*") if path.is_file()]
+    text = "".join(path.read_text() for path in files)
+    assert ("the secret question" in text) is published
+    assert "Think." in text
 
 
 def test_a_title_is_escaped_everywhere(tmp_path):
