@@ -237,9 +237,10 @@ def _notes(one: Series, grid: Grid) -> Iterable[str]:
         yield f"{sum(over)} of {len(over)} samples thought more than their budget"
     if grid.shared is None:
         yield (
-            "the records hold no traces, so nothing says that the runs are one chain cut at each "
-            "budget: rules that look along a chain, overthinking and waste are left out, and a "
-            "question may be right or wrong at another budget by chance alone"
+            "the records hold no traces, or several of an answer, so nothing says that the runs "
+            "are one chain cut at each budget: rules that look along a chain, overthinking and "
+            "waste are left out, and a question may be right or wrong at another budget by chance "
+            "alone"
         )
     elif not grid.shared:
         yield (

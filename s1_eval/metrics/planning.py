@@ -192,6 +192,8 @@ def plan(
         planned = [_assumed(one, basis, prices, model) for one in asked]
         noise = _assumed_noise(basis)
         accuracy = None if basis.accuracy is None else basis.accuracy / 100
+        if accuracy and accuracy <= 0.01:
+            remarks.append(f"accuracy={basis.accuracy:g} is taken for that many percent, no share")
     else:
         rate = rate or _rate(basis)
         basis = [distinct(run) for run in basis]

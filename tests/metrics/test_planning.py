@@ -138,6 +138,12 @@ def test_assumptions_stand_for_a_pilot():
     assert found["total"]["generated_tokens"] == 4500 + 42000
 
 
+@pytest.mark.parametrize(("accuracy", "told"), [(0.6, True), (1, True), (60, False), (0, False)])
+def test_an_accuracy_that_may_have_been_meant_as_a_share_is_said_to_be_in_percent(accuracy, told):
+    found = plan(caps(32), 30, 1, dataclasses.replace(ASSUMED, accuracy=accuracy))
+    assert any("percent" in remark for remark in found["remarks"]) is told
+
+
 def test_what_is_not_assumed_is_not_known():
     found = plan(caps(400), 10, 1, Assumed(thinking_tokens=10))
     assert found["shows"] is None
