@@ -31,8 +31,8 @@ def contamination(
     `Benchmark.load`. Raises UserError where there is nothing to read."""
     asked = [(about, about.load(data).samples) for about, data in tasks]
     references = [
-        Reference(f"{about.name} {sample.id}", sample.words, about.secret)
-        for about, samples in asked
+        Reference(f"{number} {sample.id}", sample.words, about.secret)
+        for number, (about, samples) in enumerate(asked)
         for sample in samples
     ]
     found = repeated(references, texts(training))
@@ -40,9 +40,9 @@ def contamination(
         Contamination(
             about.name,
             len(samples),
-            {s.id: found[name] for s in samples if (name := f"{about.name} {s.id}") in found},
+            {s.id: found[name] for s in samples if (name := f"{number} {s.id}") in found},
         )
-        for about, samples in asked
+        for number, (about, samples) in enumerate(asked)
     ]
 
 

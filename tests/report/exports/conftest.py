@@ -19,9 +19,8 @@ def recorded(tmp_path_factory):
         )
         with RunWriter(folder / str(cap), record) as writer:
             for i in range(20):
-                row = runs.row(
-                    record, f"q{i}", correct=i < right, thinking=cap, budget=cap, with_traces=True
-                )
+                tokens = {"thinking": cap, "waits": 3, "budget": cap}
+                row = runs.row(record, f"q{i}", correct=i < right, **tokens, with_traces=True)
                 for trace in row["traces"]:
                     for segment in trace["segments"]:
                         segment["text"] = "x" * len(segment["ids"])

@@ -53,7 +53,7 @@ def test_every_sample_is_a_row_that_belongs_to_its_runs_accuracy(log, instances)
     assert row["input"] == {"raw": f"What is {row['sample_id'][1:]}? <b>\u2028", "reference": ["7"]}
     assert row["output"]["raw"] in (["It is 7."], ["It is 8."])
     assert set(row["output"]["reasoning_trace"][0]) == {"x"}
-    assert row["token_usage"]["reasoning_tokens"] in (32, 64)
+    assert row["token_usage"]["reasoning_tokens"] in (32 - 3, 64 - 3), "three were forced"
     assert row["metadata"]["exit_reason"] == "natural"
 
 
