@@ -45,6 +45,7 @@ _METRICS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 _OURS = frozenset({"transformers", "vllm"})
 """Engines that run the weights in this process."""
 
+_THOUGHT = ("thinking", "sampled")
 _STANDARD = frozenset({"accuracy"})
 """Metrics that others know by the same name; ours have the project's name in front."""
 
@@ -143,7 +144,7 @@ def _instance(row: SampleRow, log: JsonObject, name: str, result: str) -> JsonOb
             "output_tokens": row["generated_tokens"],
             "total_tokens": asked + row["generated_tokens"],
             "input_tokens_cache_read": row.get("cached_tokens"),
-            "reasoning_tokens": row["thinking_tokens"],
+            "reasoning_tokens": _sampled_thinking(row),
         }
     if row["seconds"] is not None:
         usage["performance"] = {"latency_ms": 1000 * row["seconds"]}
@@ -177,6 +178,17 @@ def _instance(row: SampleRow, log: JsonObject, name: str, result: str) -> JsonOb
         "metadata": _texts({name: row.get(name) for name in told}),
         **usage,
     }
+
+
+def _sampled_thinking(row: SampleRow) -> int:
+    """Thinking tokens among the generated ones: without what was forced, and what chains have in
+    common counted once."""
+    own = 0
+    for trace in row.get("traces") or ():
+        thought = (p for p in trace["segments"] if (p["role"], p["origin"]) == _THOUGHT)
+        sampled = sum(len(part.get("ids") or ()) for part in thought)
+        own += max(sampled - int(trace.get("shared") or 0), 0)
+    return min(own or row["thinking_tokens"], row["generated_tokens"])
 
 
 def _uuid(entry: Entry) -> str:

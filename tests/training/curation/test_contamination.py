@@ -49,6 +49,17 @@ def test_questions_are_found_in_any_row_of_any_file(training: Path) -> None:
     }
 
 
+def test_two_tasks_of_one_name_are_told_apart(training: Path) -> None:
+    other = Benchmark(
+        "mine",
+        lambda row: Sample("walk", QUESTIONS["new"], "7"),
+        "integer",
+        generate=lambda: [{}],
+    )
+    one, two = contamination([(asked(), None), (other, None)], [str(training)])
+    assert (len(one.found), len(two.found)) == (2, 0)
+
+
 def test_words_of_a_secret_benchmark_stay_so(training: Path) -> None:
     [found] = contamination([(asked(secret=True), None)], [str(training)])
     assert {o.words for o in found.found.values()} == {None}
