@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
                 dials=dials,
                 greedy=sweep.sampling(each).temperature == 0,
                 single=each.method.single,
+                independent=info["chooses"] and not info["verifier"],
             )
         )
     found = plan(

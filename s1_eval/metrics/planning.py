@@ -48,7 +48,8 @@ _SCALED = (
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A run that is planned. settings: all of the method's, as records have them. dials: those that
-    vary. greedy: every epoch would be the same again. single: it is one chain."""
+    vary. greedy: every epoch would be the same again. single: it is one chain. independent: or
+    several that have no part in each other and that no verifier reads."""
 
     label: str
     method: str
@@ -56,6 +57,7 @@ class Asked:
     dials: Mapping[str, Any]
     greedy: bool
     single: bool = True
+    independent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +280,9 @@ def _assumed(one: Asked, basis: Assumed, prices: Prices | None, model: str) -> P
     }
     if strange := [n for n, v in one.dials.items() if v and n not in (CAP, IGNORES, SAMPLES)]:
         made["note"] = f"what {strange[0]} does to the length is not known: take a pilot"
+        return made
+    if not (one.single or one.independent):
+        made["note"] = f"how much {one.method} samples and reads is not known: take a pilot"
         return made
     if basis.thinking_tokens is None:
         made["note"] = "lengths are not known: give --assume thinking_tokens=N"

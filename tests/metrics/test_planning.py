@@ -155,6 +155,15 @@ def test_what_is_not_assumed_is_not_known():
     assert "rounds" in plan([searched], 10, 1, ASSUMED)["runs"][0]["note"]
 
 
+def test_what_a_method_with_tries_or_a_verifier_takes_is_not_assumed():
+    planned = dataclasses.replace(
+        asked("rejection_sampling", single=False, max_thinking_tokens=8), independent=False
+    )
+    [run] = plan([planned], 10, 1, ASSUMED)["runs"]
+    assert run["total"]["generated_tokens"] is None
+    assert "rejection_sampling" in run["note"]
+
+
 def test_thirty_questions_cannot_show_five_points():
     found = plan(caps(100, 200), 30, 1, ASSUMED)["shows"]
     churn = 0.25 * (1 - 1 / 3)
