@@ -268,6 +268,7 @@ class Gateway:
         self._tasks.add(task)
         try:
             async with self.gate.turn():
+                await self._check_target(job)
                 await self._check_room(job)
                 return await self._solve(job, tell, tokenwise, texts)
         except asyncio.CancelledError:
@@ -482,6 +483,16 @@ class Gateway:
         while len(self._runs) > RUNS:
             self._runs.popitem(last=False)
         return self._runs[key]
+
+    async def _check_target(self, job: Job) -> None:
+        """Raises BadRequest on a target that its grader can't read: every answer would be wrong. To
+        the math grader one that is spelled the same is right even then."""
+        if job.target is None or job.run.grader.name == "math":
+            return
+        try:
+            await asyncio.to_thread(job.run.grader.check_target, job.target)
+        except UserError as error:
+            raise BadRequest(str(error), "s1_eval.target") from error
 
     async def _check_room(self, job: Job) -> None:
         """Raises BadRequest on a prompt that leaves no room for an answer."""

@@ -107,7 +107,7 @@ class Extra(BaseModel):
 
     method: str | None = None
     grader: str | dict[str, Any] = "math"
-    target: str | None = None
+    target: Annotated[str, Field(min_length=1)] | None = None
     options: list[str] = []
     sample_id: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     epoch: Annotated[int, Field(ge=1, le=1 << 31)] = 1

@@ -53,6 +53,10 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"s1_eval": {"grader": {"name": "math", "strictly": 1}}}, "", "settings"),
     ({"s1_eval": {"ignore_string": "x" * 20_000}}, "s1_eval", "shorten"),
     ({"s1_eval": {"epoch": 0}}, "s1_eval.epoch", "greater"),
+    ({"s1_eval": {"target": "five", "grader": "integer"}}, "s1_eval.target", "not an integer"),
+    ({"s1_eval": {"target": "ab", "grader": "choice"}}, "s1_eval.target", "none of the letters"),
+    ({"s1_eval": {"target": ""}}, "s1_eval.target", "at least 1"),
+    ({"stop": ["x"] * 17}, "stop", "at most 16"),
     ({"s1_eval": {"thinking_format": "x"}}, "s1_eval", "thinking_format"),
     ({"model": "nano:plain", "s1_eval": {"method": "sets"}}, "s1_eval.method", "give one"),
 ]
