@@ -81,18 +81,19 @@ class _Pages:
         self._names = {run.id: _name(run) for run in listed.runs}
         self._waiting: dict[tuple[int, int], list[str]] = defaultdict(list)
         self._size = 0
-        self._begun: set[tuple[int, int]] = set()
+        self._begun: dict[tuple[int, int], tuple[str, str]] = {}  # question and target
 
     def add(self, row: SampleRow) -> None:
         key = self._listed.question(row["task"], row["sample_id"])
+        asked = _inert(str(row.get("question") or "")), row["target"]
         if key not in self._begun:
-            self._begun.add(key)
+            self._begun[key] = asked
             head = render(
                 "leaderboard/question.html.j2",
                 task=row["task"],
                 id=row["sample_id"],
                 target=row["target"],
-                question=_inert(str(row.get("question") or "")),
+                question=asked[0],
             )
             self._waiting[key].append(head)
         sample = render(
@@ -101,6 +102,8 @@ class _Pages:
             run=self._names[row["run_id"]],
             traces=_traces(row),
             response=_response(row),
+            # Two data sets of one name may have other questions by the same ids.
+            other=asked if _differ(asked, self._begun[key]) else None,
         )
         self._waiting[key].append(sample)
         self._size += len(sample)
@@ -117,6 +120,12 @@ class _Pages:
             _append(self._to / FOLDER / str(task) / f"{question}.html", "".join(parts))
         self._waiting.clear()
         self._size = 0
+
+
+def _differ(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether two rows were asked different questions; one of them may not say."""
+    unsaid = not (one[0] and other[0])
+    return one[1] != other[1] or not (unsaid or one[0] == other[0])
 
 
 def _append(path: Path, text: str) -> None:

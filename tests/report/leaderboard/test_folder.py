@@ -111,6 +111,21 @@ def test_traces_of_a_secret_benchmark_are_never_published(
     assert "Think." in text
 
 
+def test_another_question_by_the_same_id_is_shown_with_its_answer(tmp_path):
+    from s1_eval.records import RunWriter
+
+    for name, question in (("a", "one"), ("b", "<two>")):
+        dataset = {"id": "toy", "revision": None, "fingerprint": name}
+        record = runs.record(dataset=dataset)
+        with RunWriter(tmp_path / "runs" / name, record) as writer:
+            writer.append({**runs.row(record), "question": f"question {question}"})
+    made = read_runs([tmp_path / "runs"])
+    build(made, score(made, resamples=10), read_rows(made), tmp_path / "site")
+    page = (tmp_path / "site/questions/0/0.html").read_text()
+    assert "question one" in page
+    assert page.index("another question by this id") < page.index("question &lt;two&gt;")
+
+
 def test_a_title_is_escaped_everywhere(tmp_path):
     made = [runs.run([True] * 5, 5)]
     build(made, score(made, resamples=10), [], tmp_path, title=EVIL)
