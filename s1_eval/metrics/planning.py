@@ -202,7 +202,8 @@ def plan(
         partners = [_partner(one, basis) for one in asked]
         planned = [_from_pilot(*pair, prices) for pair in zip(asked, partners, strict=True)]
         noise = _piloted_noise([p for p in partners if p], basis, remarks)
-        accuracy = max(float(tally(run).accuracy) for run in basis)
+        best = max(map(tally, basis), key=lambda t: t.accuracy)
+        accuracy = _smoothed(float(best.accuracy), len(best.questions))
         if any(
             p and _greedy(p) not in (None, one.greedy)
             for p, one in zip(partners, asked, strict=True)

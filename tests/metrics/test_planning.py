@@ -268,3 +268,11 @@ def test_an_assumption_that_cannot_be_is_refused(given, says):
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         plan(caps(9), 30, 1, ASSUMED, **wrong)
+
+
+def test_a_small_pilot_that_is_always_right_does_not_make_an_accuracy_sure():
+    few, many = (
+        plan(caps(64), 500, 1, [runs.run(runs.graded(n, n), 30)])["shows"]["margin"]
+        for n in (2, 200)
+    )
+    assert many < 1 < 3 < few
