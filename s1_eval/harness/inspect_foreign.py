@@ -34,7 +34,7 @@ from inspect_ai.model import (
     modelapi,
 )
 from inspect_ai.scorer import Score, Scorer, Target
-from inspect_ai.solver import Solver, TaskState, chain
+from inspect_ai.solver import Solver, TaskState, chain, multiple_choice
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from s1_eval import libraries
@@ -44,6 +44,7 @@ from s1_eval.evaluation.benchmark import Benchmark, Row, Sample
 from s1_eval.evaluation.foreign import Foreign
 from s1_eval.evaluation.loops import wait_for
 from s1_eval.evaluation.named import GraderSpec
+from s1_eval.harness.inspect_choices import several
 from s1_eval.harness.inspect_models import STOP_REASONS, UNSUPPORTED, conversation
 from s1_eval.names import choose_from
 from s1_eval.records.foreign_inspect import judgement, target_of
@@ -308,6 +309,14 @@ class _Opened:
         return turn, scores, error
 
     async def _generate(self, state: TaskState, *_: Any, **config: Any) -> TaskState:
+        """The options of a sample whose solvers leave them out are shown, as a solver of ours
+        does in Inspect."""
+        values = [choice.value.strip() for choice in state.choices]
+        if values and not all(value in state.user_prompt.text for value in values):
+            return await multiple_choice(multiple_correct=several(state))(state, self._ask)
+        return await self._ask(state, **config)
+
+    async def _ask(self, state: TaskState, *_: Any, **config: Any) -> TaskState:
         config = {name: value for name, value in config.items() if name in _CONFIG}
         state.output = await self._model.generate(
             state.messages, state.tools, state.tool_choice, GenerateConfig(**config)

@@ -490,3 +490,34 @@ def test_arguments_reach_the_task_and_strange_ones_are_refused(tasks: Path) -> N
         found(tasks, "prompted", {"task_args": {"wrd": "Heed"}})
     with pytest.raises(UserError, match="-T KEY=VALUE"):
         found(tasks, "sums", {}).load("somewhere")
+
+
+async def test_options_that_the_solver_leaves_out_are_shown(tmp_path: Path) -> None:
+    file = tmp_path / "bare.py"
+    file.write_text(
+        textwrap.dedent(
+            """
+            from inspect_ai import Task, task
+            from inspect_ai.dataset import Sample
+            from inspect_ai.scorer import choice
+
+            @task
+            def bare():
+                sky = Sample(input="Sky?", choices=["red", "blue"], target="B")
+                both = Sample(input="Sky?", choices=["high", "blue", "red"], target=["A", "B"])
+                shown = Sample(input="Sky, red or blue?", choices=["red", "blue"], target="B")
+                return Task(dataset=[sky, both, shown], scorer=choice())
+            """
+        )
+    )
+    task = find_task(f"{file}@bare")
+    one, both, shown = task.load().samples
+    assert one.prompt.endswith("Sky?\n\nA) red\nB) blue")
+    assert both.prompt.endswith("Sky?\n\nA) high\nB) blue\nC) red")
+    assert shown.prompt == "Sky, red or blue?"
+    assert task.foreign
+    assert task.foreign.judge
+    for sample, answer, right in ((one, "B", True), (one, "A", False), (both, "A,B", True)):
+        solved: Any = {"response": f"ANSWER: {answer}", "epoch": 1}
+        solved |= {"generated_tokens": 3, "thinking_tokens": 0}
+        assert (await task.foreign.judge(sample, solved))["correct"] is right
