@@ -137,6 +137,9 @@ class OwnQuestions(Benchmark):
         return Data(samples, self.id, self.revision, self.chosen)
 
     def check_target(self, reader: Grader, sample: Sample) -> None:
+        options = self.chosen["columns"].get("options")
+        if options and not sample.options and reader.name == ChoiceGrader.name:
+            raise UserError(f"column {_told(options)!r}: there are no options to choose from")
         try:
             super().check_target(reader, sample)
         except UserError as error:

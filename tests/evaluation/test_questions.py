@@ -223,6 +223,18 @@ def test_numbers_of_options_are_read_only_where_the_data_shows_their_base(tmp_pa
         loaded(write(tmp_path / "c.jsonl", ask), None)
 
 
+@pytest.mark.parametrize("empty", [None, "[]", [], " "])
+def test_a_row_without_the_options_that_others_have_is_named(tmp_path: Path, empty: Any) -> None:
+    rows = [
+        {"question": "a", "options": ["x", "y"], "answer": "A"},
+        {"question": "b", "options": empty, "answer": "A"},
+    ]
+    file = write(tmp_path / "mine.jsonl", rows)
+    with pytest.raises(UserError, match=r"row 2: .*'options': there are no options"):
+        loaded(file, None)
+    assert loaded(file, "math").samples[1].options == ()
+
+
 def test_true_and_false_are_no_numbers_of_options(tmp_path: Path) -> None:
     rows = [
         {"question": q, "options": ["True", "False"], "answer": a}
