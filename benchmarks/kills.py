@@ -21,7 +21,8 @@ from typing import Any
 
 from s1_eval.records import read_rows, read_runs
 
-NOT_COMPARED = frozenset({"seconds", "reused_tokens", "verifier_seconds", "run"})
+TIMES = {f"{what}_seconds" for what in ("verifier", "machine", "waiting", "prefill", "decode")}
+NOT_COMPARED = frozenset({"seconds", "reused_tokens", "run", *TIMES})
 QUESTIONS = "60"
 
 Start = Callable[[Path], Sequence[str]]

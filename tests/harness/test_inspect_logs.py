@@ -125,6 +125,14 @@ def test_several_scorers_ask_whose_verdict_counts(tmp_path: Path, capsys: Any) -
 
 
 @pytest.mark.slow
+def untimed(entries: list[Any]) -> list[Any]:
+    """Entries without the time that their questions took."""
+    for point in (point for entry in entries for point in entry["points"]):
+        point["costs"].pop("seconds", None)
+        point["costs"].pop("machine_seconds", None)
+    return entries
+
+
 def test_our_log_without_scores_is_scored_as_if_it_had_been(tmp_path: Path, capsys: Any) -> None:
     ran(nano(), tmp_path / "scored", limit=4)
     log = ran(nano(), tmp_path / "unscored", limit=4, score=False)
@@ -132,7 +140,7 @@ def test_our_log_without_scores_is_scored_as_if_it_had_been(tmp_path: Path, caps
     for name in ("scored", "unscored"):
         assert main(["score", str(tmp_path / name), "--json"]) == 0
         found[name] = json.loads(capsys.readouterr().out)
-    assert found["scored"] == found["unscored"]
+    assert untimed(found["scored"]) == untimed(found["unscored"])
     assert found["scored"][0]["method"] == "budget_forcing"
     with pytest.raises(UserError, match="was not scored: run `inspect score`"):
         read_runs([log.location])
@@ -141,8 +149,8 @@ def test_our_log_without_scores_is_scored_as_if_it_had_been(tmp_path: Path, caps
     again = score(log, resolve_scorers(log), action="overwrite", display="none")
     write_eval_log(again, str(tmp_path / "again.eval"))
     assert main(["score", str(tmp_path / "again.eval"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == found["scored"]
-    assert [each.name for each in again.eval.scorers] == ["s1_eval/grade"]
+    assert untimed(json.loads(capsys.readouterr().out)) == found["scored"]
+    assert again.eval.scorers[0].name == "s1_eval/grade"
 
 
 def test_a_log_whose_solver_left_a_whole_record_is_scored_again_as_it_was(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ ONLY_PARSED = {
 }
 """Commands that are not run here, and why."""
 
-NOT_COMMANDS = (r"…$", r"ENGINE/NAME", r"RUNS…", r"^s1-\S+( \S+)?$")
+NOT_COMMANDS = (r"…$", r"ENGINE/NAME", r"RUNS…", r"^lm_eval/", r"^s1-\S+( \S+)?$")
 """Inline code that names a command and is none: it has no arguments, or leaves them open."""
 
 SMALLER = (

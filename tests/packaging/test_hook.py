@@ -105,14 +105,21 @@ def test_our_tasks_follow_lm_evals_own_and_precede_the_users(tmp_path: Path) -> 
 
     class TaskIndex:
         @staticmethod
-        def build(paths: list[Path], **kwargs: object) -> list[Path]:
-            seen.append(kwargs)
-            return paths
+        def build(paths: list[Path], **kwargs: object) -> dict[str, object]:
+            seen.append((paths, kwargs))
+            return {"s1_nano": "a file of somebody's"}
 
-    manager = types.SimpleNamespace(TaskIndex=TaskIndex, __file__=str(tmp_path / "manager.py"))
+    manager = types.SimpleNamespace(
+        TaskIndex=TaskIndex,
+        Entry=lambda *parts: parts,
+        Kind=types.SimpleNamespace(TASK="task"),
+        __file__=str(tmp_path / "manager.py"),
+    )
     lm_eval_hook.add_tasks(manager)
     ours = Path(tasks.__path__[0])
     mine = tmp_path / "mine"
-    assert manager.TaskIndex.build([tmp_path, mine], x=1) == [tmp_path, ours, mine]
-    assert manager.TaskIndex.build([mine]) == [mine]
-    assert seen[0] == {"x": 1}
+    index = manager.TaskIndex.build([tmp_path, mine], x=1)
+    assert index["s1_nano"] == "a file of somebody's"
+    assert index["s1_math500"][:3] == ("s1_math500", "task", None)
+    assert manager.TaskIndex.build([mine]).keys() == {"s1_nano"}
+    assert seen == [([tmp_path, ours, mine], {"x": 1}), ([mine], {})]

@@ -86,10 +86,10 @@ def test_inspect_by_its_provider_for_compatible_servers(
     )
     assert log.status == "success", log.error
     check(served, swept)
-    right = {row["question"]: row["correct"] for row in swept.values()}
+    right = {row["sample_id"]: row["correct"] for row in swept.values()}
     for sample in log.samples or ():
-        (score,) = (sample.scores or {}).values()
-        assert (score.value == "C") == right[str(sample.input)]
+        score = (sample.scores or {})["s1_eval/grade"]
+        assert (score.value == "C") == right[str(sample.id)]
         message = sample.output.message
         (thought,) = [c for c in message.content if isinstance(c, ContentReasoning)]
         assert "Wait" in thought.reasoning

@@ -9,8 +9,11 @@ const CHUNK = 1500; // characters that are laid out together
 
 // One question: what was told of it, and how that looks.
 class Question {
+  static asked = 0;
+
   constructor(asked) {
     this.asked = asked;
+    this.name = `question ${++Question.asked}`; // regions of two questions are told apart by it
     this.chains = [];
     this.steps = []; // what the verifier has scored: {parent, text, score, pruned, chains}
     this.shown = 0;
@@ -95,7 +98,7 @@ class Question {
     if (!chain) return;
     if (!this.text || chain.again || this.text.chain !== chain) {
       chain.again = false;
-      this.text = { chain, done: 0, size: 0, box: h("div", { class: "chain growing", tabindex: 0, role: "region", "aria-label": `Chain ${this.shown + 1}` }) };
+      this.text = { chain, done: 0, size: 0, box: h("div", { class: "chain growing", tabindex: 0, role: "region", "aria-label": `Chain ${this.shown + 1} of ${this.name}` }) };
       this.parts.text.replaceChildren(this.text.box);
     }
     const { box } = this.text;
@@ -130,7 +133,7 @@ class Question {
       this.drawTree();
       this.parts.tree.replaceChildren(tree(this.steps.map((step) => ({ ...step, chains: step.chains.map((i) => place.indexOf(i)).filter((i) => i >= 0) })), (i) => this.pick(i)));
     }
-    const chain = new Chain(traces[this.shown] ?? [], `Chain ${this.shown + 1}`);
+    const chain = new Chain(traces[this.shown] ?? [], `Chain ${this.shown + 1} of ${this.name}`);
     this.parts.text.replaceChildren(tools(chain, {}), chain.element);
   }
 }
