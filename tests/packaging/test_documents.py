@@ -44,6 +44,7 @@ ONLY_PARSED = {
     r"s1-eval serve": "serves until it is ended",
     r"s1_vllm/POLICY": "shows two settings of a search of two large models",
     r"s1-SmolLM2": "needs a trained model",
+    r"s1-train unpack": "needs a model's GGUF file",
     r"repair RUN": "needs a damaged run",
     r"s1-eval view": "serves until it is ended",
     r"python benchmarks/": "measures for minutes to hours",
