@@ -102,13 +102,29 @@ def add_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument(
         "--model", required=required, metavar="ENGINE/NAME", help="e.g. s1_hf/nano, s1_vllm/PATH"
     )
+    add_pairs(parser, "-M", "model_args", "argument of the engine, e.g. -M dtype=bfloat16")
+
+
+def add_verifier(parser: argparse.ArgumentParser) -> None:
+    """--verifier and what belongs to it."""
     parser.add_argument(
-        "-M",
-        dest="model_args",
+        "--verifier",
+        metavar="[ENGINE/][FORMAT:]NAME",
+        help="process reward model for best_of_n and the searches, e.g. nano-prm; on vLLM "
+        "s1_vllm/NAME",
+    )
+    add_pairs(parser, "-V", "verifier_args", "argument of the verifier, e.g. -V device=cuda:1")
+
+
+def add_pairs(parser: argparse.ArgumentParser, option: str, dest: str, said: str) -> None:
+    """An option of `key=value`, see `key_values`, that may be given several times."""
+    parser.add_argument(
+        option,
+        dest=dest,
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="argument of the engine, e.g. -M dtype=bfloat16 (repeatable)",
+        help=f"{said} (repeatable)",
     )
 
 
@@ -166,14 +182,7 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
         "options=, id=, system=",
     )
     parser.add_argument("--split", help="of a data set of the hub that has several")
-    parser.add_argument(
-        "-T",
-        dest="task_args",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="argument of the task, e.g. -T month=0926 or -T fewshot=0 (repeatable)",
-    )
+    add_pairs(parser, "-T", "task_args", "argument of the task, e.g. -T month=0926 or -T fewshot=0")
     parser.add_argument("--data", help="file or folder to read the task from")
 
 

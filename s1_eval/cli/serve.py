@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from s1_eval.cli.options import add_model, at_least_one
+from s1_eval.cli.options import add_model, add_pairs, add_verifier, at_least_one
 from s1_eval.errors import UserError
 from s1_eval.key_values import key_values
 from s1_eval.libraries import needs
@@ -32,27 +32,10 @@ def add_parser(commands: Any) -> None:
         default="plain",
         help=f"of requests that name none: {', '.join(METHODS)}; default: plain",
     )
-    parser.add_argument(
-        "-S",
-        dest="params",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="setting of every method that has it, unless a request gives it (repeatable)",
+    add_pairs(
+        parser, "-S", "params", "setting of every method that has it, unless a request gives it"
     )
-    parser.add_argument(
-        "--verifier",
-        metavar="[ENGINE/][FORMAT:]NAME",
-        help="process reward model for best_of_n and the searches, e.g. nano-prm",
-    )
-    parser.add_argument(
-        "-V",
-        dest="verifier_args",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="argument of the verifier (repeatable)",
-    )
+    add_verifier(parser)
     parser.add_argument(
         "--temperature", type=float, default=1.0, help="of requests that name none; default: 1"
     )

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli.options import (
     add_model,
+    add_pairs,
     add_task,
+    add_verifier,
     at_least_one,
     caps,
     comma_list,
@@ -64,31 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples", type=whole_numbers, default=[], metavar="N[,N]", help="majority_vote, …"
     )
-    parser.add_argument(
-        "--verifier",
-        metavar="[ENGINE/][FORMAT:]NAME",
-        help="process reward model for best_of_n and the searches, e.g. nano-prm; on vLLM "
-        "s1_vllm/NAME",
-    )
-    parser.add_argument(
-        "-V",
-        dest="verifier_args",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="argument of the verifier, e.g. -V device=cuda:1 (repeatable)",
-    )
+    add_verifier(parser)
     parser.add_argument(
         "--grid", action="store_true", help="every cap with every number of ignores"
     )
-    parser.add_argument(
-        "-S",
-        dest="params",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="parameter of every method, e.g. -S max_answer_tokens=64 (repeatable)",
-    )
+    add_pairs(parser, "-S", "params", "parameter of every method, e.g. -S max_answer_tokens=64")
     parser.add_argument("--epochs", type=int, default=1, help="how often each question is asked")
     parser.add_argument(
         "--temperature",
