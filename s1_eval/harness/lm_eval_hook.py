@@ -55,14 +55,17 @@ def add_tasks(module: Any) -> None:
             with_ours = [q for p in paths for q in ((p, ours) if p == theirs else (p,))]
             index = super(TaskIndex, TaskIndex).build(with_ours, **kwargs)
             if ours in with_ours:
-                from s1_eval.harness.lm_eval_tasks import configs
-
-                for name, config in configs().items():
-                    entry = module.Entry(name, module.Kind.TASK, None, config)
-                    index.setdefault(name, entry)
+                _safely(_list_tasks, module, index)
             return index
 
     module.TaskIndex = TaskIndex
+
+
+def _list_tasks(module: Any, index: Any) -> None:
+    from s1_eval.harness.lm_eval_tasks import configs
+
+    for name, config in configs().items():
+        index.setdefault(name, module.Entry(name, module.Kind.TASK, None, config))
 
 
 AFTER: dict[str, Callable[[Any], None]] = {
@@ -91,12 +94,17 @@ class Finder:
 def _then(execute: Callable[[Any], None], patch: Callable[[Any], None]) -> Callable[[Any], None]:
     def exec_module(module: ModuleType) -> None:
         execute(module)
-        try:
-            patch(module)
-        except Exception as error:
-            from s1_eval.libraries import versions
-
-            said = f"can't extend {module.__name__}: {error!r}. {versions('lm_eval')}"
-            print(f"s1_eval: {said}", file=sys.stderr)  # noqa: T201
+        _safely(patch, module)
 
     return exec_module
+
+
+def _safely(extend: Callable[..., None], module: Any, *more: Any) -> None:
+    """Extend lm-eval, or say why not: it goes on without us."""
+    try:
+        extend(module, *more)
+    except Exception as error:
+        from s1_eval.libraries import versions
+
+        said = f"can't extend {module.__name__}: {error!r}. {versions('lm_eval')}"
+        print(f"s1_eval: {said}", file=sys.stderr)  # noqa: T201

@@ -123,3 +123,19 @@ def test_our_tasks_follow_lm_evals_own_and_precede_the_users(tmp_path: Path) -> 
     assert index["s1_math500"][:3] == ("s1_math500", "task", None)
     assert manager.TaskIndex.build([mine]).keys() == {"s1_nano"}
     assert seen == [([tmp_path, ours, mine], {"x": 1}), ([mine], {})]
+
+
+def test_tasks_that_can_not_be_listed_leave_lm_evals_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class TaskIndex:
+        @staticmethod
+        def build(paths: list[Path], **kwargs: object) -> dict[str, object]:
+            return {"gsm8k": "theirs"}
+
+    manager = types.SimpleNamespace(
+        TaskIndex=TaskIndex, __file__=str(tmp_path / "manager.py"), __name__="lm_eval.tasks.manager"
+    )  # without Entry: lm-eval has moved it
+    lm_eval_hook.add_tasks(manager)
+    assert manager.TaskIndex.build([tmp_path]) == {"gsm8k": "theirs"}
+    assert "can't extend lm_eval.tasks.manager" in capsys.readouterr().err
