@@ -30,3 +30,23 @@ def violations(page: Any) -> list[Any]:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     found = axe.run(page).response["violations"]
     return [(each["id"], [node["target"] for node in each["nodes"]][:3]) for each in found]
+
+
+@contextmanager
+def watched(browser: Any, address: str, allowed: str) -> Iterator[Any]:
+    """A page at `address` that has to run without an error of its own, ask for nothing but what
+    begins with `allowed`, and not let a text name it."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.wrong = []
+    page.on("pageerror", lambda error: page.wrong.append(str(error)))
+    page.on("console", lambda said: said.type == "error" and page.wrong.append(said.text))
+    page.on(
+        "request",
+        lambda asked: asked.url.startswith(allowed) or page.wrong.append(f"asked {asked.url}"),
+    )
+    page.goto(address)
+    yield page
+    assert page.wrong == []
+    assert page.title() != "owned"
+    context.close()

@@ -7,7 +7,7 @@ import re
 
 import pytest
 import runs
-from browsing import violations
+from browsing import violations, watched
 from viewing import LONG, QUESTION, read, served
 
 from s1_eval.records import RunWriter
@@ -34,26 +34,16 @@ def ids(records):
 
 @pytest.fixture
 def page(browser, address):
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.wrong = []
-    page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.on("console", lambda said: said.type == "error" and page.wrong.append(said.text))
-    page.on(
-        "request",
-        lambda asked: asked.url.startswith(address) or page.wrong.append(f"asked {asked.url}"),
-    )
-    page.goto(address)
-    yield page
-    assert page.wrong == []
-    assert page.title() != "owned"
-    context.close()
+    with watched(browser, address, address) as page:
+        yield page
 
 
 def go(page, address, *parts, **query):
     asked = "&".join(f"{name}={value}" for name, value in query.items())
+    # What the page shows so far has a table as well, and stays until the next one is read.
+    page.evaluate("document.querySelectorAll('table').forEach((t) => t.classList.add('before'))")
     page.goto(f"{address}#/run/{'/'.join(parts)}?{asked}")
-    page.locator(".chain, table").first.wait_for()
+    page.locator(".chain, table:not(.before)").first.wait_for()
 
 
 def here(page):

@@ -3,6 +3,7 @@ on a phone, light and dark."""
 
 import pytest
 import runs
+from browsing import watched
 
 from s1_eval.metrics import score
 from s1_eval.report import curves
@@ -13,20 +14,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def page(browser, site):
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.wrong = []
-    page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.on("console", lambda said: said.type == "error" and page.wrong.append(said.text))
-    page.on(
-        "request",
-        lambda asked: asked.url.startswith("file:") or page.wrong.append(f"asked {asked.url}"),
-    )
-    page.goto((site / "index.html").as_uri())
-    yield page
-    assert page.wrong == []
-    assert page.title() != "owned"
-    context.close()
+    with watched(browser, (site / "index.html").as_uri(), "file:") as page:
+        yield page
 
 
 def column(page, number):
