@@ -40,10 +40,9 @@ def page(browser, address):
 
 def go(page, address, *parts, **query):
     asked = "&".join(f"{name}={value}" for name, value in query.items())
-    # What the page shows so far has a table as well, and stays until the next one is read.
-    page.evaluate("document.querySelectorAll('table').forEach((t) => t.classList.add('before'))")
-    page.goto(f"{address}#/run/{'/'.join(parts)}?{asked}")
-    page.locator(".chain, table:not(.before)").first.wait_for()
+    hash = f"#/run/{'/'.join(parts)}?{asked}"
+    page.goto(f"{address}{hash}")
+    page.wait_for_function("hash => document.getElementById('main').dataset.hash === hash", arg=hash)
 
 
 def here(page):

@@ -14,7 +14,8 @@ const HELP = [["n", "next forced token"], ["p", "forced token before"], ["j", "n
 
 async function show() {
   const mine = ++turn;
-  const [path, asked] = location.hash.replace(/^#\/?/, "").split("?");
+  const { hash } = location;
+  const [path, asked] = hash.replace(/^#\/?/, "").split("?");
   const query = Object.fromEntries(new URLSearchParams(asked));
   const next = h("div", { class: "view" }), its = {};
   leaving.abort();
@@ -32,7 +33,7 @@ async function show() {
   }
   if (Object.keys(its).length) next.append(help());
   const moved = main.dataset.path !== path;
-  main.dataset.path = path;
+  Object.assign(main.dataset, { path, hash });
   keys = its;
   const focused = [...main.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
   main.replaceChildren(next);
