@@ -42,7 +42,9 @@ def go(page, address, *parts, **query):
     asked = "&".join(f"{name}={value}" for name, value in query.items())
     hash = f"#/run/{'/'.join(parts)}?{asked}"
     page.goto(f"{address}{hash}")
-    page.wait_for_function("hash => document.getElementById('main').dataset.hash === hash", arg=hash)
+    page.wait_for_function(
+        "hash => document.getElementById('main').dataset.hash === hash", arg=hash
+    )
 
 
 def here(page):
