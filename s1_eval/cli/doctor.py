@@ -1,5 +1,5 @@
 """`s1-eval doctor`: how a model thinks and how that was found, and what would be forced, token by
-token, before any weight is loaded; and which dials of a server hold."""
+token, before any weight is loaded; and what a server can do and which of its dials hold."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--server",
         metavar="URL",
-        help="ask a chat server instead which ways to limit its thinking it enforces, ignores or "
-        "rejects; takes --model s1_api/NAME, --question, -M api_key=KEY and -M timeout=SECONDS",
+        help="ask a server instead which dialect it speaks and what it can do, and which ways to "
+        "limit its thinking it enforces, ignores or rejects; takes --model s1_api/NAME, "
+        "--question, -M api_key=KEY, -M timeout=SECONDS and -M dialect=NAME",
     )
     parser.add_argument("--question", help="user message to render, or to ask the server")
     parser.add_argument("--thinking-format", default="auto")
@@ -91,25 +92,56 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _server(args: argparse.Namespace) -> int:
-    """Ask a server about its dials."""
+    """Ask a server what it can do, and about its dials."""
+    from s1_eval.engines.abilities import try_abilities
     from s1_eval.engines.dials import QUESTION, try_dials
+    from s1_eval.engines.servers import check_dialect
 
     engine, model = parse_model(args.model) if args.model else ("s1_api", None)
     if engine != "s1_api":
         raise UserError(f"--model {args.model}: with --server, give s1_api/NAME")
     own = key_values(args.model_args, "-M")
-    if unknown := sorted(own.keys() - {"api_key", "timeout"}):
-        raise UserError(f"-M {unknown[0]}: --server takes api_key and timeout")
+    if unknown := sorted(own.keys() - {"api_key", "timeout", "dialect"}):
+        raise UserError(f"-M {unknown[0]}: --server takes api_key, timeout and dialect")
+    check_types(try_abilities, own)
+    check_dialect(dialect := own.pop("dialect", None))
     check_types(try_dials, own)
-    model, found = try_dials(args.server, model, question=args.question or QUESTION, **own)
+    able, said = None, []
+    try:
+        able = try_abilities(args.server, model, dialect=dialect, **own)
+    except UserError as error:
+        if dialect:
+            raise
+        said.append(f"s1_api can't use it: {error}")
+    try:
+        model, found = try_dials(args.server, model, question=args.question or QUESTION, **own)
+    except UserError as error:
+        if able is None:
+            raise
+        model, found = able.model, []
+        said.append(f"no chat server, so without dials: {error}")
+    for line in said:
+        print(f"s1-eval: {line}", file=sys.stderr)  # noqa: T201
     if args.json:
-        dials = [asdict(dial) for dial in found]
-        print(json.dumps({"server": args.server, "model": model, "dials": dials}))  # noqa: T201
+        told: dict[str, Any] = {"server": args.server, "model": model}
+        if able:
+            told["dialect"] = asdict(able)
+        print(json.dumps(told | {"dials": [asdict(dial) for dial in found]}))  # noqa: T201
         return 0
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    if able:
+        known = Table(title=Text(f"{able.program} at {args.server}", style="bold"))
+        for heading in ("ability", "found"):
+            known.add_column(heading, overflow="fold")
+        for ability, cell in asdict(able).items():
+            shown = "not told" if cell is None else str(cell)
+            known.add_row(ability.replace("_", " "), Text(shown))
+        Console().print(known)
+    if not found:
+        return 0
     table = Table(title=Text(f"{model} at {args.server}", style="bold"))
     for heading in ("dial", "verdict", "thinking tokens", "said"):
         table.add_column(heading, overflow="fold")

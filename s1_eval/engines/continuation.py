@@ -104,12 +104,13 @@ async def continue_exactly(
     sampling: Sampling,
     tokenizer: Tokenizer,
     vocabulary: frozenset[int],
+    minimum: bool = True,
 ) -> Generation:
     """One generation by the contract, in as few requests to `serve` as it takes; nearly always
     one. Another follows where
 
     - stop strings come with a minimum: servers suppress ids, so up to the minimum the first
-      token of each string is a stop id;
+      token of each string is a stop id; or stops of any kind do, and the server has no `minimum`;
     - a model whose output layer is padded beyond the tokenizer sampled such an id: it is cut
       off, banned, and sampled again;
     - the server stopped where the whole text has no stop.
@@ -123,7 +124,7 @@ async def continue_exactly(
     served: list[Served] = []
     while True:
         room, early = max_tokens - len(ids), max(stop.min_tokens - len(ids), 0)
-        if early and stop.strings:
+        if early and (stop.strings or not minimum):
             room = min(room, early)
             part = Stop(banned_early(stop, tokenizer), min_tokens=room)
         else:

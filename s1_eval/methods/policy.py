@@ -232,7 +232,7 @@ class Policy:
         if likely is not None and (told is None or told.width != likely or len(told) != number):
             raise UserError(
                 f"logprobs={likely}: the engine {self.engine.info.engine} tells no "
-                "log-probabilities; use s1_hf, s1_vllm, or s1_api with vLLM's server"
+                "log-probabilities; use s1_hf, s1_vllm, or s1_api"
             )
         return generation
 

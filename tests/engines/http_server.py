@@ -1,5 +1,5 @@
-"""A small server on loopback that speaks `/v1/completions` as vLLM's does, and that can be told to
-fail in every way that a server fails.
+"""A small server on loopback that speaks as vLLM's, llama.cpp's or SGLang's does (`spoken.py`), and
+that can be told to fail in every way that a server fails.
 """
 
 from __future__ import annotations
@@ -19,12 +19,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
 from pseudo_model import PseudoServer
+from spoken import SPEECHES, Fault, told
 
-from s1_eval.engines.continuation import Request
-from s1_eval.engines.protocol import Sampling, Stop
-
-Fault = str | int
-"""A status, or a name in `FAULTS`."""
+__all__ = ["FAULTS", "CompletionsServer", "Fault", "faults_of", "told"]
 
 BOMB = gzip.compress(b" " * 5_000_000)
 
@@ -34,11 +31,13 @@ class Expected:
     """What must come out where every try of one question meets a fault, and none of another.
 
     said: what the error has to match. fails: what fails with it; `again` is the question, after
-    all tries. A fault that is met once costs nothing but a try, where it is `again`.
+    all tries. A fault that is met once costs nothing but a try, where it is `again`. by: the
+    dialects in which it can happen.
     """
 
     said: str
     fails: Literal["again", "question", "run"] = "again"
+    by: tuple[str, ...] = tuple(SPEECHES)
 
 
 FAULTS: dict[Fault, Expected] = {
@@ -54,7 +53,7 @@ FAULTS: dict[Fault, Expected] = {
     429: Expected("answered 429"),
     500: Expected("answered 500: .*told to fail"),
     503: Expected("answered 503"),
-    "abort": Expected("finish_reason 'abort'"),
+    "abort": Expected("finish_reason 'abort'|stop_type 'none'"),
     "bomb": Expected("packed its reply.*gzip"),
     "broken encoding": Expected("packed its reply.*gzip"),
     "deep": Expected("nested too deep"),
@@ -70,71 +69,29 @@ FAULTS: dict[Fault, Expected] = {
     "malformed": Expected("unreadable answer"),
     "negative id": Expected("no whole numbers"),
     "no ids": Expected("unreadable answer"),
+    "lost id": Expected(r"returned \d+ of \d+ sampled ids", by=("llama_cpp", "sglang")),
+    "lost stop": Expected(r"left out the id \d+ that ended", by=("sglang",)),
+    "NaN": Expected("'NaN happened', which was no stop", by=("sglang",)),
+    "truncated": Expected("context is shorter than it says", by=("llama_cpp",)),
+    "other sampling": Expected("sampled with temperature=0.8, not 0.0", by=("llama_cpp",)),
+    "grammar": Expected("answer to a grammar", by=("llama_cpp",)),
     "one too many": Expected(r"\d+ tokens where 1 to \d+ were asked for|ignores stop_token_ids"),
     "other prompt": Expected("changed the prompt's ids"),
-    "stop inside": Expected("ignores stop_token_ids"),
+    "stop inside": Expected("ignores stop_token_ids", by=("vllm", "sglang")),
     "truncate": Expected("peer closed connection"),
     "words": Expected("unreadable answer"),
 }
 
 
-def _wrong(fault: Fault | None, choice: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    """What `choice` says in its place."""
-    ids = list(choice.get("token_ids") or ())
-    wrong: dict[Fault | None, dict[str, Any]] = {
-        "abort": {"finish_reason": "abort"},
-        "early length": {"token_ids": ids[:-1], "finish_reason": "length"},
-        "far id": {"token_ids": [1000, *ids[1:]]},
-        "huge id": {"token_ids": [10**30, *ids[1:]]},
-        "negative id": {"token_ids": [-1, *ids[1:]]},
-        "no ids": {"token_ids": None, "logprobs": None},
-        "one too many": {"token_ids": [*ids, 2]},
-        "other prompt": {"prompt_token_ids": [1, 2]},
-        "stop inside": {"token_ids": [*body.get("stop_token_ids", ()), *ids[1:]]},
-        "words": {"token_ids": list(map(str, ids))},
-    }
-    return choice | wrong.get(fault, {})
-
-
-def _events(choice: dict[str, Any], broken: bool, usage: Any) -> str:
-    """The choice as a stream, three ids an event; broken: the second can't be read."""
-    ids = choice.get("token_ids") or choice["logprobs"]["tokens"]
-    lines = []
-    for at in range(0, len(ids), 3):
-        some = ids[at : at + 3]
-        part = {"index": 0, "text": "", "finish_reason": None}
-        if "token_ids" in choice:
-            part |= {"token_ids": some, "prompt_token_ids": None if at else choice.get(PROMPT)}
-        else:
-            part["logprobs"] = {"tokens": some}
-        if "token_logprobs" in choice.get("logprobs", ()):
-            part["logprobs"] = {k: row[at : at + 3] for k, row in choice["logprobs"].items()}
-        if at + 3 >= len(ids):
-            part["finish_reason"] = choice["finish_reason"]
-        lines.append(
-            f"data: {json.dumps({'choices': [part]})}"[: 20 if broken and at == 3 else None]
-        )
-    lines.append(f"data: {json.dumps({'choices': [], 'usage': usage})}")
-    return "\n\n".join([*lines, "data: [DONE]", ""])
-
-
-PROMPT = "prompt_token_ids"
-
-
-def told(ids: Iterable[int], likely: int) -> dict[str, Any]:
-    """Log-probabilities as vLLM's server has them: id `n` has that of -(n + 1) / 8 in every place,
-    and the sampled one stands first, whether it is likely or not."""
-    ids = list(ids)
-    every = [[id, *(n for n in range(likely) if n != id)] for id in ids]
-    return {
-        "token_logprobs": [-(id + 1) / 8 for id in ids],
-        "top_logprobs": [{f"token_id:{n}": -(n + 1) / 8 for n in row} for row in every],
-    }
+def faults_of(dialect: str) -> list[Fault]:
+    return [fault for fault, expected in FAULTS.items() if dialect in expected.by]
 
 
 class CompletionsServer:
     """`http://127.0.0.1:<port>/v1`, serving the pseudo-model as `pseudo` until `stop`.
 
+    speaks: a name in `SPEECHES`. dialects: how vLLM's tells ids. tokenizer: of its `/tokenize`;
+        None has none. card: what it says of itself besides. lost: ids that a stream leaves out.
     faults: what to do with the next requests, in order. `None` is none.
     faulty: what to do with a request, by its prompt and how often that was asked before; asked
         where `faults` is empty.
@@ -150,6 +107,7 @@ class CompletionsServer:
         self,
         root: str,
         *,
+        speaks: str = "vllm",
         dialects: tuple[str, ...] = ("token_ids", "logprobs"),
         max_model_len: int | None = 512,
         version: str | None = "0.32.0",
@@ -157,6 +115,10 @@ class CompletionsServer:
         tells: bool = True,
     ) -> None:
         self.tells = tells
+        self.speech = SPEECHES[speaks](self)
+        self.tokenizer: Any = None
+        self.card: dict[str, Any] = {}
+        self.lost: frozenset[int] = frozenset()
         self.model = PseudoServer(padding=2)
         self.root = root
         self.dialects = dialects
@@ -208,18 +170,18 @@ class CompletionsServer:
         self._server.server_close()
 
     def get(self, http: BaseHTTPRequestHandler) -> None:
-        if http.path == "/v1/models":
-            card = {"id": "pseudo", "root": self.root, "max_model_len": self.max_model_len}
-            self._send(http, 200, json.dumps({"object": "list", "data": [card]}))
-        elif http.path == "/version" and self.version:
-            self._send(http, 200, json.dumps({"version": self.version}))
-        else:
-            self._send(http, 404, "{}")
+        said = self.speech.get(http.path)
+        self._send(http, 200 if said else 404, json.dumps(said or {}))
 
     def post(self, http: BaseHTTPRequestHandler) -> None:
         body = json.loads(http.rfile.read(int(http.headers["content-length"])))
+        if http.path == "/tokenize" and self.tokenizer:
+            ids = self.tokenizer.encode(self.speech.text(body))
+            return self._send(http, 200, json.dumps({"tokens": ids}))
+        if http.path != self.speech.path:
+            return self._send(http, 404, "{}")
         with self._lock:
-            prompt = tuple(body["prompt"])
+            prompt = tuple(self.speech.prompt(body))
             before = self.asked[prompt]
             fault = self.faults.popleft() if self.faults else self.faulty(prompt, before)
             self.asked[prompt] += 1
@@ -246,11 +208,12 @@ class CompletionsServer:
         elif fault == "drip":
             self._pour(http, iter(lambda: self._stopping.wait(0.02) or b" ", True))
         else:
-            completion = self._completion(body, fault)
-            text = json.dumps(completion)
+            made = self.model.serve(self.speech.request(body))
+            reply = self.speech.reply(body, asyncio.run(made).ids)
+            reply = self.speech.wrong(fault, reply, body)
+            text = json.dumps(reply)
             if self.streams and body.get("stream"):
-                usage = completion["usage"] if body["stream_options"]["include_usage"] else None
-                text = _events(completion["choices"][0], fault == "malformed event", usage)
+                text = self.speech.events(reply, body, fault == "malformed event")
             if fault == "malformed":
                 text = text[: len(text) // 2]
             elif fault == "html":
@@ -264,33 +227,6 @@ class CompletionsServer:
                 data = BOMB
             packed = "gzip" if fault in ("bomb", "broken encoding") else None
             self._send(http, 200, data, 20 if fault == "truncate" else 0, packed)
-
-    def _completion(self, body: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
-        request = Request(
-            prompt=tuple(body["prompt"]),
-            max_tokens=body["max_tokens"],
-            stop=Stop(
-                frozenset(body.get("stop_token_ids", ())),
-                tuple(body.get("stop", ())),
-                body.get("min_tokens", 0),
-            ),
-            sampling=Sampling(body["temperature"], seed=body.get("seed")),
-            banned=frozenset(int(id) for id in body.get("logit_bias", {})),
-        )
-        ids = asyncio.run(self.model.serve(request)).ids
-        choice: dict[str, Any] = {
-            "index": 0,
-            "text": "",
-            "finish_reason": "length" if len(ids) == request.max_tokens else "stop",
-        }
-        if body.get("return_token_ids") and "token_ids" in self.dialects:
-            choice |= {"token_ids": ids, "prompt_token_ids": body["prompt"]}
-        if body.get("return_tokens_as_token_ids") and "logprobs" in self.dialects:
-            choice["logprobs"] = {"tokens": [f"token_id:{id}" for id in ids]}
-            if self.tells:
-                choice["logprobs"] |= told(ids, body["logprobs"])
-        choices = [_wrong(fault, choice, body) | self.answer]
-        return {"choices": choices, "usage": self.usage}
 
     def _pour(self, http: BaseHTTPRequestHandler, pieces: Iterable[bytes]) -> None:
         """Send pieces for as long as the other side listens."""

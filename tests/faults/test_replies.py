@@ -1,5 +1,5 @@
-"""Replies that break the contract, every kind in `FAULTS`: what is asked again, which question
-fails with which message, and that no other is harmed."""
+"""Replies that break the contract, every kind in `FAULTS` in every dialect: what is asked again,
+which question fails with which message, and that no other is harmed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import asyncio
 import time
 
 import pytest
-from http_server import FAULTS, CompletionsServer
+from http_server import FAULTS, CompletionsServer, faults_of
 from pseudo_model import PIECES, PseudoEngine
+from spoken import SPEECHES
 
 from s1_eval.engines.completions import CompletionsEngine
 from s1_eval.engines.protocol import Generation, Sampling, Stop
@@ -20,9 +21,24 @@ BAD = (3, 1)
 """A question whose answer is eight tokens long."""
 
 
+ALIKE = {204, 307, 403, 404, 408, 413, 422, 429, 503, "drip", "hang"}
+"""What one code judges in the same way in every dialect."""
+
+CASES = [
+    (dialect, fault)
+    for dialect in SPEECHES
+    for fault in faults_of(dialect)
+    if dialect == "vllm" or fault not in ALIKE
+]
+
+
+ANY = pytest.mark.parametrize("dialect", SPEECHES, scope="module")
+ONE = pytest.mark.parametrize("dialect", ["vllm"], scope="module")
+
+
 @pytest.fixture(scope="module")
-def server(pseudo_folder):
-    server = CompletionsServer(str(pseudo_folder))
+def server(pseudo_folder, dialect):
+    server = CompletionsServer(str(pseudo_folder), speaks=dialect)
     server.model.vocabulary = len(PIECES)
     yield server
     server.stop()
@@ -75,11 +91,12 @@ def answers(engine) -> list[Generation | BaseException]:
 RIGHT = answers(PseudoEngine())
 
 
+@ONE
 def test_the_bad_question_has_a_full_answer():
     assert len(RIGHT[0].ids) == 8
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("dialect", "fault"), CASES, scope="module", ids=str)
 def test_a_fault_that_passes_costs_a_try_where_another_helps(server, engine, fault):
     long = [q for q, right in zip(QUESTIONS, RIGHT, strict=True) if len(right.ids) > 1]
     hit = set(long[::2])
@@ -95,7 +112,7 @@ def test_a_fault_that_passes_costs_a_try_where_another_helps(server, engine, fau
         assert server.asked[question] == 1 + (again and question in hit)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("dialect", "fault"), CASES, scope="module", ids=str)
 def test_a_fault_that_stays_fails_its_question_alone(server, engine, fault):
     server.faulty = lambda prompt, before: fault if prompt == BAD else None
     failure, *others = answers(engine)
@@ -124,6 +141,7 @@ def connect():
         engine.close()
 
 
+@ONE
 @pytest.mark.parametrize("fault", ["drip", 500])
 def test_all_tries_of_a_question_together_have_an_end(server, connect, fault):
     engine = connect(server, timeout=1, total_timeout=2, retries=10**6)
@@ -137,6 +155,7 @@ def test_all_tries_of_a_question_together_have_an_end(server, connect, fault):
     assert others == RIGHT[1:]
 
 
+@ONE
 def test_waiting_for_a_turn_is_no_part_of_the_tries(server, connect):
     engine = connect(server, timeout=2, total_timeout=2, max_connections=1)
     server.faulty = lambda prompt, before: None if before else 500
@@ -147,13 +166,15 @@ def test_waiting_for_a_turn_is_no_part_of_the_tries(server, connect):
         server.delay = 0.0
 
 
+@ONE
 def test_one_answer_may_not_take_longer_than_all_tries(server):
     with pytest.raises(UserError, match=r"total_timeout=5 is less than timeout=6.*raise the first"):
         CompletionsEngine("pseudo", server.url, timeout=6, total_timeout=5)
 
 
-def test_a_server_that_is_gone_is_no_questions_failure(pseudo_folder, connect):
-    server = CompletionsServer(str(pseudo_folder))
+@ANY
+def test_a_server_that_is_gone_is_no_questions_failure(pseudo_folder, connect, dialect):
+    server = CompletionsServer(str(pseudo_folder), speaks=dialect)
     engine = connect(server, retries=RETRIES)
     server.stop()
     failures = answers(engine)
