@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, Protocol
 
@@ -84,7 +83,10 @@ class Sampling(Settings):
         if self.seed is None:
             return self
         key = repr((self.seed, branch)).encode()
-        made = copy(self)  # only the seed is new, and this happens at every request
+        # Only the seed is new, and checking the rest again at every request takes its time.
+        made = object.__new__(Sampling)
+        for name in self.__dataclass_fields__:
+            object.__setattr__(made, name, getattr(self, name))
         object.__setattr__(made, "seed", int.from_bytes(hashlib.sha256(key).digest()[:4]) >> 1)
         return made
 
@@ -160,6 +162,7 @@ class EngineInfo:
     prefix_cache: whether a beginning of a prompt that was read before is not read again; None for
         a server, which says so with each answer or not at all.
     architecture: what the model computes for a token; None where it is not known.
+    batch: how many requests it works on at once; None where it does not say.
     """
 
     engine: str
@@ -174,6 +177,7 @@ class EngineInfo:
     chat: Chat = AS_IT_IS
     prefix_cache: bool | None = None
     architecture: Architecture | None = None
+    batch: int | None = None
 
 
 def settings_of(**arguments: Any) -> dict[str, Any]:

@@ -109,6 +109,7 @@ class TransformersEngine:
             chat=chat,
             prefix_cache=decoder.tokens is not None,
             architecture=architecture_of(config),
+            batch=max_batch_size,
             versions={"s1_eval": s1_eval.__version__}
             | {n: importlib.metadata.version(n) for n in ("tokenizers", "torch", "transformers")},
             settings=settings_of(

@@ -94,7 +94,8 @@ class VLLMEngine:
             "revision": revision,
             "trust_remote_code": trust_remote_code,
         }
-        self._worker, config = start(model, settings | engine_args)
+        self._worker, loaded = start(model, settings | engine_args)
+        config, parallel = loaded.model_config, loaded.parallel_config
         self._tokenizer = tokenizer
         self._vocabulary = frozenset(tokenizer.get_vocab().values())
         self._info = EngineInfo(
@@ -107,6 +108,7 @@ class VLLMEngine:
             seeding="engine" if on_cpu else "request",
             chat=chat,
             architecture=architecture_of(config.hf_config),
+            batch=loaded.scheduler_config.max_num_seqs * parallel.data_parallel_size,
             prefix_cache=bool(engine_args.get("enable_prefix_caching", True)),
             versions=versions(),
             settings=settings_of(

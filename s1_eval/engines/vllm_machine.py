@@ -53,7 +53,7 @@ def start(
     name: str, args: Mapping[str, Any], own_process: bool = False
 ) -> tuple[Worker[Ask, Any], Any]:
     """A model in vLLM on a thread of its own, whose `run` gives vLLM's final output, and vLLM's
-    `ModelConfig`.
+    `VllmConfig`.
 
     name: what messages call the model. args: vLLM's engine arguments.
     own_process: run it in a process of its own on a CPU, too: vLLM keeps what a step works on in
@@ -108,8 +108,8 @@ class VLLMMachine:
 
     @property
     def config(self) -> Any:
-        """vLLM's `ModelConfig`."""
-        return self._engine.vllm_config.model_config
+        """vLLM's `VllmConfig`."""
+        return self._engine.vllm_config
 
     def add(self, ask: Ask) -> None:
         from vllm.v1.engine.exceptions import EngineDeadError

@@ -125,14 +125,17 @@ class Data:
     def fingerprint(self) -> str:
         """A hash of everything that can change a score: ids, prompts, targets, options, and system
         messages and graders of their own where there are any. Their order is the data's own."""
-        rows = []
+        digest = hashlib.sha256(b"[")
+        between = b""
         for s in self.unshuffled or self.samples:
             grader = None if s.grader is None else json.dumps(s.grader, sort_keys=True)
             rare = (s.system, s.turns or None, grader)
             known: list[Any] = [own for own in rare if own is not None]
-            rows.append([s.id, s.prompt, s.target, s.options, *known])
-        canonical = json.dumps(rows, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+            row = [s.id, s.prompt, s.target, s.options, *known]
+            digest.update(between + json.dumps(row, separators=(",", ":")).encode())
+            between = b","
+        digest.update(b"]")
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

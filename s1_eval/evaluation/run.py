@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import Any
 
 from s1_eval.answers import Grader
-from s1_eval.engines import Engine, Sampling
+from s1_eval.engines import Engine, EngineInfo, Sampling
 from s1_eval.engines.load import LOAD
 from s1_eval.errors import SampleFailed, UserError
 from s1_eval.evaluation.benchmark import Sample, grader_data, open_grader
@@ -41,7 +41,18 @@ PACKAGES = {"inspect": "inspect_ai", "lm-eval": "lm_eval"}
 
 MAX_IN_FLIGHT = 4096
 """Questions of all runs together that are in flight at once: several GPUs' full batches. Each costs
-about 50 KB, so more of them would cost memory and gain nothing."""
+15 KB and what its chain takes, so more of them would cost memory and gain nothing."""
+
+_RESERVE, _LEAST = 64, 64
+"""Questions beyond two batches, and of one of very many runs at the least."""
+
+
+def in_flight(engine: EngineInfo, runs: int) -> int:
+    """Questions of each of so many runs that are in flight at once: two batches of the engine and
+    some, so that it never waits for what is being forced, graded or written. Each run has its own:
+    those that wait for a chain of the longest take no place from it."""
+    share = max(MAX_IN_FLIGHT // runs, _LEAST)
+    return share if engine.batch is None else min(2 * engine.batch + _RESERVE, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,7 @@ class Run:
             spent={**meter.fields(), "machine_seconds": share.machine_seconds},
             logprobs=policy.sampling.logprobs,
         )
-        nudged = flat(self.settings).get("nudge_after_eos", False)
+        nudged = self.held["method_params"].get("nudge_after_eos", False)
         counts = answer_counts(policy, outcome, nudged)
         copy = {"copy": True} if epoch > 1 and self._greedy() else {}
         row = as_row({**solved, **counts, **copy, "response": outcome.answer})
@@ -102,7 +113,7 @@ class Run:
     def _greedy(self) -> bool:
         """Whether nothing is sampled: every epoch of a question is a copy of its first, and it is
         said so once a process."""
-        thinking = flat(self.settings).get("temperature_thinking")
+        thinking = self.held["method_params"].get("temperature_thinking")
         greedy = not (self.policy.sampling.temperature or thinking)
         if greedy:
             _warn_copies()

@@ -6,6 +6,7 @@ same records.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from s1_eval.evaluation.failures import (
 )
 from s1_eval.evaluation.plan import PlannedRun
 from s1_eval.evaluation.progress import Progress
-from s1_eval.evaluation.run import MAX_IN_FLIGHT, Run, open_run, run_samples
+from s1_eval.evaluation.run import MAX_IN_FLIGHT, Run, in_flight, open_run, run_samples
 from s1_eval.records.dates import check_date
 from s1_eval.records.failures import FAILURES, Failure
 from s1_eval.records.run import RunRecord, run_record
@@ -80,7 +81,8 @@ class Sweep:
     verifier: a process reward model for the methods that search by one.
     fail_on_error: how many failed samples of all runs together end the sweep.
     cache: whether what one run has decoded serves the others, and the same sweep run again.
-    in_flight: questions of all runs together that are asked at once; 1 is one stream.
+    in_flight: questions of all runs together that are asked at once; 1 is one stream. None is what
+        the engine can work on, see `in_flight`.
     command: what the run records name as the command.
     """
 
@@ -208,6 +210,9 @@ class Sweep:
         about = self.benchmark.about(self.loaded)
         total = len(self.samples) * self.epochs
         with ExitStack() as stack:
+            # What is loaded stays: a collection needs not look through all of it again and again.
+            gc.freeze()
+            stack.callback(gc.unfreeze)
             jobs: list[tuple[Run, RunRecord, RunWriter]] = []
             for each in self.runs:
                 folder, there = self._folder(each)
@@ -237,10 +242,12 @@ class Sweep:
                 sum((s.id, epoch) in w.done for _, _, w in jobs for s, epoch in self.asked),
             )
             tolerance = Tolerance(self.fail_on_error, total * len(jobs))
-            slots = asyncio.Semaphore(min(self.in_flight or MAX_IN_FLIGHT, MAX_IN_FLIGHT))
+            each = in_flight(engine.info, len(jobs))
+            together = self.in_flight and asyncio.Semaphore(min(self.in_flight, MAX_IN_FLIGHT))
             try:
                 async with asyncio.TaskGroup() as group:
                     for job in jobs:
+                        slots = together or asyncio.Semaphore(each)
                         group.create_task(self._finish(*job, progress, tolerance, slots))
             except ExceptionGroup as failures:
                 error = failures.exceptions[0]

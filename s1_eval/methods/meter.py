@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from itertools import takewhile
 from typing import Any
 
 from s1_eval.engines.architecture import Architecture
@@ -116,5 +115,8 @@ def _blocks(ids: Sequence[int]) -> list[bytes]:
 
 def _common(one: bytes, other: bytes) -> int:
     """How many leading ids two blocks share."""
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
-    return sum(1 for _ in same) // _WIDTH
+    length = min(len(one), len(other))
+    differ = int.from_bytes(one[:length], "little") ^ int.from_bytes(other[:length], "little")
+    # Bits that are the same at the beginning.
+    same = (differ & -differ).bit_length() - 1 if differ else 8 * length
+    return same // (8 * _WIDTH)

@@ -134,7 +134,11 @@ class Policy:
         tokenizer, chat = self.engine.tokenizer, self.chat
         if self.template_date and (source := chat.source(tokenizer)):
             chat = replace(chat, template=dates.at(source, self.template_date))
-        return chat.encode(tokenizer, messages, self.engine.info.model)
+        asked = tuple(tuple(message.items()) for message in messages)
+        try:
+            return _encoded(chat, tokenizer, asked, self.engine.info.model)
+        except TypeError:  # content in blocks, which no cache can know again
+            return chat.encode(tokenizer, messages, self.engine.info.model)
 
     def having(self, **arguments: Any) -> Policy:
         """The same policy with further arguments of the chat template, which may have thinking
@@ -237,6 +241,8 @@ class Policy:
         return generation
 
     def decode(self, ids: Sequence[int]) -> str:
+        if len(ids) <= _TAIL:  # delimiters, nudges and short answers come again and again
+            return _text(self.engine.tokenizer, tuple(ids))
         return self.engine.tokenizer.decode(list(ids), skip_special_tokens=False)
 
     def hides(self, id: int) -> bool:
@@ -246,6 +252,13 @@ class Policy:
     def decode_plain(self, ids: Sequence[int]) -> str:
         """Without special tokens: an answer as a grader reads it."""
         return self.engine.tokenizer.decode(list(ids), skip_special_tokens=True)
+
+
+@lru_cache(maxsize=1024)  # the runs of a sweep ask the same question one after the other
+def _encoded(
+    chat: Chat, tokenizer: Tokenizer, messages: tuple[tuple[tuple[str, Any], ...], ...], model: str
+) -> tuple[int, ...]:
+    return chat.encode(tokenizer, [dict(message) for message in messages], model)
 
 
 @lru_cache(maxsize=8192)  # a chain asks for its prompt's at every step

@@ -193,6 +193,7 @@ def _has(tokenizer: Tokenizer, token: str) -> bool:
     return len(tokenizer.encode(token, add_special_tokens=False)) == 1
 
 
+@lru_cache(maxsize=8192)  # a chain asks for its prompt's at every step
 def _ends(text: str, *delimiters: str) -> bool:
     return any(d.strip() and text.rstrip().endswith(d.strip()) for d in delimiters)
 

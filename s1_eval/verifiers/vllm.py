@@ -87,7 +87,8 @@ class VLLMVerifier:
                     "classifier_from_token": [bad, good],
                 },
             }
-        self._worker, loaded = start(name, settings | engine_args, own_process=True)
+        self._worker, config = start(name, settings | engine_args, own_process=True)
+        loaded = config.model_config
         self._info = VerifierInfo(
             engine="vllm",
             model=name,

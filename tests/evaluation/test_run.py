@@ -123,6 +123,17 @@ async def test_questions_are_taken_as_slots_get_free() -> None:
     assert len(rows) == len(SAMPLES)
 
 
+@pytest.mark.parametrize(
+    ("batch", "runs", "each"),
+    [(1, 1, 66), (256, 4, 576), (256, 25, 163), (1024, 1, 2112), (None, 4, 1024), (128, 500, 64)],
+)
+def test_in_flight_is_what_the_engine_works_on_and_a_reserve(
+    batch: int | None, runs: int, each: int
+) -> None:
+    info = dataclasses.replace(opened().policy.engine.info, batch=batch)
+    assert in_flight(info, runs) == each
+
+
 async def test_the_first_error_ends_the_run_as_itself() -> None:
     run = opened()
     rows: list[dict[str, Any]] = []
