@@ -80,9 +80,9 @@ class Instant:
 
 
 def measure(questions: int, caps: int, cache: bool, args: argparse.Namespace) -> dict[str, Any]:
-    from s1_eval.evaluation.questions import open_questions
     from s1_eval.evaluation.plan import plan_settings
     from s1_eval.evaluation.progress import shown
+    from s1_eval.evaluation.questions import open_questions
     from s1_eval.evaluation.sweep import Sweep
 
     engine = Instant()
@@ -117,7 +117,8 @@ def measure(questions: int, caps: int, cache: bool, args: argparse.Namespace) ->
         recording = peak()
         size = sum(path.stat().st_size for path in sweep.out.glob("*/samples.jsonl*"))
         if profiler:
-            pstats.Stats(profiler).sort_stats("tottime").print_stats(40).sort_stats("cumtime").print_stats("s1_eval", 45)
+            told = pstats.Stats(profiler).sort_stats("tottime").print_stats(40)
+            told.sort_stats("cumtime").print_stats("s1_eval", 45)
         if args.report:
             from s1_eval.records import read_runs
             from s1_eval.report import write

@@ -1,5 +1,6 @@
 """JSON lines: read from files that may be damaged or hostile, line by line, never a whole file at
-once; appended to a file that a killed process can be started on again.
+once; appended to a file that a killed process can be started on again. Files whose names end in
+`.zst` are packed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from s1_eval.errors import UserError
+from s1_eval.packing import SUFFIX, Damaged, Packer, torn, unpacked
 
 JsonObject = dict[str, Any]
 """An object as JSON has it, of whatever is in it."""
@@ -33,21 +35,35 @@ def read_lines(
     file and line on anything that is not an object on a finished line; with `on_bad`, which is told
     instead, such a line is skipped.
     """
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(MAX_LINE):
-            number += 1
-            where = f"{path} line {number}"
+    for number, line in enumerate(raw_lines(path), 1):
+        where = f"{path} line {number}"
+        try:
+            if isinstance(line, Damaged):
+                raise UserError(f"{where} can't be unpacked: {line}") from line
+            if not line.endswith(b"\n"):
+                _check_unfinished(line, where)
+            row = parse(line, where)
+        except UserError as error:
+            if on_bad is None:
+                raise
+            on_bad(error)
+        else:
+            yield number, row
+
+
+def raw_lines(path: Path) -> Iterator[bytes | Damaged]:
+    """The lines of a file as they are, with their ends, and what can't be unpacked of it."""
+    with path.open("rb") as opened:
+        file = unpacked(opened) if path.suffix == SUFFIX else opened
+        while True:
             try:
-                if not line.endswith(b"\n"):
-                    _check_unfinished(line, where)
-                row = parse(line, where)
-            except UserError as error:
-                if on_bad is None:
-                    raise
-                on_bad(error)
-            else:
-                yield number, row
+                line = file.readline(MAX_LINE)
+            except Damaged as error:
+                yield error
+                continue
+            if not line:
+                return
+            yield line
 
 
 def _check_unfinished(line: bytes, where: str) -> None:
@@ -75,6 +91,9 @@ def parse(data: bytes, where: str) -> JsonObject:
     return value
 
 
+_CUT_OFF = "a half-written last line was cut off"
+
+
 class AppendedLines:
     """A file of JSON objects, one a line, open for appending by this process alone. One that was
     written to before has to be repaired first."""
@@ -86,6 +105,7 @@ class AppendedLines:
         Raises UserError where it can't be written, or where another process is writing.
         """
         self.path, self._shown, self._instead = path, shown, instead
+        self._packer = Packer() if path.suffix == SUFFIX else None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered: a buffer would try again to write what the disk did not take.
@@ -100,7 +120,9 @@ class AppendedLines:
 
     def repair(self) -> str | None:
         """Make the file end with a whole line: a last one that a kill cut short is taken off. What
-        was done, one sentence for the user; None if nothing."""
+        was done, one sentence for the user; None if nothing. Raises UserError where it can't."""
+        if self._packer:
+            return self._repair_packed()
         size = self._file.seek(0, os.SEEK_END)
         start = _start_of_last_line(self._file, size)
         self._file.seek(start)
@@ -111,26 +133,50 @@ class AppendedLines:
             parse(tail, "")
         except UserError:
             self._file.truncate(start)
-            return f"{self.path}: a half-written last line was cut off"
+            return f"{self.path}: {_CUT_OFF}"
         self._file.write(b"\n")  # whole, only its line end is missing
         return None
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a line, which survives the death of this process. Raises UserError where the disk
         takes no more; the file stays whole."""
-        line = json.dumps(row, allow_nan=False).encode() + b"\n"
+        self.append_line(json.dumps(row, allow_nan=False).encode() + b"\n")
+
+    def append_line(self, line: bytes) -> None:
+        """The same of a line that is written already, with its end."""
+        if self._packer:
+            line = self._packer.pack(line)
         size = self._file.seek(0, os.SEEK_END)
         try:
             while line:
                 line = line[self._file.write(line) :]
         except OSError as error:
             self._file.truncate(size)
+            if self._packer:
+                self._packer.lost()
             raise UserError(
                 f"can't write to {self._shown} ({error}): make room; the same command goes on"
             ) from error
 
     def close(self) -> None:
+        if self._packer and not self._file.closed:
+            with suppress(OSError):  # the lines are there, and can be read without it
+                self._file.write(self._packer.end())
         self._file.close()
+
+    def _repair_packed(self) -> str | None:
+        with self.path.open("rb") as file:
+            try:
+                found = torn(file)
+            except Damaged as error:
+                raise UserError(f"{self.path}: {error}") from error
+        if found is None:
+            return None
+        good, end = found
+        cut = good < self._file.seek(0, os.SEEK_END)
+        self._file.truncate(good)
+        self._file.write(end)
+        return f"{self.path}: {_CUT_OFF}" if cut else None
 
     def __enter__(self) -> Self:
         return self

@@ -95,6 +95,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop at the first sample that fails, at so many, or at a share (below 1) of all; "
         "default: ask all others, list the failed at the end, exit 1",
     )
+    parser.add_argument(
+        "--packed",
+        action="store_true",
+        help="write samples.jsonl.zst in place of samples.jsonl; everything reads both",
+    )
     parser.add_argument("--no-cache", action="store_true", help="decode every run from scratch")
     parser.add_argument(
         "--in-flight",
@@ -141,6 +146,7 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
         cache=not args.no_cache,
         in_flight=args.in_flight,
         fail_on_error=check_fail_on_error(args.fail_on_error),
+        packed=args.packed,
     )
 
 

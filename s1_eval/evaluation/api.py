@@ -174,6 +174,7 @@ async def evaluate_async(
     in_flight: int | None = None,
     fail_on_error: FailOnError = False,
     out: str | Path | None = None,
+    packed: bool = False,
     progress: bool | None = None,
     **settings: Any,
 ) -> Result:
@@ -213,7 +214,7 @@ async def evaluate_async(
         many, below 1 at that share of all. By default the others go on, a warning names those
         that failed, and `Run.failed` has them.
     out: a folder for what `s1-eval sweep` leaves there; called again, it goes on where it stopped.
-        Without it the records go with the result.
+        Without it the records go with the result. packed: its rows are `samples.jsonl.zst`.
     progress: a bar on stderr; by default where that is a terminal.
 
     Raises UserError on whatever is wrong, before a model is loaded where it can be told.
@@ -262,6 +263,7 @@ async def evaluate_async(
             cache=cache,
             in_flight=in_flight,
             fail_on_error=check_fail_on_error(fail_on_error),
+            packed=packed,
         )
         await asyncio.to_thread(sweep.check)
         # Loading and closing block for long, and the loop may be somebody's.

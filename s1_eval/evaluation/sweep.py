@@ -32,7 +32,7 @@ from s1_eval.records.dates import check_date
 from s1_eval.records.failures import FAILURES, Failure
 from s1_eval.records.run import RunRecord, run_record
 from s1_eval.records.sample import SampleRow
-from s1_eval.records.store import RUN, SAMPLES, RunWriter, recorded
+from s1_eval.records.store import RUN, RunWriter, recorded, samples_in
 from s1_eval.verifiers import Verifier
 from s1_eval.verifiers.table import VerifierSpec, check_verifier, open_verifier, parse_verifier
 
@@ -56,7 +56,7 @@ class Recorded:
     @property
     def readable(self) -> list[Path]:
         """The folders that hold a row."""
-        return [f for f in self.folders if (f / SAMPLES).stat().st_size]
+        return [f for f in self.folders if (path := samples_in(f)) and path.stat().st_size]
 
     def told(self, most: int = 20) -> str:
         """The failed samples by their ids, with reasons, up to so many; how to go on."""
@@ -84,6 +84,7 @@ class Sweep:
     in_flight: questions of all runs together that are asked at once; 1 is one stream. None is what
         the engine can work on, see `in_flight`.
     command: what the run records name as the command.
+    packed: rows of runs that begin go to `samples.jsonl.zst`.
     """
 
     model: str | Engine
@@ -107,6 +108,7 @@ class Sweep:
     cache: bool = True
     in_flight: int | None = None
     fail_on_error: FailOnError = False
+    packed: bool = False
 
     @cached_property
     def loaded(self) -> Data:
@@ -232,7 +234,7 @@ class Sweep:
                     released=self.released,
                 )
                 record = run_record({**run.held, **self._unasked}, about)
-                writer = stack.enter_context(RunWriter(folder, record))
+                writer = stack.enter_context(RunWriter(folder, record, packed=self.packed))
                 if writer.recovered:
                     progress.say(f"{folder.name}: {writer.recovered}")
                 jobs.append((run, record, writer))

@@ -22,7 +22,8 @@ a task of others or by a model of others: fields of the row, and the `grader`.""
 
 class Located(NamedTuple):
     """A row and where it stands. What a file gives is checked when it is put into a run. The run
-    record is None if the file holds none. line: of a file that has one whole row a line, from 1."""
+    record is None if the file holds none. line: of a file that has one whole row a line and can be
+    gone back into, from 1."""
 
     row: SampleRow
     file: str

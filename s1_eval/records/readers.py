@@ -23,7 +23,7 @@ from s1_eval.records.located import Reader as Reader
 from s1_eval.records.run import RunRecord, as_record, settings_in
 from s1_eval.records.sample import SHARED_FIELDS, OwnRow, Shared, as_row, shared_of, unjudged
 from s1_eval.records.schema import fits, validate_run, validate_sample
-from s1_eval.records.store import RUN, SAMPLES, recorded
+from s1_eval.records.store import PACKED, RUN, SAMPLES, recorded, samples_in
 
 OTHER_EPOCHS = "other_epochs"
 """Where a line of an lm-eval sample file keeps the records of a question's further epochs."""
@@ -356,7 +356,7 @@ class _Collected:
 
     def _failed(self) -> tuple[Failure, ...]:
         """What the folders of our own records say failed and no file has a row of."""
-        ours = [Path(source).parent for source in self.sources if Path(source).name == SAMPLES]
+        ours = [Path(source).parent for source in self.sources if _is_ours(Path(source))]
         there = {key: each for folder in ours for key, each in read_failures(folder).items()}
         return tuple(each for key, each in there.items() if key not in self.rows)
 
@@ -450,11 +450,17 @@ def _looked_for(readers: Sequence[Reader]) -> str:
     return "; ".join(reader.looks_for for reader in readers)
 
 
+def _is_ours(path: Path) -> bool:
+    return path.name in (SAMPLES, PACKED)
+
+
 def read_ours(path: Path, on_bad: Callable[[UserError], None] | None = None) -> Iterator[Located]:
     """The rows of a run of ours. on_bad: see `read_lines`."""
+    samples_in(path.parent)
     run = recorded(path.parent)
     if run is None:
         raise UserError(f"{path} has no {RUN} beside it: copy the run's whole folder")
+    seekable = path.name == SAMPLES
 
     def skip(error: UserError) -> None:
         if on_bad is None:
@@ -468,7 +474,7 @@ def read_ours(path: Path, on_bad: Callable[[UserError], None] | None = None) -> 
         where = f"{path} line {number}"
         if row.get("run_id") != run["run_id"]:
             raise UserError(f"{where}: run_id is {row.get('run_id')!r:.50}, {RUN} says otherwise")
-        yield Located(as_row(row), str(path), where, run, number)
+        yield Located(as_row(row), str(path), where, run, number if seekable else None)
 
 
 def read_lm_eval(path: Path) -> Iterator[Located]:
@@ -492,7 +498,7 @@ def read_lm_eval(path: Path) -> Iterator[Located]:
 
 
 READERS: tuple[Reader, ...] = (
-    Reader(f"our records ({SAMPLES} with {RUN} beside it)", lambda p: p.name == SAMPLES, read_ours),
+    Reader(f"our records ({SAMPLES} or {PACKED}, with {RUN} beside it)", _is_ours, read_ours),
     Reader("Inspect logs (*.eval, or *.json)", is_inspect, read_inspect, superseded),
     Reader(
         "lm-eval sample files (samples_<task>_<time>.jsonl)",

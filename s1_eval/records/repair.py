@@ -4,13 +4,13 @@ was cut short. A kill damages nothing, and needs none of this."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from s1_eval.errors import UserError
-from s1_eval.json_lines import MAX_LINE, AppendedLines, parse
+from s1_eval.json_lines import AppendedLines, parse, raw_lines
+from s1_eval.packing import SUFFIX, Damaged
 from s1_eval.records.schema import fits, validate_sample
-from s1_eval.records.store import RUN, SAMPLES, recorded
+from s1_eval.records.store import PACKED, RUN, SAMPLES, recorded, samples_in
 
 BAD = "samples.bad.jsonl"
 
@@ -21,9 +21,9 @@ def repair(folder: Path) -> list[str]:
 
     Raises UserError where the folder holds no run, or a process is writing to it.
     """
-    path = folder / SAMPLES
-    if not path.is_file():
-        raise UserError(f"{folder} holds no {SAMPLES}: give the folder of one run")
+    path = samples_in(folder)
+    if path is None:
+        raise UserError(f"{folder} holds no {SAMPLES} or {PACKED}: give the folder of one run")
     said = []
     with AppendedLines(path, folder, "repair it then") as lines:
         try:
@@ -34,12 +34,24 @@ def repair(folder: Path) -> list[str]:
             record = None
             os.replace(folder / RUN, folder / f"{RUN}.bad")
             said.append(f"{error}: moved to {RUN}.bad; {_AGAIN}")
-        if cut := lines.repair():
-            said.append(cut)
         bad = kept = 0
-        new = path.with_name(SAMPLES + ".tmp")
-        with new.open("wb") as good, (folder / BAD).open("ab") as aside:
-            for number, line in _lines(path):
+        try:
+            if cut := lines.repair():
+                said.append(cut)
+        except UserError as error:  # what can't be unpacked is a bad line
+            said.append(str(error))
+            bad = 1
+        new = path.with_name(f"{SAMPLES}.tmp{SUFFIX if path.name == PACKED else ''}")
+        new.unlink(missing_ok=True)
+        with (
+            AppendedLines(new, folder, "repair it then") as good,
+            (folder / BAD).open("ab") as aside,
+        ):
+            for number, line in enumerate(raw_lines(path), 1):
+                if isinstance(line, Damaged):
+                    said.append(f"{path}: {line}")
+                    bad += 1
+                    continue
                 try:
                     _check(line, None if record is None else record["run_id"], str(number))
                 except UserError:
@@ -47,9 +59,10 @@ def repair(folder: Path) -> list[str]:
                     aside.write(line if line.endswith(b"\n") else line + b"\n")
                 else:
                     kept += 1
-                    good.write(line)
-            good.flush()
-            os.fsync(good.fileno())
+                    good.append_line(line if line.endswith(b"\n") else line + b"\n")
+            good.close()
+            with new.open("ab") as closed:
+                os.fsync(closed.fileno())
         if bad:
             os.replace(new, path)
             said.append(
@@ -67,14 +80,6 @@ _AGAIN = (
     "the command that made the run writes it again and keeps every row of its own; when the run "
     "began, and on which machine, is lost"
 )
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(MAX_LINE):
-            number += 1
-            yield number, line
 
 
 def _check(line: bytes, run_id: str | None, where: str) -> None:

@@ -1,6 +1,6 @@
-"""Writing a run: `samples.jsonl`, to which finished samples are appended one line each, and
-`run.json` beside it, and `failures.jsonl` where some failed. A killed run opened again goes on
-where it stopped."""
+"""Writing a run: `samples.jsonl`, to which finished samples are appended one line each, or the same
+packed, `samples.jsonl.zst`; `run.json` beside it, and `failures.jsonl` where some failed. A killed
+run opened again goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -11,24 +11,40 @@ from typing import NoReturn, Self
 
 from s1_eval.errors import UserError
 from s1_eval.json_lines import AppendedLines, parse, read_lines, write_atomically
+from s1_eval.packing import SUFFIX
 from s1_eval.records.failures import Failure, FailureLog
 from s1_eval.records.run import RunRecord, differences
 from s1_eval.records.sample import SampleRow
 from s1_eval.records.schema import fits, validate_run, validate_sample
 
 SAMPLES, RUN = "samples.jsonl", "run.json"
+PACKED = SAMPLES + SUFFIX
+
+
+def samples_in(folder: Path) -> Path | None:
+    """The file of a run's rows, packed or not; None without one. Raises UserError where there are
+    both: neither says which of them counts."""
+    there = [folder / name for name in (SAMPLES, PACKED) if (folder / name).is_file()]
+    if len(there) > 1:
+        raise UserError(
+            f"{folder} holds both {SAMPLES} and {PACKED}: move one of them away; a run has one"
+        )
+    return there[0] if there else None
 
 
 class RunWriter:
     """The records of one run in one folder, open for appending.
 
+    path: the file of its rows.
     done: (sample_id, epoch) of every sample that is already there.
     failed: the failures that stand, by the same; to be asked again.
     recovered: what opening had to repair, one sentence for the user; None if nothing.
     """
 
-    def __init__(self, folder: str | Path, run: RunRecord) -> None:
+    def __init__(self, folder: str | Path, run: RunRecord, *, packed: bool = False) -> None:
         """Open `folder` for the run record `run`, creating it or resuming what is there.
+
+        packed: pack the rows; a run that was begun goes on as it was begun.
 
         A last line that was cut short by a kill is taken off; every line that was finished is
         kept. Raises UserError where the folder holds another run, where a line before the last
@@ -37,10 +53,15 @@ class RunWriter:
         validate_run(run)
         self.folder = Path(folder)
         self.run_id: str = run["run_id"]
-        self._lines = AppendedLines(self.folder / SAMPLES, self.folder, "choose another --out")
+        new = self.folder / (PACKED if packed else SAMPLES)
+        self.path = samples_in(self.folder) or new
+        self._lines = AppendedLines(self.path, self.folder, "choose another --out")
         try:
             run = self._joined(run)
-            self.recovered = self._lines.repair()
+            try:
+                self.recovered = self._lines.repair()
+            except UserError as error:
+                self._damaged(error)
             self.done = self._done()
             self._failures = FailureLog(self.folder, self.done)
             write_atomically(self.folder / RUN, run)
@@ -103,16 +124,15 @@ class RunWriter:
 
     def _done(self) -> set[tuple[str, int]]:
         done = set()
-        path = self.folder / SAMPLES
-        for number, row in read_lines(path, self._damaged):
+        for number, row in read_lines(self.path, self._damaged):
             if row.get("run_id") != self.run_id:
                 raise UserError(
-                    f"{path} line {number} belongs to run {row.get('run_id')!r}, this is run "
+                    f"{self.path} line {number} belongs to run {row.get('run_id')!r}, this is run "
                     f"{self.run_id}: choose another --out"
                 )
             if not fits(row):
                 try:
-                    validate_sample(row, f"{path} line {number}")
+                    validate_sample(row, f"{self.path} line {number}")
                 except UserError as error:
                     self._damaged(error)
             done.add((row["sample_id"], row["epoch"]))

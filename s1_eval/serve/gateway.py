@@ -28,7 +28,7 @@ from s1_eval.methods.class_conditional import LEVELS
 from s1_eval.names import choose_from, slug
 from s1_eval.records.run import UNKNOWN, RunRecord, run_record
 from s1_eval.records.sample import SampleRow, sample_row
-from s1_eval.records.store import SAMPLES, RunWriter
+from s1_eval.records.store import RunWriter
 from s1_eval.serve import requests
 from s1_eval.serve.events import Asked, Event, Failed, Feed, Tell
 from s1_eval.serve.metrics import Metrics
@@ -570,7 +570,7 @@ class _Recorder:
         self._writer = writer
         self._last: dict[str, int] = {}
         self._there: set[tuple[str, int, int]] = set()
-        for _, row in read_lines(writer.folder / SAMPLES):
+        for _, row in read_lines(writer.path):
             self._note(row["sample_id"], row["epoch"], row["epoch"], _said(row))
 
     def put(self, row: SampleRow, repeatable: bool) -> SampleRow:

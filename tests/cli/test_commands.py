@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,6 +106,58 @@ def test_the_same_command_again_decodes_and_writes_nothing(swept):
     before = {p: p.read_bytes() for p in swept.glob("*/samples.jsonl")}
     assert main([*SWEEP, "--out", str(swept)]) == 0
     assert {p: p.read_bytes() for p in swept.glob("*/samples.jsonl")} == before
+
+
+@pytest.fixture(scope="module")
+def packed(swept, tmp_path_factory) -> Path:
+    """The same sweep, answered by the cache of the first, its rows packed."""
+    out = tmp_path_factory.mktemp("sweep") / "packed"
+    out.mkdir()
+    shutil.copytree(swept / "cache", out / "cache")
+    assert main([*SWEEP, "--out", str(out), "--packed"]) == 0
+    return out
+
+
+def test_a_packed_sweep_leaves_packed_rows_and_goes_on_with_them(packed):
+    before = {p: p.read_bytes() for p in packed.glob("*/samples.jsonl.zst")}
+    assert len(before) == 5
+    assert not [*packed.glob("*/samples.jsonl")]
+    assert main([*SWEEP, "--out", str(packed)]) == 0
+    assert {p: p.read_bytes() for p in packed.glob("*/samples.jsonl.zst")} == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("score", "{}", "--json"),
+        ("compare", "{}:plain", "{}:budget_forcing", "--at", "thinking_tokens"),
+        ("advise", "{}"),
+        ("leaderboard", "check", "{}", "--baseline", "{}"),
+        ("audit-checker", "{}"),
+        ("plan", *SWEEP[1:5], "--method", "plain", "--points", "5", "--pilot", "{}"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_what_reads_records_reads_packed_ones(command, swept, packed, capsys):
+    said = []
+    for folder in (swept, packed):
+        code = main([part.replace("{}", str(folder)) for part in command])
+        told = capsys.readouterr().out.replace(str(folder), "FOLDER")
+        said.append((code, re.sub(r"\d+\.\d+ s(econds)?", "", told)))
+    assert said[0] == said[1]
+    assert said[0][0] == 0
+
+
+def test_a_leaderboard_of_packed_records_is_that_of_plain_ones(swept, packed, tmp_path):
+    for folder in (swept, packed):
+        assert (
+            main(["leaderboard", "build", str(folder), "--out", str(tmp_path / folder.name)]) == 0
+        )
+    sites = [
+        {p.relative_to(tmp_path / f.name) for p in (tmp_path / f.name).rglob("*")}
+        for f in (swept, packed)
+    ]
+    assert sites[0] == sites[1]
 
 
 SAME_ALONE = {"cached_tokens", "flops"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from typing import Any
 
@@ -14,7 +15,7 @@ from s1_eval.engines import Sampling
 from s1_eval.errors import UserError
 from s1_eval.evaluation.benchmark import Benchmark, Sample
 from s1_eval.evaluation.grading import whole_row
-from s1_eval.evaluation.run import Run, open_run, run_samples
+from s1_eval.evaluation.run import Run, in_flight, open_run, run_samples
 from s1_eval.methods import METHODS, settings
 from s1_eval.records import run_record
 from s1_eval.records.schema import validate_run, validate_sample
