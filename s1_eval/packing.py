@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import zstandard
 
@@ -47,7 +47,7 @@ class Packer:
     def pack(self, line: bytes) -> bytes:
         """The bytes that append a line."""
         self._was_open = self._torn or self._frame is not None
-        packed = _END if self._torn else b""
+        packed: bytes = _END if self._torn else b""
         self._torn = False
         if self._frame is None:
             options = zstandard.ZstdCompressionParameters.from_level(
@@ -58,7 +58,7 @@ class Packer:
         packed += self._frame.compress(line)
         packed += self._frame.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
         self._room -= len(line)
-        return packed + self.end() if self._room < 0 else packed
+        return packed if self._room >= 0 else packed + self.end()
 
     def end(self) -> bytes:
         """The bytes that end the frame, if one is open."""
@@ -177,7 +177,8 @@ class _Unpacked(io.RawIOBase):
                 if (frame := next(self._frames, None)) is None:
                     return 0
                 unpack = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-                self._frame = unpack.stream_reader(_Part(self._file, frame.start, frame.end))
+                part = cast(IO[bytes], _Part(self._file, frame.start, frame.end))
+                self._frame = unpack.stream_reader(part)
             try:
                 number: int = self._frame.readinto(buffer)
             except Damaged:

@@ -244,12 +244,12 @@ class Sweep:
                 sum((s.id, epoch) in w.done for _, _, w in jobs for s, epoch in self.asked),
             )
             tolerance = Tolerance(self.fail_on_error, total * len(jobs))
-            each = in_flight(engine.info, len(jobs))
+            share = in_flight(engine.info, len(jobs))
             together = self.in_flight and asyncio.Semaphore(min(self.in_flight, MAX_IN_FLIGHT))
             try:
                 async with asyncio.TaskGroup() as group:
                     for job in jobs:
-                        slots = together or asyncio.Semaphore(each)
+                        slots = together or asyncio.Semaphore(share)
                         group.create_task(self._finish(*job, progress, tolerance, slots))
             except ExceptionGroup as failures:
                 error = failures.exceptions[0]
