@@ -1,4 +1,4 @@
-"""How much smaller `samples.jsonl.zst` is than `samples.jsonl`, and how fast it is written and read.
+"""How much smaller `samples.jsonl.zst` is than `samples.jsonl`, and how fast it is made and read.
 
     python benchmarks/packed.py [--questions 200]
 
@@ -86,11 +86,12 @@ def report(name: str, lines: list[bytes], folder: Path) -> None:
     began = time.process_time()
     assert [*raw_lines(path)] == lines
     read = time.process_time() - began
+    number = len(lines)
     print(
-        f"{name}: {len(lines)} rows, {tokens / len(lines):.0f} thinking tokens each; "
+        f"{name}: {number} rows, {tokens / number:.0f} thinking tokens each; "
         f"{plain / size:.1f} times smaller; {plain / tokens:.2f} and {size / tokens:.2f} bytes a "
-        f"thinking token; packed at {plain / packed / 1e6:.0f} MB/s ({1e3 * packed / len(lines):.2f}"
-        f" ms a row), unpacked at {plain / read / 1e6:.0f} MB/s"
+        f"thinking token; packed at {plain / packed / 1e6:.0f} MB/s "
+        f"({1e3 * packed / number:.2f} ms a row), unpacked at {plain / read / 1e6:.0f} MB/s"
     )
 
 

@@ -92,7 +92,7 @@ async def _abilities(ask: Ask, found: Found) -> Abilities:
         logprobs = False
     long = (0,) * max(min(_PROMPT, (card.context_length or _PROMPT) - 2), 1)
     await probe(ask, found, long)
-    again = await probe(ask, found, long)
+    again, _ = await probe(ask, found, long)
     return Abilities(
         dialect=found.dialect.name,
         program=found.dialect.program,

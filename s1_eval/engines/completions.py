@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import re
 import threading
 import time
@@ -27,16 +28,16 @@ from s1_eval.engines.continuation import (
     continue_exactly,
 )
 from s1_eval.engines.models import resolve_model
-from s1_eval.engines.prefixes import beginnings
 from s1_eval.engines.protocol import EngineInfo, Generation, Sampling, Stop, Tokenizer, settings_of
 from s1_eval.engines.replies import NoReply, Reply, excerpt, fetch, open_client
+from s1_eval.engines.routing import Replicas
 from s1_eval.engines.servers import (
     Events,
-    Found,
     RefusedError,
     TransientError,
     UnconnectedError,
     UnstreamedError,
+    check_alike,
     check_dialect,
     check_status,
     check_tokenizer,
@@ -54,8 +55,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_COOLING = 10.0
-"""Seconds for which a replica that has just failed is asked only if all others have, too."""
+_LOGGER = logging.getLogger(__name__)
 
 _LONGEST_WAIT = 60.0
 """Seconds between two tries at most: a server that loads a large model is away for minutes."""
@@ -106,9 +106,9 @@ class CompletionsEngine:
 
         model: the name that the server gives it.
         base_url: one address or several, up to and including `/v1`; a text parts them by `;`.
+            Servers that are down now are left out.
         tokenizer: folder or Hub name; None is what the server says it loaded, else `model`.
-        max_connections: requests in flight at once, per engine; fewer where the servers have fewer
-            slots.
+        max_connections: requests in flight at once at each server; fewer where it has fewer slots.
         timeout: seconds until the last byte of one answer.
         total_timeout: seconds that all tries of one request may take, the waits between them
             included, but not those for one of `max_connections`.
@@ -123,7 +123,8 @@ class CompletionsEngine:
             whatever was free.
         chat: how conversations become prompts.
 
-        Raises UserError when no server is up, or one does not have the model or can't speak ids.
+        Raises UserError when no server is up, one does not have the model or can't speak ids, or
+        two have different models under its name.
         """
         import httpx
 
@@ -150,11 +151,11 @@ class CompletionsEngine:
         self._total_timeout = total_timeout
         self._retries = retries
         self._backoff = backoff
-        self._roots = _Roots()
-        self._cooling: dict[str, float] = {}
         self._heard = 0.0
         self._telling: dict[int, asyncio.Future[None]] = {}
-        self._client = open_client(api_key, limits=httpx.Limits(max_connections=max_connections))
+        self._replicas: Replicas | None = None
+        limits = httpx.Limits(max_connections=max_connections * len(self._urls))
+        self._client = open_client(api_key, limits=limits)
         self._thread = _LoopThread("s1-completions")
         with ExitStack() as unless_all_is_well:
             unless_all_is_well.callback(self.close)
@@ -190,10 +191,11 @@ class CompletionsEngine:
                     "server takes: give that or less"
                 )
             self._streams = all(card.streams for card in cards)
-            # httpx searches its queue at every event; what waits here costs nothing.
-            slots = [card.slots for card in cards if card.slots]
-            room = _WAITING * sum(slots) if len(slots) == len(self._urls) else max_connections
-            self._slots = asyncio.Semaphore(min(max_connections, room))
+            slots = {
+                url: min(max_connections, _WAITING * (found.card.slots or max_connections))
+                for url, found in self._found.items()
+            }
+            self._replicas = Replicas(slots)
             self._info = EngineInfo(
                 engine="completions",
                 model=model,
@@ -203,6 +205,7 @@ class CompletionsEngine:
                 fingerprint=hashlib.sha256(f"{model}\n{first.card.source}".encode()).hexdigest(),
                 seeding=seeding or first.card.seeding,
                 chat=chat,
+                batch=sum(slots.values()),
                 architecture=None if tokenizer else _architecture(source),
                 versions={
                     "s1_eval": s1_eval.__version__,
@@ -214,6 +217,10 @@ class CompletionsEngine:
                     dialect=None if self._dialect.program == "vLLM" else self._dialect.name,
                 ),
             )
+            if len(self._found) > 1:
+                self._thread.wait(
+                    check_alike(self._ask, [*self._found.values()], sorted(self._vocabulary))
+                )
             unless_all_is_well.pop_all()
 
     @property
@@ -253,7 +260,7 @@ class CompletionsEngine:
     async def _check_logprobs(self, likely: int) -> None:
         """Ask every server that is up for one id and its log-probabilities. Raises UserError."""
         first = (min(self._vocabulary),)
-        for found in map(self._at, self._urls):
+        for found in self._found.values():
             try:
                 await probe(self._ask, found, first, Sampling(logprobs=likely))
             except NoReply:
@@ -265,13 +272,10 @@ class CompletionsEngine:
                     "load the model itself with s1_vllm or s1_hf"
                 ) from error
 
-    def _at(self, url: str) -> Found:
-        """One that was down at the start is as the others are."""
-        first = next(iter(self._found.values()))
-        return self._found.get(url) or replace(first, server=replace(first.server, url=url))
-
     def close(self) -> None:
         self._thread.close(self._client.aclose)
+        for said in self._replicas.lost() if self._replicas else ():
+            _LOGGER.warning("%s", said)
 
     async def _ask(self, method: str, url: str, body: Any = None) -> Reply:
         """What a server says about itself, and makes of a single id. Raises NoReply."""
@@ -284,7 +288,7 @@ class CompletionsEngine:
         body = self._dialect.body(
             request, self._model, self._tokenizer, self._info.seeding == "request"
         )
-        replicas = self._replicas(request.prompt)
+        assert self._replicas
         began = time.monotonic()
         spent = 0.0
 
@@ -299,13 +303,8 @@ class CompletionsEngine:
             async for attempt in retrying:
                 with attempt:
                     state = attempt.retry_state
-                    now = time.monotonic()
-                    turn = (state.attempt_number - 1) % len(replicas)
-                    url = min(
-                        replicas[turn:] + replicas[:turn],
-                        key=lambda u: self._cooling.get(u, 0.0) > now,
-                    )
-                    async with self._slots:
+                    tries = state.attempt_number - 1
+                    async with self._replicas.one(request.prompt, tries) as url:
                         at = time.monotonic()
                         left = self._total_timeout - spent - state.idle_for
                         try:
@@ -329,20 +328,11 @@ class CompletionsEngine:
             ) from last
         raise AssertionError("unreachable")
 
-    def _replicas(self, prompt: tuple[int, ...]) -> list[str]:
-        """All replicas, best first: by rendezvous hashing of the question, so that those that
-        remain keep their questions when one is gone."""
-        if len(self._urls) == 1:
-            return self._urls
-        root = self._roots.of(prompt)
-        return sorted(self._urls, key=lambda u: hashlib.sha256(root + u.encode()).digest())
-
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Seconds until the next try: none if some replica has not failed lately."""
         from tenacity import wait_random_exponential
 
-        now = time.monotonic()
-        if any(self._cooling.get(url, 0.0) <= now for url in self._urls):
+        if not (self._replicas and self._replicas.none_is_well):
             return 0.0
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, TransientError) and error.retry_after is not None:
@@ -359,7 +349,8 @@ class CompletionsEngine:
         if watch:
             body = self._dialect.streamed(body)
         events = Events(self._dialect, watch) if body.get("stream") else None
-        found = self._at(url)
+        found, replicas = self._found[url], self._replicas
+        assert replicas
         try:
             reply = await fetch(
                 self._client,
@@ -377,21 +368,18 @@ class CompletionsEngine:
             answer, told = read(events.whole(reply) if events else reply, found, request, body)
             self._check_answer(answer.ids, answer.reason, request, url)
         except NoReply as error:
-            self._cool(url)
+            replicas.failed(url, str(error))
             kind = TransientError if error.connected else UnconnectedError
             raise kind(f"{url}: {error}") from error
         except UnstreamedError:
             raise  # the server is well
-        except TransientError:
-            self._cool(url)
+        except TransientError as error:
+            replicas.failed(url, str(error))
             raise
         except RefusedError as error:
             raise SampleFailed(str(error)) from error
-        self._cooling.pop(url, None)
+        replicas.answered(url)
         return Served(answer.ids, answer.cached, logprobs=told)
-
-    def _cool(self, url: str) -> None:
-        self._cooling[url] = time.monotonic() + _COOLING
 
     def _check_answer(self, ids: tuple[int, ...], reason: str, request: Request, url: str) -> None:
         """Raises TransientError unless the server kept to the request."""
@@ -409,23 +397,6 @@ class CompletionsEngine:
                 f"{url} sampled the id {excerpt(str(max(ids)))}, and the tokenizer's last one is "
                 f"{self._last_id}: give the tokenizer that the server has"
             )
-
-
-class _Roots:
-    """Which question a prompt belongs to: the first prompt seen that it begins with."""
-
-    def __init__(self) -> None:
-        self._roots: set[bytes] = set()
-        self._lengths: set[int] = set()
-
-    def of(self, prompt: Sequence[int]) -> bytes:
-        shorter = sorted(length for length in self._lengths if length < len(prompt))
-        *keys, whole = beginnings(prompt, [*shorter, len(prompt)])
-        root = next((key for key in keys if key in self._roots), whole)
-        self._roots.add(root)
-        if root is whole:
-            self._lengths.add(len(prompt))
-        return root
 
 
 class _LoopThread:

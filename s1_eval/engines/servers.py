@@ -3,7 +3,10 @@ of them before a question is asked. What a server sends is hostile input."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +29,13 @@ from s1_eval.json_lines import JsonObject
 from s1_eval.thinking import Logprobs
 
 START = "python -m vllm.entrypoints.openai.api_server --model {model}"
+
+
+_PROBE, _ALIKE = 16, 0.05
+"""Prompts, and ids in each, by which servers are compared; how far the log-probabilities of their
+likeliest ids may be apart in the mean. Other kinds of hardware move them by about 0.01."""
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class TransientError(Exception):
@@ -87,7 +97,7 @@ async def find(ask: Ask, server: Server, told: str | None = None) -> Found:
 
 async def probe(
     ask: Ask, found: Found, prompt: tuple[int, ...] = (0,), sampling: Sampling = Sampling()
-) -> Answer:
+) -> tuple[Answer, Logprobs | None]:
     """One id after a prompt, and its log-probabilities where those are asked for. Raises NoReply,
     TransientError or UserError."""
     request = Request(prompt, 1, Stop(), sampling)
@@ -97,8 +107,40 @@ async def probe(
     check_status(reply, found.server.url)
     for line in reply.text.split("\n") if events else ():
         events.take(line) if events else None
-    answer, _ = read(events.whole(reply) if events else reply, found, request, body)
-    return answer
+    return read(events.whole(reply) if events else reply, found, request, body)
+
+
+async def check_alike(ask: Ask, found: Sequence[Found], known: Sequence[int]) -> None:
+    """Whether servers have one model under its name: told by the log-probabilities of the likeliest
+    ids behind a few prompts of `known` ids, which rounding moves by a hundredth; where a server
+    tells none, by the ids. Raises UserError where they differ or can't be asked."""
+    rng = random.Random(0)  # noqa: S311
+    prompts = [tuple(rng.choices(known, k=_PROBE)) for _ in range(_PROBE)]
+
+    async def seen(one: Found, likely: int | None) -> list[tuple[Answer, Logprobs | None]]:
+        return [await probe(ask, one, prompt, Sampling(logprobs=likely)) for prompt in prompts]
+
+    try:
+        every = await asyncio.gather(*(seen(one, 1) for one in found))
+    except (NoReply, TransientError, UserError):
+        try:
+            every = await asyncio.gather(*(seen(one, None) for one in found))
+        except (NoReply, TransientError) as error:
+            raise UserError(f"the servers can't be compared: {error}") from error
+    for one, answers in zip(found[1:], every[1:], strict=True):
+        if sum(map(_apart, every[0], answers)) > _ALIKE * _PROBE:
+            raise UserError(
+                f"{found[0].server.url} and {one.server.url} have different models under the name "
+                f"{one.server.model!r}: start them all with the same weights, or leave one out of "
+                "base_url"
+            )
+
+
+def _apart(one: tuple[Answer, Logprobs | None], other: tuple[Answer, Logprobs | None]) -> float:
+    """How far two servers' ids behind a prompt are apart. Ids alone are the same or not."""
+    if one[1] is None or other[1] is None:
+        return float(one[0].ids != other[0].ids) / 4
+    return abs(one[1].sampled[0] - other[1].sampled[0])
 
 
 async def check_tokenizer(
@@ -170,6 +212,8 @@ async def servers(ask: Ask, model: str, urls: Sequence[str]) -> list[Server]:
             f"no server answers at {', '.join(down)}: check base_url, or start one with "
             f"`{START.format(model=model)}`"
         )
+    if down:
+        _LOGGER.warning("left out, since no server answers there: %s", ", ".join(down))
     return up
 
 

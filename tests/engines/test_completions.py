@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 
 import pytest
@@ -254,6 +255,8 @@ def test_no_more_requests_are_in_flight_than_connections(serve, connect):
 def test_a_questions_continuations_go_where_its_prefix_is(serve, connect):
     servers = [serve() for _ in range(3)]
     engine = connect(*servers)
+    for server in servers:
+        server.bodies.clear()  # by which they were compared
     # Ports are random: that 49 questions leave one of three servers out has a chance of 1e-8.
     questions = [(first, second) for first in range(7) for second in range(7)]
 
@@ -294,9 +297,30 @@ def test_a_replica_that_dies_costs_no_sample(serve, connect):
         assert got[2:] == chain(got[:2], 12), n
 
 
-def test_a_replica_that_is_down_at_the_start_is_left_out(serve, connect):
+def test_a_replica_that_is_down_at_the_start_is_left_out_and_named(serve, connect, caplog):
     engine = connect("http://127.0.0.1:9/v1", serve())
     assert ask(engine).ids == chain()
+    assert "left out, since no server answers there: http://127.0.0.1:9/v1" in caplog.text
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_servers_of_different_models_under_one_name_are_refused(serve, connect, tells):
+    servers = [serve(tells=tells) for _ in range(3)]
+    connect(*servers)
+    servers[2].model.vocabulary = 4
+    with pytest.raises(UserError, match=f"{servers[2].port}/v1 have different models under the na"):
+        connect(*servers)
+
+
+def test_a_server_that_was_lost_is_named_at_the_end(serve, connect, caplog):
+    servers = [serve() for _ in range(2)]
+    engine = connect(*servers)
+    servers[0].stop()
+    for first in range(7):
+        assert ask(engine, (first, 2)).ids == chain((first, 2))
+    engine.close()
+    (said,) = caplog.messages
+    assert re.match(rf"{servers[0].url} failed \d+ requests and was not heard of again", said)
 
 
 def test_addresses_in_one_text_are_parted_by_semicolons(serve, connect):
