@@ -25,6 +25,7 @@ import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -77,6 +78,12 @@ class CachedEngine:
             sorted(info.versions.items()),
             sorted(info.settings.items()),
         ]
+        # The same few at every request of a sweep.
+        self._greedy = lru_cache(maxsize=256)(
+            lambda stop, banned, logprobs: self._name(
+                ("greedy",), stop, Sampling(banned=banned, logprobs=logprobs)
+            )
+        )
         self._chains = _Chains(Path(folder))
         self._locks: WeakValueDictionary[tuple[int, bytes], asyncio.Lock] = WeakValueDictionary()
 
@@ -148,20 +155,23 @@ class CachedEngine:
         self._chains.close()
 
     def _key(self, prompt: Sequence[int], stop: Stop, sampling: Sampling) -> bytes:
-        how: list[object] = ["greedy"]
         if sampling.temperature > 0:
             # An engine may draw anew after a suspected stop string, so these are part of it.
-            how = [sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed]
-            how += sorted(stop.strings)
-        if sampling.logprobs is not None:
-            how.append({"logprobs": sampling.logprobs})
-        if sampling.banned:
-            how.append({"banned": sorted(sampling.banned)})
+            how = (sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed)
+            named = self._name((*how, *sorted(stop.strings)), stop, sampling)
+        else:
+            suppressed = stop if stop.min_tokens else Stop()
+            named = self._greedy(suppressed, sampling.banned, sampling.logprobs)
+        return hashlib.sha256(named + b"\0" + _pack(prompt)).digest()
+
+    def _name(self, how: tuple[object, ...], stop: Stop, sampling: Sampling) -> bytes:
+        """A key without its prompt."""
+        told = () if sampling.logprobs is None else ({"logprobs": sampling.logprobs},)
+        banned = ({"banned": sorted(sampling.banned)},) if sampling.banned else ()
         suppressed: list[int] = []
         if stop.min_tokens:
             suppressed = [stop.min_tokens, *sorted(banned_early(stop, self.tokenizer))]
-        text = json.dumps([self._scope, how, suppressed])
-        return hashlib.sha256(text.encode() + b"\0" + _pack(prompt)).digest()
+        return json.dumps([self._scope, [*how, *told, *banned], suppressed]).encode()
 
 
 class _Chains:

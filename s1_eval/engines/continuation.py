@@ -87,6 +87,8 @@ def first_stop(ids: Sequence[int], stop: Stop, tokenizer: Tokenizer) -> Generati
     found = split_at_stop(ids, stop, tokenizer)
     if found is None or not stop.strings:
         return found
+    if split_at_stop(ids[:-1], stop, tokenizer) is None:  # an engine that stops at once
+        return found
     shortest = bisect.bisect_left(
         range(len(ids)),
         True,

@@ -242,7 +242,12 @@ def split_at_stop(ids: Sequence[int], stop: Stop, tokenizer: Tokenizer) -> Gener
 
 def ids_within(ids: Sequence[int], text: str, tokenizer: Tokenizer) -> int:
     """How many leading ids decode to no more than `text`."""
-    low, high = 0, len(ids)
+    low, high, step = 0, len(ids), 1
+    while low < high - step:  # nearly always all but the last few
+        if len(tokenizer.decode(list(ids[: high - step]), skip_special_tokens=False)) <= len(text):
+            low = high - step
+        else:
+            high, step = high - step - 1, 2 * step
     while low < high:
         middle = (low + high + 1) // 2
         if len(tokenizer.decode(list(ids[:middle]), skip_special_tokens=False)) <= len(text):

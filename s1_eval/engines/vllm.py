@@ -205,8 +205,8 @@ def _logprobs(flat: Any, likely: int, number: int) -> Logprobs:
 
 
 def _params(request: Request, seeded: bool) -> SamplingParams:
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+    # From where it is: vLLM's own module looks for what it holds each time.
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
 
     sampling, stop = request.sampling, request.stop
     return SamplingParams(

@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Generic, Protocol, TypeVar
 
 from s1_eval.errors import SampleFailed, UserError
@@ -64,7 +63,7 @@ class Worker(Generic[Job, Result]):
         self._name, self._failed, self._inside = name, failed, inside
         # Guards `_arrived` against `_ended`: a job is either seen by the thread or refused.
         self._lock = threading.Lock()
-        self._arrived: deque[tuple[Job, Future[Result] | None]] = deque()
+        self._arrived: deque[tuple[Job, asyncio.Future[Result] | None]] = deque()
         self._wake = threading.Event()
         self._closing = False
         self._ended: str | None = None
@@ -80,15 +79,20 @@ class Worker(Generic[Job, Result]):
     async def run(self, job: Job) -> Result:
         """The result of a job; cancelled with the call. Raises what `Machine.add` refuses it with,
         and RuntimeError where the machine has failed or is closed."""
-        future: Future[Result] = Future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
         with self._lock:
             if self._ended:
                 raise self._error()
             self._arrived.append((job, future))
-        future.add_done_callback(partial(self._give_up, job))
         # Not at once: whatever else is ready to run on this loop now joins the same batch.
-        asyncio.get_running_loop().call_soon(self._wake.set)
-        return await asyncio.wrap_future(future)
+        loop.call_soon(self._wake.set)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._arrived.append((job, None))
+            self._wake.set()
+            raise
 
     def close(self) -> None:
         """Stop the thread and free the machine. Calls in flight fail with RuntimeError."""
@@ -96,11 +100,6 @@ class Worker(Generic[Job, Result]):
         self._wake.set()
         self._thread.join()
         atexit.unregister(self.close)
-
-    def _give_up(self, job: Job, future: Future[Result]) -> None:
-        if future.cancelled():
-            self._arrived.append((job, None))
-            self._wake.set()
 
     def _work(
         self, make: Callable[[], Machine[Job, Result]], made: Future[Machine[Job, Result]]
@@ -111,17 +110,16 @@ class Worker(Generic[Job, Result]):
             made.set_exception(error)
             return
         made.set_result(machine)
-        futures: dict[Job, Future[Result]] = {}
+        futures: dict[Job, asyncio.Future[Result]] = {}
         try:
             with self._inside():
                 while not self._closing:
                     if not futures:
                         self._wake.wait()
                     self._wake.clear()
-                    self._take(machine, futures)
-                    for job, result in machine.step() if futures else ():
-                        if job in futures:
-                            _settle(futures.pop(job), result)
+                    _settle(self._take(machine, futures))
+                    if futures:
+                        self._step(machine, futures)
         except Exception as error:
             self._failure = error
         with self._lock:
@@ -130,12 +128,25 @@ class Worker(Generic[Job, Result]):
                 self._ended = self._failed.format(name=self._name, error=self._failure)
             left = [future for _, future in self._arrived if future]
             self._arrived.clear()
-        for future in (*futures.values(), *left):
-            _settle(future, self._error())
+        _settle([(future, self._error()) for future in (*futures.values(), *left)])
         machine.close()
 
-    def _take(self, machine: Machine[Job, Result], futures: dict[Job, Future[Result]]) -> None:
-        """Hand over what has arrived, and what was given up."""
+    def _step(
+        self, machine: Machine[Job, Result], futures: dict[Job, asyncio.Future[Result]]
+    ) -> None:
+        finished: list[tuple[asyncio.Future[Result], Result | Exception]] = []
+        try:
+            for job, result in machine.step():
+                if job in futures:
+                    finished.append((futures.pop(job), result))
+        finally:
+            _settle(finished)
+
+    def _take(
+        self, machine: Machine[Job, Result], futures: dict[Job, asyncio.Future[Result]]
+    ) -> list[tuple[asyncio.Future[Result], Exception]]:
+        """Hand over what has arrived, and what was given up; what the machine refuses."""
+        refused: list[tuple[asyncio.Future[Result], Exception]] = []
         while self._arrived:
             job, future = self._arrived.popleft()
             if future is None:
@@ -146,7 +157,8 @@ class Worker(Generic[Job, Result]):
             try:
                 machine.add(job)
             except (UserError, SampleFailed) as error:
-                _settle(futures.pop(job), error)
+                refused.append((futures.pop(job), error))
+        return refused
 
     def _error(self) -> RuntimeError:
         error = RuntimeError(self._ended)
@@ -154,10 +166,22 @@ class Worker(Generic[Job, Result]):
         return error
 
 
-def _settle(future: Future[Result], result: Result | Exception) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
+def _settle(results: Iterable[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
+    """Hand each result to the loop that waits for it; all of a loop's at once, since whatever runs
+    there runs in turns with this thread."""
+    by_loop = defaultdict(list)
+    for future, result in results:
+        by_loop[future.get_loop()].append((future, result))
+    for loop, own in by_loop.items():
+        with suppress(RuntimeError):  # closed: nobody waits any more
+            loop.call_soon_threadsafe(_tell, own)
+
+
+def _tell(results: Iterable[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
+    for future, result in results:
+        if future.cancelled():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

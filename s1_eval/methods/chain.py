@@ -145,9 +145,10 @@ async def continue_thinking(
             min_tokens=least,
         ),
     )
-    if not least:
+    if not least and delimiters.stop_strings:
         trace, generation = _stopped_across(policy, trace, generation, delimiters.stop_strings)
-    stopped, used = generation.stop_ids, trace.thinking_tokens
+        used = trace.thinking_tokens
+    stopped = generation.stop_ids
     paused = (
         _is_separator(policy, delimiters, stopped, separator) if separator and stopped else False
     )
@@ -190,8 +191,6 @@ def _stopped_across(
 ) -> tuple[Trace, Generation]:
     """(trace, generation): where a stop string begins in what earlier requests sampled, the engine
     could not see it. It is taken out then, and so is whatever was sampled behind it."""
-    if not strings:
-        return trace, generation
     tokenizer, stop = policy.engine.tokenizer, Stop(strings=tuple(strings))
     longest = max(len(string.encode()) for string in strings)
     written = takewhile(
@@ -213,7 +212,8 @@ def _stopped_across(
 
 def sampled(role: Role, ids: tuple[int, ...], generation: Generation) -> Segment:
     """What was generated as a segment. ids: its first ones."""
-    return shortened(Segment(role, "sampled", ids, generation.logprobs), len(ids))
+    told = generation.logprobs
+    return Segment(role, "sampled", ids, None if told is None else told[: len(ids)])
 
 
 def shortened(segment: Segment, number: int) -> Segment:

@@ -43,8 +43,7 @@ class Meter:
         sampled = (*generation.ids, *generation.stop_ids)
         # The last id was sampled and not read: nothing was asked for behind it.
         ids = (*prompt, *sampled[:-1])
-        known = min(self._read.known(ids), len(prompt))
-        self._read.add(ids)
+        known = min(self._read.known_then_add(ids), len(prompt))
         self.prompt_tokens += len(prompt)
         self._count_cached(known, generation)
         read_again = 0 if self._engine.prefix_cache is False else known
@@ -90,18 +89,16 @@ class _Beginnings:
     def __init__(self) -> None:
         self._root: Tree = {}
 
-    def add(self, ids: Sequence[int]) -> None:
-        node = self._root
+    def known_then_add(self, ids: Sequence[int]) -> int:
+        """How many leading ids some sequence before this one begins with."""
+        node, found, known = self._root, 0, True
         for block in _blocks(ids):
+            if known and block in node:
+                found += len(block) // _WIDTH
+            elif known:
+                found += max((_common(block, other) for other in node), default=0)
+                known = False
             node = node.setdefault(block, {})
-
-    def known(self, ids: Sequence[int]) -> int:
-        """How many leading ids some sequence begins with."""
-        node, found = self._root, 0
-        for block in _blocks(ids):
-            if block not in node:
-                return found + max((_common(block, other) for other in node), default=0)
-            node, found = node[block], found + len(block) // _WIDTH
         return found
 
 

@@ -223,11 +223,11 @@ class Policy:
 
         Raises UserError where log-probabilities are asked for and the engine tells none.
         """
+        sampling = self.sampling
+        if sampling.temperature:
+            sampling = sampling.fork("at", len(prompt))
         generation = await self.engine.generate(
-            prompt,
-            max_tokens=max_tokens,
-            stop=stop,
-            sampling=self.sampling.fork("at", len(prompt)),
+            prompt, max_tokens=max_tokens, stop=stop, sampling=sampling
         )
         if self.meter:
             self.meter.count(prompt, generation)

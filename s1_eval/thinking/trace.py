@@ -74,15 +74,14 @@ class Trace:
 
     def _parts(
         self, role: Role | None = None, origin: Origin | None = None
-    ) -> Iterator[tuple[int, ...]]:
-        return (
-            segment.ids
-            for segment in self.segments
-            if role in (None, segment.role) and origin in (None, segment.origin)
-        )
+    ) -> list[tuple[int, ...]]:
+        """Lists: asked for at every request of a chain of thousands."""
+        if origin is None:
+            return [s.ids for s in self.segments if role is None or s.role == role]
+        return [s.ids for s in self.segments if s.origin == origin and role in (None, s.role)]
 
     def _count(self, role: Role | None = None, origin: Origin | None = None) -> int:
-        """How many ids that is; asked for at every request of a chain of thousands."""
+        """How many ids that is."""
         return sum(map(len, self._parts(role, origin)))
 
     @property
@@ -113,8 +112,7 @@ class Trace:
     @property
     def num_ignores_used(self) -> int:
         """How many times an attempt to end thinking was ignored."""
-        forced = sum(s.role == "thinking" and s.origin == "forced" for s in self.segments)
-        return forced - self.wrap_ups
+        return len(self._parts("thinking", "forced")) - self.wrap_ups
 
     @property
     def logprobs(self) -> Logprobs | None:

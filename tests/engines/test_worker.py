@@ -26,6 +26,7 @@ class Counter:
     cancelled: list[Count] = field(default_factory=list)
     closed: bool = False
     broken: bool = False
+    breaks: bool = False
 
     def add(self, job):
         if not job.steps:
@@ -46,7 +47,9 @@ class Counter:
         done = [job for job, left in self.left.items() if left <= 0]
         for job in done:
             del self.left[job]
-        return [(j, j.steps if j.steps > 0 else ArithmeticError("below 0")) for j in done]
+            yield job, job.steps if job.steps > 0 else ArithmeticError("below 0")
+            if self.breaks:
+                raise MemoryError("no more")
 
     def close(self):
         self.closed = True
@@ -100,6 +103,24 @@ async def test_what_breaks_the_machine_fails_every_call_from_then_on(worker, cou
         with pytest.raises(RuntimeError, match=r"the counter has failed.*no more") as failure:
             await call
         assert isinstance(failure.value.__cause__, MemoryError)
+
+
+async def test_what_was_finished_before_the_machine_broke_is_not_lost(worker, counter):
+    counter.breaks = True
+    results = await asyncio.wait_for(
+        asyncio.gather(*(worker.run(Count(1)) for _ in range(2)), return_exceptions=True), 10
+    )
+    assert results[0] == 1
+    assert isinstance(results[1], RuntimeError)
+
+
+def test_a_loop_that_is_gone_costs_its_own_results_alone(worker, counter):
+    gone = asyncio.new_event_loop()
+    waiting = gone.create_task(worker.run(Count(50_000)))
+    gone.run_until_complete(asyncio.sleep(0.01))
+    gone.close()
+    assert asyncio.run(worker.run(Count(60_000))) == 60_000
+    assert not waiting.done()
 
 
 async def test_a_closed_worker_says_so(worker):
