@@ -69,9 +69,9 @@ class Bench:
         return [statistics.median(times) for times in seconds]
 
 
-def start(description: str | None, questions: int = 256) -> Bench:
+def start(description: str | None, questions: int = 256, **theirs: Any) -> Bench:
     """Read the command line, load both engines, and print the machine. questions: unless the
-    command line says another number."""
+    command line says another number. theirs: settings of vLLM's `LLM` alone."""
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     parser.add_argument("--model", default="nano", help="nano, a folder, or a name on the Hub")
     parser.add_argument("--questions", type=int, default=questions)
@@ -92,6 +92,7 @@ def start(description: str | None, questions: int = 256) -> Bench:
         block_size=32,
         enable_prefix_caching=True,
         disable_log_stats=True,
+        **theirs,
     )
     policy = Policy.bind(engine)
     questions = [
