@@ -456,7 +456,8 @@ def _tokenizer_source(root: str, model: str) -> str:
         return resolve_model(model)
     except UserError as error:
         raise UserError(
-            f"can't tell which tokenizer {model!r} has (the server loaded it from {root}): "
+            f"can't tell which tokenizer {model!r} has (the server loaded it from "
+            f"{excerpt(root)}): "
             "give tokenizer=FOLDER or its name on the Hugging Face Hub"
         ) from error
 

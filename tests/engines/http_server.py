@@ -170,7 +170,7 @@ class CompletionsServer:
         self._server.server_close()
 
     def get(self, http: BaseHTTPRequestHandler) -> None:
-        said = self.speech.get(http.path)
+        said = self.speech.get(http.path.partition("?")[0])
         self._send(http, 200 if said else 404, json.dumps(said or {}))
 
     def post(self, http: BaseHTTPRequestHandler) -> None:

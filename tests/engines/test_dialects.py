@@ -371,7 +371,8 @@ def test_no_more_requests_wait_at_a_server_than_its_slots_can_take_next(
         await asyncio.gather(*(engine.generate((n % 7,), **asked) for n in range(20)))
 
     asyncio.run(many())
-    assert server.peak == 4
+    assert engine.info.batch == 4
+    assert server.peak <= 4
 
 
 class Swapped(ToyTokenizer):

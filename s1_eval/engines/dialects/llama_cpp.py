@@ -21,6 +21,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from s1_eval.engines.continuation import Request
 from s1_eval.engines.dialects.protocol import (
@@ -70,7 +71,8 @@ class LlamaCpp:
     sizes: Sizes = field(default=Sizes(prompt=64, likely=1024))  # each token with text and bytes
 
     async def card(self, ask: Ask, server: Server) -> Card:
-        reply = await ask("GET", f"{server.root}/props")
+        # A router of several models wants to know of which.
+        reply = await ask("GET", f"{server.root}/props?model={quote(server.model, safe='')}")
         if reply.status == 401:
             raise UserError("give the server's key as api_key")
         props = reply.json()
@@ -84,7 +86,7 @@ class LlamaCpp:
         )
 
     def tokenize(self, model: str, text: str) -> JsonObject:
-        return {"content": text, "add_special": False, "parse_special": True}
+        return {"model": model, "content": text, "add_special": False, "parse_special": True}
 
     def body(
         self, request: Request, model: str, tokenizer: Tokenizer | None, seeded: bool
