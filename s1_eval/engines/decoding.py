@@ -371,6 +371,7 @@ class OneByOne:
         self._max_rows = max_rows
         self._last_only = _last_only(model)
         self._cache_name = cache_name(model)
+        self._told_position = "cache_position" in _parameters(model)
         self._caches: dict[Row, Any] = {}
         self._waiting: deque[Row] = deque()
 
@@ -391,7 +392,10 @@ class OneByOne:
                 row.begin(0)
             ids = row.sequence if cache is None else row.sequence[-1:]
             given = torch.tensor([ids], device=self._model.device)
-            out = self._model(given, use_cache=True, **self._last_only, **{self._cache_name: cache})
+            more = {self._cache_name: cache, **self._last_only}
+            if cache is not None and self._told_position:  # Mamba's first of version 5 insists
+                more["cache_position"] = given.new_tensor([len(row.sequence) - 1])
+            out = self._model(given, use_cache=True, **more)
             self._caches[row] = getattr(out, self._cache_name)
             if generation := row.push(self._choose(out.logits[:, -1], [row])[0]):
                 del self._caches[row]

@@ -15,12 +15,15 @@ from transformers import AutoModelForCausalLM, Qwen2Model, Qwen2PreTrainedModel
 from s1_eval.errors import UserError
 from s1_eval.verifiers.formats import Head
 
+UNREAD = [r"lm_head"]
+"""Weights of a checkpoint that no head reads. A list: transformers 5.0 adds one to it."""
+
 
 class Qwen2ForProcessRewardModel(Qwen2PreTrainedModel):  # type: ignore[misc]
     """Qwen2.5-Math-PRM and nano-prm: two layers above the backbone, a class each for a wrong and
     a right step."""
 
-    _keys_to_ignore_on_load_unexpected = (r"lm_head",)
+    _keys_to_ignore_on_load_unexpected = UNREAD
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -44,7 +47,7 @@ class Qwen2ForProcessRewardModel(Qwen2PreTrainedModel):  # type: ignore[misc]
 class Qwen2ForPrmModel(Qwen2PreTrainedModel):  # type: ignore[misc]
     """Skywork-o1-Open-PRM: one value above the backbone."""
 
-    _keys_to_ignore_on_load_unexpected = (r"lm_head",)
+    _keys_to_ignore_on_load_unexpected = UNREAD
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

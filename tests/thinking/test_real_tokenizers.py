@@ -12,6 +12,7 @@ from typing import Any
 
 import mistral_common
 import pytest
+import transformers
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 from scripted import ScriptedEngine
 
@@ -27,6 +28,8 @@ QUESTION = {"role": "user", "content": "What is 2 + 2?"}
 
 @pytest.fixture(scope="module")
 def sentencepiece(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    if transformers.__version__.startswith("5.0."):
+        pytest.skip("transformers 5.0 puts blanks between all pieces of SentencePiece: refused")
     folder = tmp_path_factory.mktemp("sentencepiece")
     shutil.copy(SHIPPED / "tokenizer.model.v1", folder / "tokenizer.model")
     settings = {
