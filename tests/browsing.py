@@ -38,6 +38,7 @@ def watched(browser: Any, address: str, allowed: str) -> Iterator[Any]:
     begins with `allowed`, and not let a text name it."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
+    page.set_default_timeout(120_000)  # on a machine with other work
     page.wrong = []
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
     page.on("console", lambda said: said.type == "error" and page.wrong.append(said.text))

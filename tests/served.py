@@ -67,7 +67,7 @@ def serving(
     bound.listen()
     thread.start()
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    with httpx.Client(base_url=server.address(bound), timeout=60, headers=headers) as client:
+    with httpx.Client(base_url=server.address(bound), timeout=180, headers=headers) as client:
         yield Served(gateway, server.address(bound), client)
     running.should_exit = True
     thread.join()

@@ -14,13 +14,17 @@ def test_without_a_terminal_it_is_a_line_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "EVERY", 0.05)
+    began = time.monotonic()
     with progress.shown() as shown:
         shown.begin("2 runs", 10, 4)
         shown.advance()
         shown.advance(failed=True)
-        time.sleep(0.3)
+        said = ""
+        while said.count("\n") < 3 and time.monotonic() < began + 60:
+            time.sleep(0.05)
+            said += capsys.readouterr().err
         shown.say("by the way")
-    first, *lines, last = capsys.readouterr().err.splitlines()
+    first, *lines, last = (said + capsys.readouterr().err).splitlines()
     assert first.startswith("2 runs: 4 of 10 done")
     told = r"2 runs: 5 of 10 done, 1 failed, [\d.]+ a minute, remaining 0:00:\d\d"
     assert len([line for line in lines if re.fullmatch(told, line)]) >= 2

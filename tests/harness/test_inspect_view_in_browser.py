@@ -53,7 +53,7 @@ def view(logs: dict[str, Path], browser: Any) -> Iterator[Any]:
             page = browser.new_page(viewport={"width": 1600, "height": 1000})
             page.set_default_timeout(90_000)  # on a machine with other work
             page.address = f"http://127.0.0.1:{port}"
-            for _ in range(100):
+            for _ in range(600):
                 with suppress(Exception):  # it takes some seconds to start
                     page.goto(page.address)
                     break

@@ -75,8 +75,8 @@ def small(slow: SlowEngine) -> Iterator[Served]:
 
 
 def until(what: Callable[[], bool]) -> None:
-    """Waits for it. Fails after 20 s."""
-    end = time.monotonic() + 20
+    """Waits for it. Fails after two minutes."""
+    end = time.monotonic() + 120
     while not what():
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -167,7 +167,7 @@ def test_a_header_that_does_not_come_is_not_waited_for(
     for first in (b"", b"POST /v1/chat/completions HTTP/1.1\r\nA: "):
         connection = socket.create_connection((host, int(port)))
         connection.sendall(first)
-        connection.settimeout(10)
+        connection.settimeout(60)
         assert connection.recv(10) == b""
     assert small.answer()["choices"]
 
@@ -260,7 +260,7 @@ def test_another_question_by_the_same_id_is_recorded_too(
 def test_everybody_sees_what_is_being_solved(nano: TransformersEngine) -> None:
     with (
         serving(nano) as served,
-        httpx.Client(base_url=served.url, timeout=30) as watcher,
+        httpx.Client(base_url=served.url, timeout=120) as watcher,
         watcher.stream("GET", "/events") as feed,
     ):
         until(lambda: served.gateway.feed.watched)

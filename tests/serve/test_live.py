@@ -124,7 +124,7 @@ def test_what_others_ask_is_seen_and_is_text(page, address):
         "temperature": 0,
         "s1_eval": {"max_thinking_tokens": 16, "sample_id": EVIL},
     }
-    httpx.post(f"{address}v1/chat/completions", json=asked, timeout=60).raise_for_status()
+    httpx.post(f"{address}v1/chat/completions", json=asked, timeout=180).raise_for_status()
     other = page.locator(".others .live").first
     other.locator(".tools").wait_for()
     assert EVIL in other.locator(".question").inner_text()

@@ -46,14 +46,14 @@ def gateway(*more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """(exit code, what it said at the end)"""
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=180)
     return process.returncode, said
 
 
 def test_a_killed_gateway_and_a_killed_client_leave_nobody_waiting(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with gateway("--out", str(out)) as (url, process):
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=180) as client:
             short = {**LONG, "s1_eval": {"target": "2", "grader": "integer", "sample_id": "1"}}
             assert client.post("/v1/chat/completions", json=short).status_code == 200
             asking = (
@@ -82,7 +82,7 @@ def test_a_killed_gateway_and_a_killed_client_leave_nobody_waiting(tmp_path: Pat
 
 def in_flight(client: httpx.Client, requests: int) -> None:
     """Waits until the engine has so many."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while f"s1_eval_batch {requests}.0" not in client.get("/metrics").text:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -91,7 +91,7 @@ def in_flight(client: httpx.Client, requests: int) -> None:
 def test_a_gateway_that_is_ended_finishes_or_gives_up_in_time() -> None:
     with (
         gateway("--grace", "1") as (url, process),
-        httpx.Client(base_url=url, timeout=60) as client,
+        httpx.Client(base_url=url, timeout=180) as client,
     ):
         with client.stream("POST", "/v1/chat/completions", json=LONG | {"stream": True}) as own:
             lines = own.iter_lines()
@@ -101,7 +101,7 @@ def test_a_gateway_that_is_ended_finishes_or_gives_up_in_time() -> None:
             *_, last = [line for line in lines if line]
         assert json.loads(last.removeprefix("data: "))["error"]["code"] == "closing"
         code, said = ended(process)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 90
     assert code == 0
     assert re.search(r"SIGTERM: 1 question.* at most 1 s", said)
     assert "stopped, 1 question" in said

@@ -227,6 +227,6 @@ def test_the_command_serves_without_a_model_and_ends_by_ctrl_c(recorded):
         port = address.rstrip("/").rpartition(":")[2]
         assert main(["view", str(recorded), "--port", port]) == 2
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()

@@ -184,7 +184,7 @@ def test_a_grey_series_shows_its_intervals_while_it_is_pointed_at(crowded):
 
 def until(page, condition):
     """Playwright's own waiting needs an `eval` that the page forbids."""
-    for _ in range(100):
+    for _ in range(1200):
         if page.evaluate(condition):
             return
         page.wait_for_timeout(100)
