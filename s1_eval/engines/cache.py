@@ -23,7 +23,7 @@ import sqlite3
 import struct
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -174,18 +174,28 @@ class CachedEngine:
         return json.dumps([self._scope, [*how, *told, *banned], suppressed]).encode()
 
 
+_PUT = (
+    "INSERT INTO chains VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE "
+    "SET ids = excluded.ids, checksum = excluded.checksum "
+    "WHERE length(excluded.ids) > length(ids)"
+)
+
+
 class _Chains:
     """Chains on disk, in SQLite.
 
     Every chain carries a checksum, and a damaged database is left where it is and followed by a
     new one with the next number: renaming or deleting a database that another process has open
     would damage its successor. Trouble with the disk costs reuse, never a run.
+
+    What is put in one turn of the event loop is written at its end, in one transaction.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
         self._warned: set[str] = set()
+        self._new: dict[bytes, bytes] = {}
         self._number = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -198,6 +208,8 @@ class _Chains:
 
     def get(self, key: bytes) -> bytes:
         """The longest chain recorded under `key`, see `_pack`; empty without one."""
+        if (new := self._new.get(key)) is not None:
+            return new
         row = self._execute("SELECT ids, checksum FROM chains WHERE key = ?", (key,))
         if row is None:
             return b""
@@ -210,32 +222,47 @@ class _Chains:
 
     def put(self, key: bytes, packed: bytes) -> None:
         """Records a chain, unless a longer one has arrived meanwhile."""
-        self._execute(
-            "INSERT INTO chains VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE "
-            "SET ids = excluded.ids, checksum = excluded.checksum "
-            "WHERE length(excluded.ids) > length(ids)",
-            (key, packed, zlib.crc32(key + packed)),
-        )
+        with self._lock:
+            waiting = bool(self._new)
+            if len(packed) > len(self._new.get(key, b"")):
+                self._new[key] = packed
+        if not waiting:
+            asyncio.get_running_loop().call_soon(self._write)
 
     def close(self) -> None:
+        self._write()
         with self._lock:
             self._connection.close()
 
+    def _write(self) -> None:
+        with self._lock:
+            new, self._new = self._new, {}
+            rows = [(key, packed, zlib.crc32(key + packed)) for key, packed in new.items()]
+            if rows:
+                with self._costing_reuse_alone():
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    self._connection.executemany(_PUT, rows)
+                    self._connection.execute("COMMIT")
+
     def _execute(self, statement: str, values: tuple[object, ...]) -> tuple[object, ...] | None:
         """The first row of the answer; None where there is none or the database is unusable."""
-        with self._lock:
-            try:
-                row: tuple[object, ...] | None = self._connection.execute(
-                    statement, values
-                ).fetchone()
-                return row
-            except sqlite3.Error as error:
-                self._warn(error)
-                if _is_damage(error):
-                    self._connection.close()
-                    with contextlib.suppress(sqlite3.Error):
-                        self._connection = self._open(self._number + 1)
-                return None
+        row: tuple[object, ...] | None = None
+        with self._lock, self._costing_reuse_alone():
+            row = self._connection.execute(statement, values).fetchone()
+        return row
+
+    @contextlib.contextmanager
+    def _costing_reuse_alone(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            self._warn(error)
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.rollback()
+            if _is_damage(error):
+                self._connection.close()
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection = self._open(self._number + 1)
 
     def _open(self, number: int) -> sqlite3.Connection:
         """A connection to the latest usable database, numbered `number` or higher."""

@@ -3,7 +3,9 @@ says. Every harness grades here, so the same response gets the same verdict."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from s1_eval.answers import GRADERS, Grader, Verdict
@@ -41,6 +43,59 @@ def judged(
         "rule": verdict.rule,
         **({"sample_correct": [right[sample] for sample in each]} if samples else {}),
     }
+
+
+class Graders:
+    """Threads that judge for one event loop. Verdicts that are asked for in one turn of the loop
+    share a trip to a thread, up to `_TOGETHER` of them: most take less than the trip."""
+
+    def __init__(self) -> None:
+        self._asked: list[tuple[tuple[Any, ...], asyncio.Future[dict[str, Any]]]] = []
+
+    async def judge(
+        self, solved: SampleRow, target: str, grader: Grader, options: Sequence[str]
+    ) -> dict[str, Any]:
+        """See `judged`."""
+        loop = asyncio.get_running_loop()
+        verdict: asyncio.Future[dict[str, Any]] = loop.create_future()
+        if not self._asked:
+            loop.call_soon(self._send)
+        self._asked.append(((solved, target, grader, options), verdict))
+        return await verdict
+
+    def _send(self) -> None:
+        asked, self._asked = self._asked, []
+        loop = asyncio.get_running_loop()
+        for at in range(0, len(asked), _TOGETHER):
+            some = asked[at : at + _TOGETHER]
+            trip = loop.run_in_executor(None, _judged_together, [each for each, _ in some])
+            trip.add_done_callback(partial(_settle, [verdict for _, verdict in some]))
+
+
+_TOGETHER = 8
+
+
+def _judged_together(asked: Sequence[tuple[Any, ...]]) -> list[dict[str, Any] | Exception]:
+    def one(each: tuple[Any, ...]) -> dict[str, Any] | Exception:
+        try:
+            return judged(*each)
+        except Exception as error:
+            return error
+
+    return [one(each) for each in asked]
+
+
+def _settle(
+    verdicts: Sequence[asyncio.Future[dict[str, Any]]],
+    trip: asyncio.Future[list[dict[str, Any] | Exception]],
+) -> None:
+    for verdict, said in zip(verdicts, trip.result(), strict=True):
+        if verdict.done():  # nobody waits any more
+            continue
+        if isinstance(said, Exception):
+            verdict.set_exception(said)
+        else:
+            verdict.set_result(said)
 
 
 def whole_row(

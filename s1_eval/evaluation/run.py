@@ -22,7 +22,7 @@ from s1_eval.errors import SampleFailed, UserError
 from s1_eval.evaluation.benchmark import Sample, grader_data, open_grader
 from s1_eval.evaluation.binding import NO_DIALS, Dials, Prompts, bind_method
 from s1_eval.evaluation.foreign import Judge
-from s1_eval.evaluation.grading import judged
+from s1_eval.evaluation.grading import Graders
 from s1_eval.methods import Method, Policy, Question
 from s1_eval.methods.meter import Meter
 from s1_eval.methods.spill import answer_counts
@@ -238,7 +238,7 @@ async def run_samples(
     judge: grades in place of the run's grader.
     Raises the first error that a sample or a callback meets; the rest is cancelled.
     """
-    free = slots or asyncio.Semaphore(MAX_IN_FLIGHT)
+    free, graders = slots or asyncio.Semaphore(MAX_IN_FLIGHT), Graders()
 
     async def one(sample: Sample, epoch: int) -> None:
         try:
@@ -246,7 +246,7 @@ async def run_samples(
             _, solved = await run.solve(sample.id, sample.prompt, epoch, sample.before, grader)
             if judge is None:
                 asked = (solved, sample.target, grader, sample.options)
-                verdict = await asyncio.to_thread(judged, *asked)
+                verdict = await graders.judge(*asked)
             else:
                 verdict = dict(await judge(sample, solved))
             shown = sample.told

@@ -251,6 +251,8 @@ class Policy:
 
     def decode_plain(self, ids: Sequence[int]) -> str:
         """Without special tokens: an answer as a grader reads it."""
+        if len(ids) <= _TAIL:
+            return _text(self.engine.tokenizer, tuple(ids), True)
         return self.engine.tokenizer.decode(list(ids), skip_special_tokens=True)
 
 
@@ -262,5 +264,5 @@ def _encoded(
 
 
 @lru_cache(maxsize=8192)  # a chain asks for its prompt's at every step
-def _text(tokenizer: Tokenizer, ids: tuple[int, ...]) -> str:
-    return tokenizer.decode(list(ids), skip_special_tokens=False)
+def _text(tokenizer: Tokenizer, ids: tuple[int, ...], plain: bool = False) -> str:
+    return tokenizer.decode(list(ids), skip_special_tokens=plain)
