@@ -19,7 +19,7 @@ from pathlib import Path
 
 import s1_eval
 from s1_eval.evaluation.benchmark import DATA_VARIABLE
-from s1_eval.json_lines import JsonObject, raw_lines
+from s1_eval.json_lines import JsonObject, raw_lines, read_lines
 from s1_eval.packing import Packer
 
 Row = JsonObject
@@ -85,13 +85,17 @@ def report(name: str, lines: list[bytes], folder: Path) -> None:
     size = path.stat().st_size
     began = time.process_time()
     assert [*raw_lines(path)] == lines
+    unpacked = time.process_time() - began
+    began = time.process_time()
+    assert len([*read_lines(path)]) == len(lines)
     read = time.process_time() - began
     number = len(lines)
     print(
         f"{name}: {number} rows, {tokens / number:.0f} thinking tokens each; "
         f"{plain / size:.1f} times smaller; {plain / tokens:.2f} and {size / tokens:.2f} bytes a "
         f"thinking token; packed at {plain / packed / 1e6:.0f} MB/s "
-        f"({1e3 * packed / number:.2f} ms a row), unpacked at {plain / read / 1e6:.0f} MB/s"
+        f"({1e3 * packed / number:.2f} ms a row), unpacked at {plain / unpacked / 1e6:.0f} MB/s, "
+        f"unpacked and read as JSON at {plain / read / 1e6:.0f} MB/s"
     )
 
 

@@ -100,22 +100,23 @@ def test_each_sample_survives_kill_9_and_can_be_read_before_the_run_goes_on(tmp_
     assert ids_in(tmp_path / PACKED) == ["a", "a"]
 
 
-def test_a_full_disk_costs_the_line_alone_and_writing_can_go_on(tmp_path):
+@pytest.mark.parametrize("before", [0, 1], ids=["its first", "a later one"])
+def test_a_full_disk_costs_the_line_alone_and_writing_can_go_on(tmp_path, before):
     path = tmp_path / "x.zst"
+    again = [row("a")["traces"], row("b")["traces"]]  # what a frame would say by what it has said
 
     def work():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         with AppendedLines(path, tmp_path, "…") as lines:
-            for first in (False, True):  # in a frame, and at the begin of one
-                if not first:
-                    lines.append({"n": 1})
-                limit = path.stat().st_size + 4
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, -1))
-                with pytest.raises(UserError, match="make room"):
-                    lines.append({"n": 2})
-                resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
-            lines.append({"n": 3})
-        assert [each["n"] for _, each in read_lines(path)] == [1, 3]
+            for n in range(before):
+                lines.append({"n": n, "told": again[0]})
+            resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 4, -1))
+            with pytest.raises(UserError, match="make room"):
+                lines.append({"n": 7, "told": again[1]})
+            resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
+            lines.append({"n": 8, "told": again[1]})
+            lines.append({"n": 9, "told": again[0]})
+        assert [each["n"] for _, each in read_lines(path)] == [*range(before), 8, 9]
 
     process = multiprocessing.get_context("fork").Process(target=work)
     process.start()
