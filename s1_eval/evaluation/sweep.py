@@ -234,7 +234,9 @@ class Sweep:
                     released=self.released,
                 )
                 record = run_record({**run.held, **self._unasked}, about)
-                writer = stack.enter_context(RunWriter(folder, record, packed=self.packed))
+                writer = stack.enter_context(
+                    RunWriter(folder, record, packed=self.packed, once=True)
+                )
                 if writer.recovered:
                     progress.say(f"{folder.name}: {writer.recovered}")
                 jobs.append((run, record, writer))

@@ -41,10 +41,13 @@ class RunWriter:
     recovered: what opening had to repair, one sentence for the user; None if nothing.
     """
 
-    def __init__(self, folder: str | Path, run: RunRecord, *, packed: bool = False) -> None:
+    def __init__(
+        self, folder: str | Path, run: RunRecord, *, packed: bool = False, once: bool = False
+    ) -> None:
         """Open `folder` for the run record `run`, creating it or resuming what is there.
 
-        packed: pack the rows; a run that was begun goes on as it was begun.
+        packed: pack the rows; a run that was begun goes on as it was begun. once: nothing is
+        written twice, so `done` stays what it is now, however many rows follow.
 
         A last line that was cut short by a kill is taken off; every line that was finished is
         kept. Raises UserError where the folder holds another run, where a line before the last
@@ -53,6 +56,7 @@ class RunWriter:
         validate_run(run)
         self.folder = Path(folder)
         self.run_id: str = run["run_id"]
+        self._once = once
         new = self.folder / (PACKED if packed else SAMPLES)
         self.path = samples_in(self.folder) or new
         self._lines = AppendedLines(self.path, self.folder, "choose another --out")
@@ -73,7 +77,8 @@ class RunWriter:
         """Add a finished sample. It survives the death of this process."""
         self._lines.append(row)
         key = row["sample_id"], row["epoch"]
-        self.done.add(key)
+        if not self._once:
+            self.done.add(key)
         self._failures.answered(key)
 
     def fail(self, failure: Failure) -> None:

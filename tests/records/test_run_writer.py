@@ -39,6 +39,16 @@ def test_opening_again_knows_what_is_done(tmp_path):
         assert writer.done == {("a", 1), ("a", 2)}
 
 
+def test_a_writer_of_what_comes_once_remembers_only_what_was_there(tmp_path):
+    record = runs.record()
+    write(tmp_path, record, ["a"])
+    with RunWriter(tmp_path, record, once=True) as writer:
+        writer.append(runs.row(record, "b"))
+        assert writer.done == {("a", 1)}
+    with RunWriter(tmp_path, record) as writer:
+        assert writer.done == {("a", 1), ("b", 1)}
+
+
 @given(cut=st.integers(1, 400))
 @settings(max_examples=25, deadline=None)
 def test_a_cut_file_loses_the_half_line_and_nothing_else(tmp_path_factory, cut):

@@ -14,16 +14,17 @@ from s1_eval.errors import UserError
 from s1_eval.records import RunWriter
 
 
-def write(folder, samples=3, **changes):
+def write(folder, samples=3, packed=False, **changes):
     record = runs.record(planned_samples=5, **changes)
-    with RunWriter(folder, record) as writer:
+    with RunWriter(folder, record, packed=packed) as writer:
         for i in range(samples):
             writer.append(runs.row(record, f"q{i}", correct=i > 0, with_traces=True))
     return record["run_id"]
 
 
-def test_an_unfinished_run_is_shown_and_each_row_is_found_by_its_id(tmp_path):
-    id = write(tmp_path)
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_unfinished_run_is_shown_and_each_row_is_found_by_its_id(tmp_path, packed):
+    id = write(tmp_path, packed=packed)
     records = read(tmp_path)
     assert [each.key for each in records.runs[id].in_order] == [("q0", 1), ("q1", 1), ("q2", 1)]
     assert records.row(id, "q2", 1)["traces"][0]["segments"]
