@@ -65,6 +65,7 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
         "vllm.logprobs:FlatLogprobs.append_fast",
         "vllm.sampling_params:RequestOutputKind.CUMULATIVE",
         "vllm.sampling_params:RequestOutputKind.FINAL_ONLY",
+        "vllm.sampling_params:SamplingParams",
     ),
     "s1_eval.engines.vllm_machine": (
         "vllm.distributed:cleanup_dist_env_and_memory",
