@@ -83,6 +83,22 @@ def test_ids_and_stops_are_those_of_the_contract(
         assert ask(engine, (first,), stop=stop) == ask(PseudoEngine(), (first,), stop=stop)
 
 
+def test_what_comes_after_a_stop_that_the_server_did_not_see_is_cut(
+    serve: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A special token has no text where a server does not know `preserved_tokens`."""
+    server = serve("llama_cpp")
+    request = server.speech.request
+
+    def unseen(body: dict[str, Any]) -> Any:
+        return request({name: value for name, value in body.items() if name != "stop"})
+
+    monkeypatch.setattr(server.speech, "request", unseen)
+    engine, stop = connect(server), Stop(frozenset({0, 3}))
+    for first in range(7):
+        assert ask(engine, (first,), stop=stop) == ask(PseudoEngine(), (first,), stop=stop)
+
+
 def test_what_a_padded_output_layer_samples_is_banned(
     serve: Any, connect: Any, dialect: str
 ) -> None:
