@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
+from s1_eval.engines.ahead import Ahead
 from s1_eval.engines.protocol import (
     EngineInfo,
     Generation,
@@ -107,6 +108,7 @@ async def continue_exactly(
     tokenizer: Tokenizer,
     vocabulary: frozenset[int],
     minimum: bool = True,
+    ahead: Ahead | None = None,
 ) -> Generation:
     """One generation by the contract, in as few requests to `serve` as it takes; nearly always
     one. Another follows where
@@ -117,10 +119,14 @@ async def continue_exactly(
       off, banned, and sampled again;
     - the server stopped where the whole text has no stop.
 
-    vocabulary: the ids that the tokenizer has.
+    vocabulary: the ids that the tokenizer has. ahead: what the engine has sampled beyond stops,
+    None where it does not.
     Raises RuntimeError when the server ignores a limit or a stop.
     """
-    ids: tuple[int, ...] = ()
+    ids = ahead.take(prompt, max_tokens, stop, sampling) if ahead else ()
+    then = ahead.next(stop, sampling) if ahead else None
+    if ids and ((known := first_stop(ids, stop, tokenizer)) or len(ids) == max_tokens):
+        return known or Generation(ids)
     banned = sampling.banned
     told = None if sampling.logprobs is None else Logprobs(sampling.logprobs)
     served: list[Served] = []
@@ -130,7 +136,7 @@ async def continue_exactly(
             room = min(room, early)
             part = Stop(banned_early(stop, tokenizer), min_tokens=room)
         else:
-            part = replace(stop, min_tokens=min(early, room))
+            part = then.stop if then else replace(stop, min_tokens=min(early, room))
         request = Request(
             prompt=(*prompt, *ids),
             max_tokens=room,
@@ -142,6 +148,10 @@ async def continue_exactly(
         served.append(await serve(request))
         new = served[-1].ids
         check_kept(new, request)
+        if then and ahead and early and new[0] in stop.ids:  # which could not be sampled yet
+            ahead.lose(len(new))
+            then = None
+            continue
         outside = next((i for i, id in enumerate(new) if id not in vocabulary), None)
         if outside is not None:
             banned |= {new[outside]}
@@ -150,6 +160,8 @@ async def continue_exactly(
         told = joined(told, served[-1].logprobs, len(new))
         found = first_stop(ids, stop, tokenizer)
         if found or len(ids) == max_tokens:
+            if then and ahead:
+                ahead.keep(prompt, ids, found, then)
             timings = [part.timing for part in served]
             return replace(
                 found or Generation(ids),

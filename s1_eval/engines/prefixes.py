@@ -33,6 +33,9 @@ class Recent(Generic[Key, Value]):
         self._held: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
         self._tokens = 0
 
+    def __len__(self) -> int:
+        return len(self._held)
+
     def __contains__(self, key: object) -> bool:
         return key in self._held
 

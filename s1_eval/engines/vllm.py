@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from s1_eval import libraries
+from s1_eval.engines.ahead import Ahead
 from s1_eval.engines.architecture import architecture_of
 from s1_eval.engines.checkpoints import eos_ids, fingerprint, load_tokenizer
 from s1_eval.engines.continuation import Request, Served, check_room, continue_exactly
@@ -97,6 +98,8 @@ class VLLMEngine:
         self._worker, loaded = start(model, settings | engine_args)
         config, parallel = loaded.model_config, loaded.parallel_config
         self._tokenizer = tokenizer
+        # vLLM's times of a request would be those of the two that it stands for.
+        self._ahead = Ahead() if engine_args.get("disable_log_stats", True) else None
         self._vocabulary = frozenset(tokenizer.get_vocab().values())
         self._info = EngineInfo(
             engine="vllm",
@@ -143,6 +146,7 @@ class VLLMEngine:
             sampling=sampling,
             tokenizer=self._tokenizer,
             vocabulary=self._vocabulary,
+            ahead=self._ahead,
         )
 
     async def score(self, ids: Sequence[int]) -> list[tuple[float, bool]]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, Literal
 
+from s1_eval.engines.following import Next, followed_by
 from s1_eval.engines.protocol import Generation, Stop, split_at_stop
 from s1_eval.errors import UserError
 from s1_eval.methods.method import Budget, Dial
@@ -82,16 +83,18 @@ class BudgetForcing(Settings):
 
 async def force(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:
     """One chain under budget forcing, from the prompt to the end of the answer."""
-    thinking = await think(policy, prompt, params)
+    thinking = await think(policy, prompt, params, answered=True)
     return await answer(policy, thinking, params)
 
 
-async def think(policy: Policy, prompt: tuple[int, ...], params: BudgetForcing) -> Trace:
+async def think(
+    policy: Policy, prompt: tuple[int, ...], params: BudgetForcing, *, answered: bool = False
+) -> Trace:
     """The thinking alone: the start delimiter, then sampled and forced ids up to the end, which
-    is not yet written. Its length never exceeds the cap."""
+    is not yet written. Its length never exceeds the cap. answered: `answer` follows."""
     trace, ended = begin_thinking(policy, prompt, params)
     while not ended:
-        trace, ended = await continue_thinking(policy, trace, params)
+        trace, ended = await continue_thinking(policy, trace, params, answered=answered)
     return trace
 
 
@@ -114,6 +117,7 @@ async def continue_thinking(
     *,
     separator: str | None = None,
     max_tokens: int | None = None,
+    answered: bool = False,
 ) -> tuple[Trace, bool]:
     """(trace, ended): one request more, up to the end of thinking or the cap. The end is ignored
     while ignores are left.
@@ -123,7 +127,7 @@ async def continue_thinking(
     of the limit which would cut it next.
 
     separator: a text to stop behind as well; it stays in the thinking, unlike a stop of the end.
-    max_tokens: of this request.
+    max_tokens: of this request. answered: `answer` follows at once where the thinking ends.
     """
     info, delimiters = policy.engine.info, policy.delimiters_for(trace.prompt)
     ignore = encode_exactly(policy.engine.tokenizer, params.ignore_string, info.model)
@@ -136,15 +140,23 @@ async def continue_thinking(
     # After an ignore the model may not end again immediately: the engine keeps the stops from being
     # sampled before `least` ids, which is how the minimum of thinking is kept, too.
     least = max(int(just_ignored(trace)), min(params.min_thinking_tokens, cap) - used, 0)
-    generation = await thinker.generate(
-        (*trace.prompt, *trace.ids()),
-        max_tokens=min(cap - used, max_tokens or cap),
-        stop=Stop(
-            delimiters.stop_ids | info.eos_ids,
-            (*delimiters.stop_strings, *([separator] if separator else [])),
-            min_tokens=least,
-        ),
-    )
+    then = None
+    if (
+        answered
+        and trace.num_ignores_used == params.num_ignores
+        and not policy.sampling.temperature
+    ):
+        then = Next(delimiters.end, _answer_stop(policy, delimiters))
+    with followed_by(then):
+        generation = await thinker.generate(
+            (*trace.prompt, *trace.ids()),
+            max_tokens=min(cap - used, max_tokens or cap),
+            stop=Stop(
+                delimiters.stop_ids | info.eos_ids,
+                (*delimiters.stop_strings, *([separator] if separator else [])),
+                min_tokens=least,
+            ),
+        )
     if not least and delimiters.stop_strings:
         trace, generation = _stopped_across(policy, trace, generation, delimiters.stop_strings)
         used = trace.thinking_tokens
@@ -264,7 +276,7 @@ async def answer(policy: Policy, thinking: Trace, params: BudgetForcing) -> Trac
     if params.ban_delimiters and ends_by_force(thinking.exit_reason, params.nudge_after_eos):
         sampling = replace(policy.sampling, banned=delimiter_ids(policy))
         policy = replace(policy, sampling=sampling)
-    stop = Stop(info.eos_ids | delimiters.close_ids, delimiters.close_strings)
+    stop = _answer_stop(policy, delimiters)
     generation = await policy.generate(sequence, max_tokens=limit, stop=stop)
     _append(segments, sampled("answer", generation.ids, generation))
     return replace(
@@ -274,6 +286,10 @@ async def answer(policy: Policy, thinking: Trace, params: BudgetForcing) -> Trac
         reused=thinking.reused + generation.reused,
         answer_exit=answer_exit(policy, generation, limit, room),
     )
+
+
+def _answer_stop(policy: Policy, delimiters: Delimiters) -> Stop:
+    return Stop(policy.engine.info.eos_ids | delimiters.close_ids, delimiters.close_strings)
 
 
 def answer_exit(policy: Policy, generation: Generation, limit: int, room: int) -> AnswerExit:

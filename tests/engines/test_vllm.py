@@ -84,6 +84,15 @@ def test_greedy_traces_equal_those_of_transformers(engine, traces):
     assert solve(engine, FORCED) == traces
 
 
+def test_a_chain_that_ends_by_itself_is_one_request(engine, reference, monkeypatch):
+    params, questions = BudgetForcing(max_thinking_tokens=160, max_answer_tokens=20), QUESTIONS[:40]
+    run, asked = engine._worker.run, []
+    monkeypatch.setattr(engine._worker, "run", lambda ask: asked.append(ask) or run(ask))
+    traces = solve(engine, params, questions)
+    assert traces == solve(reference, params, questions)
+    assert len(asked) < 40 + sum(trace.exit_reason != "natural" for trace in traces) + 5
+
+
 @pytest.mark.parametrize("minimum", [0, 12])
 def test_stops_and_minimum_are_those_of_transformers(engine, reference, prompt, minimum):
     ends, equals = engine.info.eos_ids, engine.tokenizer.encode("=")
