@@ -136,7 +136,8 @@ class Policy:
             chat = replace(chat, template=dates.at(source, self.template_date))
         asked = tuple(tuple(message.items()) for message in messages)
         try:
-            return _encoded(chat, tokenizer, asked, self.engine.info.model)
+            template = chat.source(tokenizer)  # which others may change in place
+            return _encoded(chat, tokenizer, asked, self.engine.info.model, template)
         except TypeError:  # content in blocks, which no cache can know again
             return chat.encode(tokenizer, messages, self.engine.info.model)
 
@@ -258,7 +259,11 @@ class Policy:
 
 @lru_cache(maxsize=1024)  # the runs of a sweep ask the same question one after the other
 def _encoded(
-    chat: Chat, tokenizer: Tokenizer, messages: tuple[tuple[tuple[str, Any], ...], ...], model: str
+    chat: Chat,
+    tokenizer: Tokenizer,
+    messages: tuple[tuple[tuple[str, Any], ...], ...],
+    model: str,
+    template: str | None,
 ) -> tuple[int, ...]:
     return chat.encode(tokenizer, [dict(message) for message in messages], model)
 

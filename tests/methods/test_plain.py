@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from scripted import ScriptedEngine, ToyTokenizer
 
+from s1_eval.evaluation.benchmark import SameText
+from s1_eval.methods import Policy, Question
+
 TOKENIZER = ToyTokenizer()
 
 
@@ -59,3 +62,12 @@ def test_an_answer_cut_by_the_limit_says_so(solve):
     outcome = solve(ScriptedEngine("a<|im_start|>answer4444"), "plain", max_tokens=5)
     assert (outcome.exit_reason, outcome.answer) == ("natural", "44")
     assert outcome.traces[0].answer_cut
+
+
+def test_a_template_that_is_changed_in_place_makes_the_next_prompt():
+    engine = ScriptedEngine("a", tokenizer=ToyTokenizer())
+    policy, question = Policy.bind(engine), Question("0", "Why?", SameText())
+    first = policy.prompt_ids(question)
+    engine.tokenizer.chat_template = "{{ messages[0].content }}"
+    assert TOKENIZER.decode(policy.prompt_ids(question)) == "Why?"
+    assert first == Policy.bind(ScriptedEngine("a")).prompt_ids(question)
