@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from http_server import FAULTS, CompletionsServer, Fault
+from http_server import FAULTS, CompletionsServer, Fault, faults_of
 
 import s1_eval
 from s1_eval.engines.continuation import Request, Served
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow  # a model answers behind every fault
 LIMIT = 5
 TRIES = 3
 ENDLESS = {"drip", "hang"}  # each costs its time limit; tests/faults/test_replies.py has them
+ASKED = [fault for fault in faults_of("vllm") if fault not in ENDLESS]
 BAD = benchmark("nano").load().samples[2]
 
 
@@ -96,7 +97,7 @@ def test_a_server_of_nano_answers_as_nano_does(right: dict[str, tuple[Any, ...]]
     assert right == answers(own)
 
 
-@pytest.mark.parametrize("fault", [f for f in FAULTS if f not in ENDLESS], ids=str)
+@pytest.mark.parametrize("fault", ASKED, ids=str)
 def test_a_fault_harms_its_question_alone_and_is_asked_again(
     fault: Fault,
     server: CompletionsServer,
@@ -176,9 +177,7 @@ def test_in_inspect_it_is_a_sample_with_an_error(
     assert sum(bool(sample.scores) for sample in log.samples or []) == LIMIT - 1
 
 
-@pytest.mark.parametrize(
-    "fault", [f for f in FAULTS if f not in ENDLESS and FAULTS[f].fails == "again"], ids=str
-)
+@pytest.mark.parametrize("fault", [f for f in ASKED if FAULTS[f].fails == "again"], ids=str)
 def test_a_fault_that_passes_costs_a_try(
     fault: Fault, server: CompletionsServer, right: dict[str, tuple[Any, ...]], misbehave: Any
 ) -> None:
