@@ -53,11 +53,6 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
     ),
     "s1_eval.engines.decoding": (
         "transformers:PreTrainedModel._is_stateful",
-        "transformers.cache_utils:Cache",
-        "transformers.cache_utils:DynamicCache",
-        "transformers.cache_utils:DynamicLayer.get_mask_sizes",
-        "transformers.cache_utils:DynamicLayer.get_seq_length",
-        "transformers.cache_utils:DynamicLayer.update",
         "transformers.cache_utils:DynamicSlidingWindowLayer",
     ),
     "s1_eval.engines.vllm": (

@@ -31,12 +31,8 @@ from s1_eval.errors import UserError
 from s1_eval.thinking import Logprobs
 
 libraries.check(__name__)
-from transformers.cache_utils import (  # noqa: E402
-    Cache,
-    DynamicCache,
-    DynamicLayer,
-    DynamicSlidingWindowLayer,
-)
+from transformers import Cache, DynamicCache, DynamicLayer  # noqa: E402
+from transformers.cache_utils import DynamicSlidingWindowLayer  # noqa: E402
 
 PREFILL_TOKENS = 8192
 """Tokens in one prefill pass at most, padding included, unless a single prompt is longer."""
