@@ -46,6 +46,7 @@ BORROWED: Mapping[str, tuple[str, ...]] = {
         "lm_eval.tasks.minerva_math.utils:is_equiv",
         "lm_eval.tasks.minerva_math.utils:normalize_final_answer",
     ),
+    "s1_eval.engines.attention": ("transformers:PreTrainedConfig._attn_implementation",),
     "s1_eval.engines.checkpoints": (
         "transformers.models.auto.modeling_auto:MODEL_FOR_CAUSAL_LM_MAPPING",
         "transformers.models.auto.modeling_auto:MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING",

@@ -185,9 +185,10 @@ def _decoder(
     """A decoder of `model` that has been seen to be right. Raises UserError without one."""
     import torch
 
-    from s1_eval.engines import decoding, selfcheck
+    from s1_eval.engines import attention, decoding, selfcheck
     from s1_eval.engines.halving import Halving
 
+    attention.share_heads(model)
     with torch.inference_mode():
         selfcheck.check(model, vocabulary, tokenizer)
         chooser = decoding.Chooser(vocabulary, model.device)
