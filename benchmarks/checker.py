@@ -1,14 +1,18 @@
 """Our checker against Math-Verify, in one run on the same pairs: throughput on two cores, errors
-on labelled pairs, and right, false accepts and false rejects on the shapes that users reported.
+on labelled pairs, and right, false accepts and false rejects on the shapes that users reported and
+on many distinct answers.
 
-    python benchmarks/checker.py [--data FOLDER] [--samples 4]
+    python benchmarks/checker.py [--data FOLDER] [--samples 4] [--distinct 100000]
+        [--opponent-every 5] [--parts speed,labelled,reported,distinct]
 
 Pairs are as an evaluation has them: a reference solution of MATH-500 or AIME as the response, its
 box filled with the right answer as written (60%), in another spelling (15%), with a near miss
 (15%) or with another question's answer (10%). Each side extracts, reads and compares, in two
 processes or threads; starting them is not counted. "Cold" has seen no pair before, "warm" grades
-the same pairs once more, as a second epoch does where answers repeat. FOLDER: see the data's
-README; by default S1_EVAL_DATA or ../shared/data.
+the same pairs once more, as a second epoch does where answers repeat. The distinct answers are
+other spellings and near misses of drawn numbers, fractions, roots, tuples, polynomials and lists,
+no two the same text; Math-Verify reads every fifth. FOLDER: see the data's README; by default
+S1_EVAL_DATA or ../shared/data.
 """
 
 from __future__ import annotations
@@ -50,20 +54,72 @@ def main() -> None:
     default = os.environ.get("S1_EVAL_DATA") or ROOT.parent / "shared" / "data"
     parser.add_argument("--data", type=Path, default=Path(default))
     parser.add_argument("--samples", type=int, default=4, help="responses per question")
+    parser.add_argument("--distinct", type=int, default=100_000, help="answers, no two the same")
+    parser.add_argument("--opponent-every", type=int, default=5, help="of them are Math-Verify's")
+    parser.add_argument("--parts", default="speed,labelled,reported,distinct")
     args = parser.parse_args()
+    parts = args.parts.split(",")
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, "
         f"load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, "
         f"math-verify {version('math-verify')}, sympy {version('sympy')}"
     )
-    measure(realistic(args.data, args.samples))
-    for name, pairs in labelled(args.data).items():
+    if "speed" in parts:
+        measure(realistic(args.data, args.samples))
+    for name, pairs in labelled(args.data).items() if "labelled" in parts else ():
         ours = sum(compare(g, a, s).equal is not equal for g, a, equal, s in pairs)
         with math_verify() as pool:
             verdicts = list(pool.map(math_verify_equal, [p[:2] for p in pairs], chunksize=20))
         theirs = sum(v is not p[2] for v, p in zip(verdicts, pairs, strict=True))
         print(f"{name}: {len(pairs)} pairs, errors: ours {ours}, Math-Verify {theirs}")
-    reported(args.data)
+    if "reported" in parts:
+        reported(args.data)
+    if "distinct" in parts:
+        many(distinct(args.distinct), args.opponent_every)
+
+
+def many(pairs: Sequence[tuple[str, str, bool]], every: int) -> None:
+    """Prints right, false accepts, false rejects and pairs per second over distinct answers."""
+    forget()
+    with ThreadPoolExecutor(CORES) as threads:
+        began = time.perf_counter()
+        verdicts = list(threads.map(lambda p: compare(p[0], p[1]).equal, pairs, chunksize=50))
+        rate = len(pairs) / (time.perf_counter() - began)
+    print(f"distinct answers: {len(pairs)}, ours {tally([p[2] for p in pairs], verdicts)}", end="")
+    print(f", {rate:.0f} pairs/s")
+    some = pairs[::every]
+    with math_verify() as pool:
+        began = time.perf_counter()
+        verdicts = list(pool.map(math_verify_equal, [p[:2] for p in some], chunksize=20))
+        theirs = len(some) / (time.perf_counter() - began)
+    labels = [pair[2] for pair in some]
+    print(f"  every {every}th: {len(some)}, Math-Verify {tally(labels, verdicts)}", end="")
+    print(f", {theirs:.0f} pairs/s; ours {rate / theirs:.1f}x")
+
+
+def distinct(number: int) -> list[tuple[str, str, bool]]:
+    """(gold, answer, equal): spellings and near misses of drawn golds, no two answers the same."""
+    chance = random.Random(0)  # noqa: S311
+
+    def n(low: int = 2, high: int = 9999) -> int:
+        return chance.randint(low, high)
+
+    shapes: tuple[Callable[[], str], ...] = (
+        lambda: str(n() * chance.choice((1, -1))),
+        lambda: rf"\frac{{{n(1, 99)}}}{{{n(101, 999)}}}",
+        lambda: f"{n(0, 99)}.{n(1, 999)}1",
+        lambda: rf"{n(2, 99)}\sqrt{{{chance.choice((2, 3, 5, 6, 7, 10, 11, 13, 14, 15))}}}",
+        lambda: f"({n(2, 99)}, {n(101, 999)})",
+        lambda: f"{n(2, 30)}x^2+{n(31, 60)}x+{n(61, 99)}",
+        lambda: ", ".join(map(str, sorted(chance.sample(range(2, 99), 3)))),
+    )
+    found: dict[str, tuple[str, str, bool]] = {}
+    while len(found) < number:
+        gold = chance.choice(shapes)()
+        for variants, equal in ((respellings, True), (near_misses, False)):
+            for _, text in variants(gold):
+                found.setdefault(text, (gold, text, equal))
+    return list(found.values())[:number]
 
 
 def reported(data: Path) -> None:
@@ -76,20 +132,20 @@ def reported(data: Path) -> None:
             grader(kind).grade(r["answer"], r["gold"], r.get("options", ())).correct
             for r in of_kind
         ]
-        print(f"reported pairs, {kind}: {len(of_kind)}, ours {tally(of_kind, ours)}", end="")
+        labels = [row["equal"] for row in of_kind]
+        print(f"reported pairs, {kind}: {len(of_kind)}, ours {tally(labels, ours)}", end="")
         if kind == "math":
             with math_verify() as pool:
                 pairs = [(row["gold"], row["answer"]) for row in of_kind]
                 theirs = list(pool.map(math_verify_verdict, pairs, chunksize=20))
-            print(f", Math-Verify {tally(of_kind, theirs)}", end="")
+            print(f", Math-Verify {tally(labels, theirs)}", end="")
         print()
 
 
-def tally(rows: Sequence[dict[str, Any]], verdicts: Sequence[bool]) -> str:
-    labels = [row["equal"] for row in rows]
+def tally(labels: Sequence[bool], verdicts: Sequence[bool]) -> str:
     accepts = sum(v and not equal for v, equal in zip(verdicts, labels, strict=True))
     rejects = sum(equal and not v for v, equal in zip(verdicts, labels, strict=True))
-    right = len(rows) - accepts - rejects
+    right = len(labels) - accepts - rejects
     return f"{right} right, {accepts} false accepts, {rejects} false rejects"
 
 

@@ -9,8 +9,7 @@ in OUT after every step (STAGE.jsonl, STAGE.log, and the records and pictures of
 
 exact  greedy ids of `s1_hf` on the GPU against those on the CPU, float32
 sft    `s1-train sft smollm2_135m`, with the sweep on held-out questions before and after
-speed  `s1_hf` against transformers' `generate` (one static batch, padded on the left) and its
-       continuous batching: tokens per second, and whether the ids are the same
+speed  `s1_hf` against transformers' own ways to decode, see `decoders.py`
 real   plain, a vote and self-refinement on the easy MATH-500 questions of --math
 more   the recipes with LoRA, on cut thinking, on ten times the tokens, and for Qwen2.5
 
@@ -22,20 +21,20 @@ in WORK.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import platform
-import random
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from decoders import generated, lengths_of, measured, open_contest
 
 STAGES = ("exact", "sft", "speed", "real", "more")
 SWEEP = [sys.executable, "-m", "s1_eval.cli.main"]
@@ -44,8 +43,6 @@ MAX_STEPS = 6
 """Of a question; as the recipes say."""
 CAPS = "16,32,48,64,96,128,256"
 IGNORES = "0,1,2,3,4"
-NEVER = -1
-"""An end of sequence that no model samples."""
 
 
 @dataclass(frozen=True)
@@ -145,65 +142,25 @@ def gap_of(
 def speed(bench: Bench) -> None:
     """Tokens per second of three contenders over the same prompts and lengths."""
     import torch
-    from transformers import AutoModelForCausalLM
 
     if not bench.smollm2.is_dir():
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
     sizes = (2,) if bench.tiny else (16, 64, 256)
     for dtype in ("bfloat16", "float32"):
-        engine = engine_of(str(bench.smollm2), dtype, device)
-        loaded = AutoModelForCausalLM.from_pretrained(bench.smollm2, dtype=dtype)
-        model = loaded.to(device).eval()
-        model.generation_config.eos_token_id = None
-        measured(bench, engine, model, sizes[0], "equal", seed=99)  # warm
+        contest = open_contest(str(bench.smollm2), dtype, device)
+        tokenizer = contest.engine.tokenizer
+        mean = 8 if bench.tiny else 128
+        measured(contest, prompts_of(tokenizer, sizes[0], 99), [mean] * sizes[0])  # warm
         for rows in sizes:
             for kind in ("equal", "mixed"):
-                found = measured(bench, engine, model, rows, kind, seed=rows)
+                prompts = prompts_of(tokenizer, rows, rows)
+                found = measured(contest, prompts, lengths_of(rows, kind, mean))
                 bench.note("speed", dtype=dtype, rows=rows, lengths=kind, **found)
-        engine.close()
-        del model, loaded, engine
+        contest.engine.close()
+        del contest
         if device == "cuda":
             torch.cuda.empty_cache()
-
-
-def measured(
-    bench: Bench, engine: Any, model: Any, rows: int, kind: str, seed: int
-) -> dict[str, Any]:
-    """Tokens per second by contender, ratios, and the share of rows with `generate`'s ids."""
-    prompts = prompts_of(engine.tokenizer, rows, seed)
-    lengths = lengths_of(rows, kind, 8 if bench.tiny else 128)
-    pad = engine.tokenizer.pad_token_id or 0  # masked: where there is none, any id does
-    found: dict[str, list[list[int]]] = {}
-    rates: dict[str, float] = {}
-    failed: dict[str, str] = {}
-    contenders: dict[str, Callable[[], tuple[list[list[int]], float]]] = {
-        "s1_hf": lambda: timed(lambda: generated(engine, prompts, lengths)),
-        "generate": lambda: timed(lambda: static(model, prompts, lengths, pad)),
-        "continuous": lambda: continuous(model, prompts, lengths),
-    }
-    for name, contender in contenders.items():
-        try:
-            found[name], seconds = contender()
-            rates[name] = sum(lengths) / seconds
-        except Exception as error:
-            failed[name] = f"{error!r:.500}"
-    ours, theirs = rates["s1_hf"], found.get("generate", [])
-    return {
-        "tokens": sum(lengths),
-        "tokens_per_second": {name: round(rate) for name, rate in rates.items()},
-        "ratio": {name: round(ours / rate, 2) for name, rate in rates.items() if name != "s1_hf"},
-        "same_rows_as_generate": {
-            name: sum(a == b for a, b in zip(ids, theirs, strict=False)) / rows
-            for name, ids in found.items()
-        },
-        **({"failed": failed} if failed else {}),
-    }
-
-
-def timed(contender: Callable[[], list[list[int]]]) -> tuple[list[list[int]], float]:
-    began = time.perf_counter()
-    return contender(), time.perf_counter() - began
 
 
 def engine_of(model: str, dtype: str, device: str) -> Any:
@@ -225,91 +182,6 @@ def prompts_of(tokenizer: Any, rows: int, seed: int = 0) -> list[list[int]]:
         for problem in held_out(rows, seed)
     ]
     return [list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
-
-
-def lengths_of(rows: int, kind: str, mean: int) -> list[int]:
-    """New tokens of each row: `mean` for all, or drawn from an eighth of it to twice as many."""
-    if kind == "equal":
-        return [mean] * rows
-    rng = random.Random(0)  # noqa: S311
-    return [rng.randint(mean // 8, 2 * mean) for _ in range(rows)]
-
-
-def generated(
-    engine: Any,
-    prompts: Sequence[Sequence[int]],
-    lengths: Sequence[int],
-    ends: frozenset[int] = frozenset(),
-) -> list[list[int]]:
-    """Greedy ids by our engine, all in flight together."""
-    from s1_eval.engines.protocol import Sampling, Stop
-
-    async def all_at_once() -> list[Any]:
-        asked = (
-            engine.generate(prompt, max_tokens=n, stop=Stop(ends), sampling=Sampling())
-            for prompt, n in zip(prompts, lengths, strict=True)
-        )
-        return await asyncio.gather(*asked)
-
-    return [list(each.ids) for each in asyncio.run(all_at_once())]
-
-
-def static(
-    model: Any, prompts: Sequence[Sequence[int]], lengths: Sequence[int], pad: int
-) -> list[list[int]]:
-    """Greedy ids by `generate`: one batch, padded on the left, up to its longest row."""
-    import torch
-    from transformers import GenerationConfig
-
-    model.set_attn_implementation("sdpa")
-    widest = max(map(len, prompts))
-    ids = torch.tensor([[pad] * (widest - len(p)) + list(p) for p in prompts])
-    mask = torch.tensor([[0] * (widest - len(p)) + [1] * len(p) for p in prompts])
-    with torch.inference_mode():
-        out = model.generate(
-            input_ids=ids.to(model.device),
-            attention_mask=mask.to(model.device),
-            generation_config=GenerationConfig(
-                do_sample=False, max_new_tokens=max(lengths), eos_token_id=NEVER, pad_token_id=pad
-            ),
-        )
-    rows = out[:, widest:].tolist()
-    return [row[:n] for row, n in zip(rows, lengths, strict=True)]
-
-
-def continuous(
-    model: Any, prompts: Sequence[Sequence[int]], lengths: Sequence[int]
-) -> tuple[list[list[int]], float]:
-    """Greedy ids by transformers' continuous batching, and seconds without its start."""
-    from transformers import ContinuousBatchingConfig, GenerationConfig
-
-    config = GenerationConfig(do_sample=False, max_new_tokens=max(lengths), eos_token_id=NEVER)
-    model.set_attn_implementation("paged|sdpa")
-    room = ContinuousBatchingConfig(max_memory_percent=0.5)
-    with model.continuous_batching_context_manager(
-        generation_config=config, continuous_batching_config=room
-    ) as manager:
-        found, seconds = timed(lambda: _requested(manager, prompts, lengths))
-    return found, seconds
-
-
-def _requested(
-    manager: Any, prompts: Sequence[Sequence[int]], lengths: Sequence[int]
-) -> list[list[int]]:
-    found: dict[str, list[int]] = {}
-    for i, (prompt, n) in enumerate(zip(prompts, lengths, strict=True)):
-        manager.add_request(
-            input_ids=list(prompt), request_id=str(i), max_new_tokens=n, eos_token_id=NEVER
-        )
-    while len(found) < len(prompts):
-        result = manager.get_result(timeout=1)
-        if result is not None and result.is_finished():
-            if result.error:
-                raise RuntimeError(result.error)
-            found[result.request_id] = list(result.generated_tokens)
-        elif result is None and not manager.is_running():
-            raise RuntimeError("continuous batching ended before its requests")
-    return [found[str(i)] for i in range(len(prompts))]
 
 
 def sft(bench: Bench) -> None:
