@@ -6,7 +6,7 @@ The opponent is search-and-learn's scheme: a question is searched to its end bef
 begins, and its whole batch waits for every step. Both sides have the same engine, the same verifier
 and the same seeds, so that only the scheme differs. Where the engine honours a seed per request
 (`s1_hf`; vLLM on GPUs) their answers and scores are compared as well.
-Goals: at most 0.5 of the opponent's time; verifier batches of at least half of what is in flight.
+Goals: at most 0.25 of the opponent's time; verifier batches of at least half of what is in flight.
 """
 
 from __future__ import annotations

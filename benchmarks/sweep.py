@@ -4,7 +4,7 @@
 
 Caps 32 to 512 times 0, 1, 2, 4, 6 ignores, started as `s1-eval sweep` starts them: the longest
 first, all in flight together. With the cache, without it, and the longest run alone. Goals: at most
-1.3 times the longest run, at least 4 times faster than without.
+1.15 times the longest run, at least 4 times faster than without.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
     print(f"longest run     {longest:8.2f} s {longest_tokens:10} tokens")
     print(f"cached sweep    {with_cache:8.2f} s {generated - reused:10} tokens decoded")
     print(f"uncached sweep  {without:8.2f} s {generated:10} tokens decoded")
-    print(f"cached / longest  {with_cache / longest:.2f}   (goal: at most 1.3)")
+    print(f"cached / longest  {with_cache / longest:.2f}   (goal: at most 1.15)")
     print(f"uncached / cached {without / with_cache:.2f}   (goal: at least 4)")
 
 
