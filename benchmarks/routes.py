@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -96,6 +97,8 @@ class Server:
         words = {"--model": resolve_model("nano"), "--served-model-name": "nano"}
         words |= {"--host": "127.0.0.1", "--port": str(port), "--dtype": "float32"}
         words |= {"--max-num-seqs": "64", "--block-size": "32", "--max-model-len": "2048"}
+        words |= {"--kv-cache-memory-bytes": str(1 << 28)}
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 -- as long as this lives
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--enforce-eager"),
@@ -104,19 +107,20 @@ class Server:
             ],
             env={
                 **os.environ,
-                "VLLM_CPU_KVCACHE_SPACE": "1",
                 "VLLM_LOGGING_LEVEL": "ERROR",
                 "OMP_NUM_THREADS": "1",
                 "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             },
             stdout=subprocess.DEVNULL,
+            stderr=self._said,
             start_new_session=True,
         )
 
     def wait(self) -> None:
         while True:
             if self._process.poll() is not None:
-                raise SystemExit("a server ended at once: see above")
+                self._said.seek(0)
+                raise SystemExit(f"a server ended at once: {self._said.read()[-1000:].decode()}")
             with contextlib.suppress(httpx.HTTPError):
                 httpx.get(f"{self.url}/models").raise_for_status()
                 return

@@ -4,6 +4,7 @@ was cut short. A kill damages nothing, and needs none of this."""
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from s1_eval.errors import UserError
@@ -35,12 +36,13 @@ def repair(folder: Path) -> list[str]:
             os.replace(folder / RUN, folder / f"{RUN}.bad")
             said.append(f"{error}: moved to {RUN}.bad; {_AGAIN}")
         bad = kept = 0
+        damaged = False
         try:
             if cut := lines.repair():
                 said.append(cut)
-        except UserError as error:  # what can't be unpacked is a bad line
+        except UserError as error:
             said.append(str(error))
-            bad = 1
+            damaged = True
         new = path.with_name(f"{SAMPLES}.tmp{SUFFIX if path.name == PACKED else ''}")
         new.unlink(missing_ok=True)
         with (
@@ -50,7 +52,7 @@ def repair(folder: Path) -> list[str]:
             for number, line in enumerate(raw_lines(path), 1):
                 if isinstance(line, Damaged):
                     said.append(f"{path}: {line}")
-                    bad += 1
+                    damaged = True
                     continue
                 try:
                     _check(line, None if record is None else record["run_id"], str(number))
@@ -63,11 +65,15 @@ def repair(folder: Path) -> list[str]:
             good.close()
             with new.open("ab") as closed:
                 os.fsync(closed.fileno())
-        if bad:
+        if damaged:
+            whole = path.with_name(f"{path.name}.bad")
+            shutil.copyfile(path, whole)
+            said.append(f"{path}: what can't be unpacked is kept as {whole.name}")
+        if bad or damaged:
             os.replace(new, path)
             said.append(
                 f"{path}: {bad} bad lines were moved to {BAD} and {kept} kept; the command that "
-                "made the run asks their questions again, and nothing else"
+                "made the run asks the questions of what is missing again, and nothing else"
             )
         else:
             new.unlink()

@@ -146,7 +146,8 @@ def test_damage_costs_its_frame_and_repair_keeps_the_others(tmp_path, monkeypatc
     assert ids_in(tmp_path / PACKED) == ["a", "c"]
     write(tmp_path, ["b"])
     assert sorted(ids_in(tmp_path / PACKED)) == ["a", "b", "c"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.json", PACKED]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.json", PACKED, f"{PACKED}.bad"]
+    assert (tmp_path / f"{PACKED}.bad").read_bytes() == data
 
 
 def test_what_is_no_packed_file_is_named(tmp_path):
@@ -156,6 +157,7 @@ def test_what_is_no_packed_file_is_named(tmp_path):
         read_runs([tmp_path])
     assert repair(tmp_path)
     assert ids_in(tmp_path / PACKED) == []
+    assert (tmp_path / f"{PACKED}.bad").read_text() == "{}\n"
 
 
 def test_a_folder_with_both_is_refused_by_name(tmp_path):
