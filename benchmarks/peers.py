@@ -245,9 +245,16 @@ async def measure(table: Table, asked: Sequence[str], questions: int, turns: int
                 if name not in methods:
                     continue
                 before, began = generated(table.url), time.perf_counter()
-                await asyncio.gather(*(methods[name](each) for each in mine))
+                jobs = (methods[name](each) for each in mine)
+                failed = [
+                    e
+                    for e in await asyncio.gather(*jobs, return_exceptions=True)
+                    if isinstance(e, Exception)
+                ]
                 took = time.perf_counter() - began
-                if turn:  # the first warms
+                if failed:
+                    print(f"{name}, {side}: {len(failed)} failed, e.g. {failed[0]!r:.200}")
+                elif turn:  # the first warms
                     taken.setdefault(side, []).append((took, generated(table.url) - before))
         seconds = {side: statistics.median(s for s, _ in each) for side, each in taken.items()}
         for side, each in taken.items():
