@@ -18,6 +18,7 @@ from pathlib import Path
 
 from s1_eval.records import read_runs
 from s1_eval.training import sft
+from s1_eval.training.checkpoints import newest
 from s1_eval.training.nano.source import Nano
 from s1_eval.training.recipe import Recipe, load
 
@@ -31,6 +32,7 @@ def recipes(examples: int, share: float) -> dict[str, Recipe]:
     """Of both, with about as many tokens."""
     nano = load("nano")
     assert isinstance(nano.source, Nano)
+    nano = replace(nano, training=replace(nano.training, save_steps=200))
 
     def of(share: float, examples: int) -> Recipe:
         return replace(nano, source=replace(nano.source, examples=examples, cut_share=share))
@@ -63,7 +65,8 @@ def main() -> None:
     for name, recipe in recipes(args.examples, args.share).items():
         model, runs = args.out / name, args.out / f"runs-{name}"
         if not model.exists():
-            sft.run(recipe, model, resume=model.with_name(f"{name}.partial").exists())
+            begun = newest(model.with_name(f"{name}.partial") / "trainer")
+            sft.run(recipe, model, resume=begun is not None)
         command = [*OURS, "sweep", "--model", f"s1_hf/{model}", "--task", "nano"]
         command += ["--data", str(questions), "--method", "budget_forcing"]
         command += ["--max-thinking-tokens", CAPS, "--out", str(runs)]

@@ -1,7 +1,8 @@
 """Kills at random moments: of a sweep, of `lm_eval --use_cache`, of Inspect with `eval-retry`, of
 `s1-train sft` with `--resume`. Each is started again until it ends by itself; its records, or its
 weights, have to be those of a run that nobody killed.
-`python benchmarks/kills.py [--kills 20] [--only sweep,lm_eval,inspect,sft]`."""
+`python benchmarks/kills.py [--kills 20] [--only sweep,lm_eval,inspect,sft] [--recipe NAME]`. With
+--recipe, `sft` is six short steps of that recipe's model in place of nano."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,18 +61,22 @@ def inspect(out: Path) -> list[str]:
     ]
 
 
-RECIPE = """
+NANO = """
 source: {nano: {examples: 42, waits: [3, 2, 1]}}
 model: {pretrained: nano}
 training:
   {batch_size: 8, micro_batch_size: 2, learning_rate: 1.0e-3, bf16: false, logging_steps: 1,
    save_steps: 1, warmup_ratio: 0.2, attention: eager}
 """
+SHORT = """
+based_on: {}
+training: {{max_steps: 6, tokens_per_batch: 1024, logging_steps: 1, save_steps: 1}}
+"""
 
 
-def sft(out: Path) -> list[str]:
+def sft(out: Path, text: str = NANO) -> list[str]:
     recipe, begun = out / "recipe.yaml", out / "model.partial"
-    recipe.write_text(RECIPE, "utf-8")
+    recipe.write_text(text, "utf-8")
     kept = any(begun.glob("trainer/checkpoint-*"))
     if begun.exists() and not kept:
         shutil.rmtree(begun)  # nothing was saved yet that a resume could go on from
@@ -86,9 +92,13 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, help="of each; default: 20")
     parser.add_argument("--only", default=",".join(STARTS))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--recipe", help="of sft, as `s1-train recipes` lists it")
     args = parser.parse_args()
+    starts = dict(STARTS)
+    if args.recipe:
+        starts["sft"] = partial(sft, text=SHORT.format(f"{args.recipe}.yaml"))
     for name in args.only.split(","):
-        print(json.dumps(tried(name, STARTS[name], args.kills, random.Random(args.seed))))  # noqa: S311
+        print(json.dumps(tried(name, starts[name], args.kills, random.Random(args.seed))))  # noqa: S311
 
 
 def tried(name: str, start: Start, kills: int, chance: random.Random) -> dict[str, Any]:

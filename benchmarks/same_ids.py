@@ -46,9 +46,11 @@ def served(model: str, log: Path) -> Iterator[str]:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("vllm")), "serve", resolve_model(model)]
-    command += ["--served-model-name", "model", "--dtype", "float32", "--enforce-eager"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--max-model-len", str(CONTEXT)]
+    # `vllm serve`, which vLLM's build for CPUs can't start by that name
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--model", resolve_model(model), "--served-model-name", "model"]
+    command += ["--dtype", "float32", "--enforce-eager", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--max-model-len", str(CONTEXT)]
     with log.open("w") as file:
         env = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "2"}
         process = subprocess.Popen(
@@ -91,6 +93,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--limit", type=int, default=40)
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server must not outlive this
     args.out.mkdir(parents=True, exist_ok=True)
     float32 = ["-M", "dtype=float32"]
     found = {"s1_hf": chains(sweep("s1_hf", args.model, float32, args))}
@@ -103,7 +106,8 @@ def main() -> None:
         for place, ids in ours.items():
             other = found[engine][place]
             if ids != other:
-                at = next(i for i, (a, b) in enumerate(zip(ids, other, strict=False)) if a != b)
+                pairs = enumerate(zip(ids, other, strict=False))
+                at = next((i for i, (a, b) in pairs if a != b), min(len(ids), len(other)))
                 print(f"{engine} {place[1]}: differs from id {at} of {len(ids)} on")
     same = {e: sum(found[e][p] == ids for p, ids in ours.items()) for e in ("s1_vllm", "s1_api")}
     print(f"{len(ours)} chains, {sum(map(len, ours.values()))} ids; as in s1_hf: {same}")

@@ -225,7 +225,8 @@ async def ask(
                 {
                     "id": id,
                     "thinking": trace.text(run.policy.decode, "thinking").strip(),
-                    "attempt": outcome.answer.strip(),
+                    # A nudge that nothing was written after is no answer.
+                    "attempt": outcome.answer.strip() if row["answer_tokens"] else "",
                     "thinking_tokens": row["thinking_tokens"],
                     "answer_tokens": row["answer_tokens"],
                     "generated_tokens": row["generated_tokens"],

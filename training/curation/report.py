@@ -13,6 +13,7 @@ from pathlib import Path
 from s1_eval import __version__
 from s1_eval.report.table import line
 from s1_eval.training.curation.diversity import Sampler
+from s1_eval.training.curation.domains import MSC
 from s1_eval.training.curation.hub import SOURCES
 from s1_eval.training.curation.pipeline import Pipeline, Step
 from s1_eval.training.curation.question import Question
@@ -37,14 +38,17 @@ Table = list[list[str]]
 
 
 def report(pipeline: Pipeline, steps: Sequence[Step], notes: Sequence[str]) -> str:
-    """Counts by stage, source and reason, as Markdown. notes: what was asked for, and what stood
-    in for what."""
+    """Counts by stage, source, domain and reason, as Markdown. notes: what was asked for, and
+    what stood in for what."""
     parts = ["# Curation", "\n".join(f"- {note}" for note in notes)]
     for title, (head, *rows) in (
         ("Stages", _stages(pipeline, steps)),
         ("Sources", _sources(pipeline, steps)),
+        ("Domains", _domains(steps[-1].kept)),
         ("Why questions were dropped", _reasons(steps)),
     ):
+        if not rows:
+            continue
         lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
         parts.append(f"## {title}\n\n" + "\n".join(map(line, lines)))
     return "\n\n".join(parts) + "\n"
@@ -70,14 +74,31 @@ def _sources(pipeline: Pipeline, steps: Sequence[Step]) -> Table:
     return rows
 
 
+def _domains(chosen: Sequence[Question]) -> Table:
+    """The chosen questions by domain, most first, and the tokens of their traces, as the
+    paper's appendix counts them; no rows where domains played no part."""
+    counts = Counter(question.domain for question in chosen)
+    tokens: Counter[str] = Counter()
+    for question in chosen:
+        tokens[question.domain] += question.thinking_tokens or 0
+    rows = [
+        [f"{code} {MSC.get(code, '')}".strip(), f"{n:,}", f"{tokens[code]:,}"]
+        for code, n in counts.most_common()
+    ]
+    return [["domain", "drawn", "thinking tokens"], *(rows if any(counts) else [])]
+
+
 def _reasons(steps: Sequence[Step]) -> Table:
-    """By stage and reason; overlaps also by what with: the task, or the source."""
+    """By stage and reason; overlaps also by what with (the task, or the source), what was solved
+    also by whom."""
     counts: Counter[tuple[str, str]] = Counter()
     for step in steps:
         for decision in step.dropped:
             reason = decision.reason
             if reason == "shared words":
                 reason += f" with {decision.detail.split()[0].partition('/')[0]}"
+            elif reason == "solved":
+                reason += f" by {decision.detail}"
             elif reason == "formatting":
                 kind = decision.detail if decision.detail[0] in "[!" else decision.detail[:1] + "…"
                 reason += f" {kind}"

@@ -4,7 +4,7 @@ out (arXiv 2501.19393, section 5.1)."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -95,8 +95,12 @@ def _drawn(pipeline: Pipeline, before: Step, variant: Variant, sampler: Sampler)
         chosen = diversity.diverse(candidates, size, seed)
     else:
         chosen = diversity.longest(candidates, size)
-    taken = {candidate.id for candidate in chosen}
-    kept = tuple(question for question in before.kept if question.id in taken)
+    taken = {candidate.id: candidate.domain for candidate in chosen}
+    kept = tuple(
+        replace(question, domain=taken[question.id] or question.domain)
+        for question in before.kept
+        if question.id in taken
+    )
     dropped = tuple(
         Decision(question.id, "not drawn", f"{label}, seed {seed}")
         for question in before.kept

@@ -80,8 +80,12 @@ def test_the_report_labels_what_was_recorded_and_has_the_papers_counts(curate, p
         "| drawn | 9 | 12 | 1,000 |",
         "| aime | 10 | 10 |",
         "| decontaminated: shared words with gpqa_diamond | 1 |",
+        "| difficult: solved by small | 3 |",
     ):
         assert row in report
+    chosen = [row for row in rows(out / "s1-paper-seed0", "examples") if row["domain"] == "11"]
+    tokens = sum(row["thinking_tokens"] for row in chosen)
+    assert f"| 11 Number theory | {len(chosen)} | {tokens:,} |" in report
     printed = capfd.readouterr().out
     assert "59,029" in printed
     assert "recorded grades" in printed

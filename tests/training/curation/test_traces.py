@@ -57,6 +57,17 @@ def test_each_question_gets_thinking_and_an_answer(questions, tmp_path, capsys):
     assert told.index("at most") < told.index("traces ━")
 
 
+def test_a_nudge_that_nothing_was_written_after_is_no_answer(questions, tmp_path):
+    """As of a model that was never taught the format: it ends right after the forced end."""
+    out = tmp_path / "traces.jsonl"
+    forced = ["-S", "max_thinking_tokens=8", "-S", "final_answer_nudge=Final Answer: 07"]
+    command = ["traces", str(questions), "--model", "s1_hf/nano", "--out", str(out)]
+    assert main([*command, "--limit", "2", "--method", "budget_forcing", *forced]) == 0
+    rows = list(read_answers(out))
+    assert [row["attempt"] for row in rows] == ["", ""]
+    assert all(row["thinking"] for row in rows)
+
+
 @pytest.mark.slow
 def test_what_is_there_is_not_asked_again_and_a_half_line_is(questions, tmp_path, capsys):
     out, whole = tmp_path / "traces.jsonl", tmp_path / "whole.jsonl"
