@@ -32,10 +32,11 @@ def recipes(examples: int, share: float) -> dict[str, Recipe]:
     """Of both, with about as many tokens."""
     nano = load("nano")
     assert isinstance(nano.source, Nano)
-    nano = replace(nano, training=replace(nano.training, save_steps=200))
+    training = replace(nano.training, save_steps=200)
 
     def of(share: float, examples: int) -> Recipe:
-        return replace(nano, source=replace(nano.source, examples=examples, cut_share=share))
+        source = replace(nano.source, examples=examples, cut_share=share)
+        return replace(nano, source=source, training=training)
 
     def tokens(share: float) -> float:
         recipe = of(share, SAMPLE)
