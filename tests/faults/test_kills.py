@@ -4,22 +4,58 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 
-FILE = Path(__file__).parents[2] / "benchmarks" / "kills.py"
+ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def kills() -> Any:
-    spec = importlib.util.spec_from_file_location("benchmark_of_kills", FILE)
+class Process:
+    """As `subprocess` would give it. Forked with its imports done, it is killed at its work."""
+
+    def __init__(self, command: list[str], said: Path) -> None:
+        _, _, module, *words = command
+        self.args, self._said = command, said
+        self._process = forked.start(module, *words, cwd=ROOT, err=said)
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> None:
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+
+    def communicate(self) -> tuple[str, str]:
+        self.wait()
+        return "", self._said.read_text("utf-8")
+
+    def send_signal(self, _: int) -> None:
+        self._process.kill()
+
+
+@pytest.fixture
+def kills(tmp_path: Path) -> Any:
+    path = ROOT / "benchmarks" / "kills.py"
+    spec = importlib.util.spec_from_file_location("benchmark_of_kills", path)
     assert spec
     assert spec.loader
-    module = importlib.util.module_from_spec(spec)
+    module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.QUESTIONS = "12"
+
+    @contextmanager
+    def begun(start: Any, out: Path) -> Iterator[Process]:
+        out.mkdir(parents=True, exist_ok=True)
+        yield Process(start(out), tmp_path / "said")
+
+    module.QUESTIONS, module.begun = "12", begun
     return module
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import pytest
 from inspect_ai.log import read_eval_log
 
@@ -17,18 +16,10 @@ ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.slow
 
 
-def inspect_eval(
-    logs: Path, *arguments: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def inspect_eval(logs: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`inspect eval …` at the root of the repository."""
     options = ("--display", "plain", "--log-dir", str(logs))
-    return subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "inspect_ai", "eval", *arguments, *options],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
-    )
+    return forked.run("inspect_ai", "eval", *arguments, *options, cwd=ROOT)
 
 
 def test_a_task_file_with_a_bare_solver_name(tmp_path: Path) -> None:

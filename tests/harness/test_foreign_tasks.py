@@ -238,6 +238,11 @@ filter_list:
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def indexed_once() -> None:
+    import indexed  # noqa: F401
+
+
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("theirs")

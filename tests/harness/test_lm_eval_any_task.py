@@ -4,15 +4,13 @@ survives a kill. The embedded model on its own arithmetic, as a task that knows 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 
 from s1_eval.errors import UserError
@@ -295,19 +293,14 @@ def test_a_document_with_several_requests_has_a_row_for_each(lm: Any) -> None:
     assert {each.row["epoch"] for each in answers} == {1}
 
 
-def started(task: Path, out: Path, limit: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603
-        [
-            *(sys.executable, "-m", "lm_eval", "run", "--model", "s1_hf", "--tasks", str(task)),
-            *("--model_args", f"pretrained=nano,records={out / 'records'}"),
-            *("--gen_kwargs", "max_tokens_thinking=256,thinking_n_ignore=8"),
-            *("--apply_chat_template", "--limit", str(limit), "--log_samples"),
-            *("--use_cache", str(out / "cache"), "--output_path", str(out / "out")),
-        ],
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(out / "datasets")},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
+def started(task: Path, out: Path, limit: int) -> BaseProcess:
+    return forked.start(
+        *("lm_eval", "run", "--model", "s1_hf", "--tasks", str(task)),
+        *("--model_args", f"pretrained=nano,records={out / 'records'}"),
+        *("--gen_kwargs", "max_tokens_thinking=256,thinking_n_ignore=8"),
+        *("--apply_chat_template", "--limit", str(limit), "--log_samples"),
+        *("--use_cache", str(out / "cache"), "--output_path", str(out / "out")),
+        cwd=out,
     )
 
 
@@ -320,14 +313,16 @@ def test_finished_answers_survive_a_kill(tmp_path: Path) -> None:
     while time.monotonic() < deadline and not any(p.stat().st_size for p in kept):
         kept = list((tmp_path / "records").rglob("samples.jsonl"))
         time.sleep(0.05)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
+    first.kill()
+    first.join()
     before = {
         (row["sample_id"], row["seconds"])
         for row in map(json.loads, kept[0].read_text().split("\n")[:-1])
     }
     assert 0 < len(before) < 40
-    assert started(task, tmp_path, 40).wait(300) == 0
+    second = started(task, tmp_path, 40)
+    second.join()
+    assert second.exitcode == 0
     (run,) = read_runs([tmp_path / "records", the_file(tmp_path)], readers(Told()))
     assert len(run.rows) == 40
     assert before <= {(row["sample_id"], row["seconds"]) for row in run.rows}

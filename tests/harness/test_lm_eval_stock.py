@@ -4,12 +4,10 @@ filters, few-shot turns, targets that are numbers, outputs alone. Data come from
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 
 from s1_eval.training.nano.problems import held_out
@@ -64,12 +62,7 @@ def lm_eval(tasks: Path, out: Path, *arguments: str) -> tuple[dict[str, Any], di
     """`lm_eval run … --output_path out`: its results, and the lines of each task's samples."""
     said = ["--include_path", str(tasks), "--output_path", str(out), "--limit", "4"]
     model = ["--model", "s1_hf", "--model_args", "pretrained=nano"]
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "lm_eval", "run", *model, *said, *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tasks / "datasets")},
-    )
+    done = forked.run("lm_eval", "run", *model, *said, *arguments, cwd=tasks)
     assert done.returncode == 0, done.stdout + done.stderr
     (results,) = (json.loads(path.read_text()) for path in out.rglob("results_*.json"))
     samples = {

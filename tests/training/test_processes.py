@@ -8,13 +8,13 @@ import json
 import os
 import random
 import re
-import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import forked
 import psutil
 import pytest
 import yaml
@@ -33,12 +33,14 @@ RECIPE = {
         "gradient_checkpointing": True,
     },
 }
-ALONE = (sys.executable, "-m", "s1_eval.training.main")
+MAIN = "s1_eval.training.main"
 SHARDED = (
     *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
     str(Path(__file__).with_name("sharded_on_cpu.py")),
 )
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+SMALL = 1_000_000
+"""Bytes of the largest file where the disk is full as a checkpoint begins."""
 
 
 @pytest.fixture(scope="module")
@@ -56,36 +58,37 @@ def alone(folder: Path) -> Path:
     return folder / "alone"
 
 
-def command(folder: Path, name: str, program: tuple[str, ...], *options: str) -> list[str]:
-    output = ("--output", str(folder / name))
-    return [*program, "sft", str(folder / "recipe.yaml"), *output, *options]
+def words(folder: Path, name: str, *options: str) -> list[str]:
+    return ["sft", str(folder / "recipe.yaml"), "--output", str(folder / name), *options]
 
 
-def run(folder: Path, name: str, *options: str, program=ALONE, **settings: Any) -> Any:
-    return subprocess.run(
-        command(folder, name, program, *options),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=ENVIRONMENT,
-        **settings,
-    )
+def run(folder: Path, name: str, *options: str, **settings: Any) -> Any:
+    return forked.run(MAIN, *words(folder, name, *options), cwd=folder, **settings)
 
 
-def killed(folder: Path, name: str, program: tuple[str, ...]) -> None:
+def run_sharded(folder: Path, name: str, *options: str, program=SHARDED) -> Any:
+    command = [*program, *words(folder, name, *options)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
+
+
+def killed(folder: Path, name: str, sharded: bool = False) -> None:
     """Start training and send SIGKILL to all its processes at a random moment after its first
     checkpoint and before its last step."""
     work = folder / f"{name}.partial" / "trainer"
     rng = random.Random()  # noqa: S311
     least = rng.randint(1, STEPS - 2)
     said = folder / f"{name}.log"
-    with said.open("w") as file:
-        process = psutil.Popen(
-            command(folder, name, program), stdout=file, stderr=file, env=ENVIRONMENT
-        )
+    if sharded:
+        with said.open("w") as file:
+            command = [*SHARDED, *words(folder, name)]
+            process = psutil.Popen(command, stdout=file, stderr=file, env=ENVIRONMENT)
+    else:
+        begun = forked.start(MAIN, *words(folder, name), cwd=folder, out=said, err=said)
+        process = psutil.Process(begun.pid)
     try:
         while not any(step(p) >= least for p in work.glob("checkpoint-*")):
-            assert process.poll() is None, said.read_text()
+            assert process.is_running(), said.read_text()
+            assert process.status() != psutil.STATUS_ZOMBIE, said.read_text()
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.1))
     finally:
@@ -113,7 +116,7 @@ def losses(model: Path) -> list[float]:
 
 
 def test_a_killed_training_goes_on_to_the_same_weights_even_after_a_full_disk(folder, alone):
-    killed(folder, "killed", ALONE)
+    killed(folder, "killed")
     assert not (folder / "killed").exists(), "what is not finished does not look like a model"
 
     again = run(folder, "killed")
@@ -121,7 +124,7 @@ def test_a_killed_training_goes_on_to_the_same_weights_even_after_a_full_disk(fo
     assert "was interrupted after step" in again.stderr
     assert "--resume" in again.stderr
 
-    full = run(folder, "killed", "--resume", preexec_fn=small_files)
+    full = run(folder, "killed", "--resume", largest_file=SMALL)
     assert full.returncode == 2, full.stderr
     said = [line for line in full.stderr.splitlines() if line.startswith("s1-train: ")]
     assert len(said) == 1
@@ -142,13 +145,8 @@ def test_a_killed_training_goes_on_to_the_same_weights_even_after_a_full_disk(fo
     assert not (folder / "killed.partial").exists()
 
 
-def small_files() -> None:
-    """No file of more than a megabyte: the disk is full where a checkpoint begins."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
-
-
 def test_a_disk_that_is_full_from_the_start_leaves_nothing(folder):
-    done = run(folder, "full", preexec_fn=small_files)
+    done = run(folder, "full", largest_file=SMALL)
     assert done.returncode == 2
     assert "can't write the checkpoint of step 1" in done.stderr
     assert "make room, or give another --output" in done.stderr
@@ -160,11 +158,11 @@ def test_two_processes_with_fsdp2_make_the_losses_and_weights_of_one_even_when_k
 ):
     import torch
 
-    killed(folder, "sharded", SHARDED)
+    killed(folder, "sharded", sharded=True)
     last = newest(folder / "sharded.partial" / "trainer")
     assert last is not None
     assert len(list(last.glob("pytorch_model_fsdp_0/__*.distcp"))) == 2, "a shard each"
-    done = run(folder, "sharded", "--resume", program=SHARDED)
+    done = run_sharded(folder, "sharded", "--resume")
     assert done.returncode == 0, done.stderr
     sharded = folder / "sharded"
     assert log(sharded)["processes"] == 2
@@ -176,22 +174,17 @@ def test_two_processes_with_fsdp2_make_the_losses_and_weights_of_one_even_when_k
 
 
 def test_a_batch_that_the_processes_cannot_divide_is_one_message(folder):
-    done = run(folder, "three", program=(*SHARDED[:5], "3", SHARDED[6]))
+    done = run_sharded(folder, "three", program=(*SHARDED[:5], "3", SHARDED[6]))
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if line.startswith("s1-train: ")]
     assert len(said) == 1
     assert "can't be divided among 3 processes: start 2 processes" in said[0]
 
 
-def test_processes_that_would_not_be_sharded_although_asked_are_refused(folder):
-    environment = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
-    done = subprocess.run(
-        command(folder, "unsharded", ALONE),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=ENVIRONMENT | environment,
-    )
+def test_processes_that_would_not_be_sharded_although_asked_are_refused(folder, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    done = run(folder, "unsharded")
     assert done.returncode == 2
     assert "accelerate shards over several accelerators only" in done.stderr
     assert not list(folder.glob("unsharded*"))

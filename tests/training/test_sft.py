@@ -1,4 +1,4 @@
-# ruff: noqa: S106, S311, S603
+# ruff: noqa: S106, S311
 """Fine-tuning: what reaches the loss, how batches are made, and that nothing half-done is left."""
 
 from __future__ import annotations
@@ -6,12 +6,11 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import forked
 import pytest
 import yaml
 
@@ -102,14 +101,9 @@ def test_twenty_steps_through_the_command_line_learn_and_leave_a_whole_checkpoin
     data["training"] |= {"max_steps": 20, "tokens_per_batch": 1024, "logging_steps": 5}
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(data))
-    command = [sys.executable, "-m", "s1_eval.training.main", "sft", str(path)]
     for name in ("one", "two"):
-        done = subprocess.run(
-            [*command, "--output", str(tmp_path / name)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = ("sft", str(path), "--output", str(tmp_path / name))
+        done = forked.run("s1_eval.training.main", *words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two")]
     assert weights[0] == weights[1], "the same recipe has to give the same weights"
