@@ -6,6 +6,7 @@ Source: arXiv 2501.19393, section 2.2, algorithm 1 and section 5.1; s1's noteboo
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -126,7 +127,12 @@ def _by_domain(candidates: Sequence[Candidate]) -> dict[str, list[Candidate]]:
 
 
 def _longest_first(candidates: Sequence[Candidate]) -> list[Candidate]:
-    return sorted(candidates, key=lambda c: (-c.length, c.id))
+    """Equal lengths, such as of traces that a cap ended, in an order that no source's name sets."""
+
+    def tie(candidate: Candidate) -> str:
+        return hashlib.sha256(candidate.id.encode()).hexdigest()
+
+    return sorted(candidates, key=lambda c: (-c.length, tie(c)))
 
 
 def _check(candidates: Sequence[Candidate], size: int) -> None:

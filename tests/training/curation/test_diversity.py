@@ -134,3 +134,14 @@ def test_fewer_than_are_kept_is_refused():
     pool = [Candidate(f"k{i}", "aime", "11", i, True) for i in range(1, 6)]
     with pytest.raises(UserError, match="size=4: 5 questions are kept"):
         s1(pool, 4, 0, KEEP)
+
+
+def test_of_equally_long_traces_no_source_comes_first():
+    """A cap ends all traces at the same length; ids begin with the source's name."""
+    ids = [f"{source}/{i}" for source in ("aime", "s1k") for i in range(50)]
+    candidates = [Candidate(id, id.partition("/")[0], "00", 256) for id in ids]
+    for chosen in (
+        longest(candidates, 50),
+        s1(candidates, 50, seed=0, longer_than={}),
+    ):
+        assert 15 < sum(c.source == "aime" for c in chosen) < 35
