@@ -43,21 +43,23 @@ class Text:
     def add(self, ids: Sequence[int]) -> str:
         """What these ids add; a character in parts is shown with its last one."""
         self._ids += ids
-        text = self._new()
-        if text.endswith(BROKEN) and len(self._ids) - self._read < _LONGEST_CHARACTER:
-            return ""
-        self._start, self._read = self._read, len(self._ids)
-        return text
+        there = len(self._ids)
+        for upto in range(there, max(self._read, there - _LONGEST_CHARACTER), -1):
+            if not (text := self._new(upto)).endswith(BROKEN):
+                return self._shown(text, upto)
+        return "" if there - self._read < _LONGEST_CHARACTER else self.end()
 
     def end(self) -> str:
         """What is left: a character that will never be whole."""
-        text = self._new()
-        self._start = self._read = len(self._ids)
+        return self._shown(self._new(len(self._ids)), len(self._ids))
+
+    def _shown(self, text: str, upto: int) -> str:
+        self._start, self._read = self._read, upto
         return text
 
-    def _new(self) -> str:
+    def _new(self, upto: int) -> str:
         shown = self._decode(self._ids[self._start : self._read])
-        return self._decode(self._ids[self._start :])[len(shown) :]
+        return self._decode(self._ids[self._start : upto])[len(shown) :]
 
 
 class Held:

@@ -26,7 +26,7 @@ from s1_eval.verifiers.table import open_verifier
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = dict(
     re.findall(
-        r"^### An? (.+?)\n\n```python\n(.*?)^```",
+        r"^### An? ([^\n]+)\n\n```python\n(.*?)^```",
         (ROOT / "CONTRIBUTING.md").read_text(),
         re.M | re.S,
     )

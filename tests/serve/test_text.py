@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from s1_eval.engines.protocol import Stop, split_at_stop
@@ -24,6 +24,7 @@ TEXTS = st.text(st.sampled_from("aWait \n</think>◁▷😀é\u200d"), max_size=
 
 
 @given(TEXTS, st.lists(st.integers(1, 5)))
+@example("<<<<<<<<<éé😀<😀", [1, 1, 1, 2, 5, 2, 2, 5])  # whole characters wait behind parts
 def test_pieces_are_whole_characters_and_add_up(text: str, sizes: list[int]) -> None:
     shown, ids = Text(BYTES.decode), list(text.encode())
     pieces = []
