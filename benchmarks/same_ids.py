@@ -48,7 +48,7 @@ def served(model: str, log: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     # `vllm serve`, which vLLM's build for CPUs can't start by that name
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", resolve_model(model), "--served-model-name", "model"]
+    command += ["--model", resolve_model(model), "--served-model-name", Path(model).name]
     command += ["--dtype", "float32", "--enforce-eager", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--max-model-len", str(CONTEXT)]
     with log.open("w") as file:
@@ -100,7 +100,8 @@ def main() -> None:
     longest = ["-M", f"max_model_len={CONTEXT}"]
     found["s1_vllm"] = chains(sweep("s1_vllm", args.model, [*float32, *longest], args))
     with served(args.model, args.out / "server.log") as url:
-        found["s1_api"] = chains(sweep("s1_api", "model", ["-M", f"base_url={url}"], args))
+        name = Path(args.model).name  # which may tell the thinking format
+        found["s1_api"] = chains(sweep("s1_api", name, ["-M", f"base_url={url}"], args))
     ours = found["s1_hf"]
     for engine in ("s1_vllm", "s1_api"):
         for place, ids in ours.items():
