@@ -17,19 +17,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
+from servers import Server, up
+from side_by_side import in_turns, start
 
 from s1_eval.answers import grader
 from s1_eval.engines.continuation import Request
@@ -58,7 +55,6 @@ def main() -> None:
 
 
 def against_vllm() -> None:
-    from side_by_side import start
     from vllm.config import ReasoningConfig
 
     bench = start(
@@ -101,7 +97,7 @@ def against_llama_cpp(program: str) -> None:
         def theirs(cap: int) -> list[Ids]:
             return asyncio.run(budgeted(url, opened, cap))
 
-        compare(policy, prompts, ours, theirs, in_turns)
+        compare(policy, prompts, ours, theirs, partial(in_turns, REPEATS))
         engine.close()
 
 
@@ -187,60 +183,19 @@ def opened_prompts(policy: Policy, prompts: Sequence[Ids]) -> list[Ids]:
     return [(*prompt, *start) for prompt in prompts]
 
 
-def in_turns(*contenders: Callable[[], Any]) -> list[float]:
-    """Median seconds of each, measured in turns after one warm-up."""
-    seconds: list[list[float]] = [[] for _ in contenders]
-    for turn in range(REPEATS + 1):
-        for times, contender in zip(seconds, contenders, strict=True):
-            began = time.perf_counter()
-            contender()
-            if turn:
-                times.append(time.perf_counter() - began)
-    return [statistics.median(times) for times in seconds]
-
-
 @contextmanager
 def served(program: str) -> Iterator[str]:
     """The address of llama.cpp's server on nano, up."""
     sys.path.append(str(Path(__file__).parent.parent / "tests" / "engines"))
     import nano_gguf
 
-    with closing(socket.socket()) as free, tempfile.TemporaryDirectory() as folder:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+    with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "nano.gguf"
         nano_gguf.write(model)
-        command = [program, "-m", str(model), "--alias", "nano", "--host", "127.0.0.1"]
-        command += [
-            "--port",
-            str(port),
-            "--parallel",
-            "16",
-            "--ctx-size",
-            "16384",
-            "--threads",
-            "2",
-        ]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(command, **quiet)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            while not answers(url):
-                if process.poll() is not None:
-                    raise SystemExit(f"{program} ended")
-                time.sleep(0.1)
+        command = [program, "-m", str(model), "--alias", "nano"]
+        command += ["--parallel", "16", "--ctx-size", "16384", "--threads", "2"]
+        with up(Server(*command)) as url:
             yield url
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 if __name__ == "__main__":

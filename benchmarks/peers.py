@@ -25,21 +25,18 @@ import importlib.util
 import json
 import logging
 import os
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import time
 import types
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+from servers import up, vllm
 
 from s1_eval.answers import grader
 from s1_eval.engines import Sampling
@@ -171,39 +168,6 @@ def optillm(table: Table) -> Mapping[str, Solve]:
 SIDES = {"s1_eval": ours, "its_hub": its_hub, "optillm": optillm}
 
 
-@contextmanager
-def server(model: str, log: Path) -> Iterator[str]:
-    """A vLLM server of the model, and its base URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
-    command += ["--max-model-len", "2048", "--enforce-eager", "--block-size", "32"]
-    with log.open("w") as file:
-        child = subprocess.Popen(
-            command,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={"VLLM_CPU_KVCACHE_SPACE": "2", **os.environ},  # GiB; else nearly all memory
-        )
-    try:
-        until = time.monotonic() + 180
-        while True:
-            with suppress(httpx.TransportError):
-                httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).raise_for_status()
-                break
-            if child.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"the server did not start:\n{log.read_text()[-3000:]}")
-            time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
-        child.wait(30)
-
-
 def generated(url: str) -> int:
     """How many tokens the server has sampled so far."""
     lines = httpx.get(f"{url.removesuffix('/v1')}/metrics", timeout=30).text.split("\n")
@@ -225,8 +189,11 @@ def main() -> None:
     logging.disable(logging.WARNING)
     lines = (args.data / "benchmarks" / "math500.jsonl").read_text("utf-8").split("\n")
     asked = [json.loads(line)["problem"] for line in lines if line]
-    with server(args.model, args.log) as url:
-        table = Table(url, args.model, args.samples, args.tokens, open_verifier("nano-prm"))
+    space = os.environ.get("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB; else nearly all memory
+    server = vllm(args.model, "--block-size", "32", log=args.log, VLLM_CPU_KVCACHE_SPACE=space)
+    with up(server) as root:
+        verifier = open_verifier("nano-prm")
+        table = Table(f"{root}/v1", args.model, args.samples, args.tokens, verifier)
         asyncio.run(measure(table, asked, args.questions, args.turns))
 
 

@@ -12,21 +12,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+from servers import Server, vllm
 
 import s1_eval
-from s1_eval.engines.models import resolve_model
 
 Ids = dict[str, tuple[int, ...]]
 
@@ -47,7 +42,7 @@ def main() -> None:
             found[number] = seconds, ids
             ratio = seconds / found[numbers[0]][0]
             print(f"{number} servers: {seconds:.1f} s, {ratio:.2f} of {numbers[0]}, {cached}")
-        killed = threading.Timer(found[numbers[-1]][0] / 2, running[urls[0]].kill)
+        killed = threading.Timer(found[numbers[-1]][0] / 2, running[urls[0]].end, [signal.SIGKILL])
         killed.start()
         seconds, ids, cached = ask(urls, args.questions, args.tokens)
         killed.join()
@@ -86,50 +81,15 @@ def ask(urls: list[str], questions: int, tokens: int) -> tuple[float, Ids, str]:
     return seconds, ids, f"{100 * cached:.0f}% of the prompts' tokens cached"
 
 
-class Server:
-    """vLLM's own server, on one core, with a small cache for keys and values."""
-
-    def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}/v1"
-        words = {"--model": resolve_model("nano"), "--served-model-name": "nano"}
-        words |= {"--host": "127.0.0.1", "--port": str(port), "--dtype": "float32"}
-        words |= {"--max-num-seqs": "64", "--block-size": "32", "--max-model-len": "2048"}
-        words |= {"--kv-cache-memory-bytes": str(1 << 28)}
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 -- as long as this lives
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--enforce-eager"),
-                "--enable-prompt-tokens-details",
-                *(word for pair in words.items() for word in pair),
-            ],
-            env={
-                **os.environ,
-                "VLLM_LOGGING_LEVEL": "ERROR",
-                "OMP_NUM_THREADS": "1",
-                "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-            },
-            stdout=subprocess.DEVNULL,
-            stderr=self._said,
-            start_new_session=True,
-        )
-
-    def wait(self) -> None:
-        while True:
-            if self._process.poll() is not None:
-                self._said.seek(0)
-                raise SystemExit(f"a server ended at once: {self._said.read()[-1000:].decode()}")
-            with contextlib.suppress(httpx.HTTPError):
-                httpx.get(f"{self.url}/models").raise_for_status()
-                return
-            time.sleep(0.5)
-
-    def kill(self) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+def server() -> Server:
+    """One on one core, with a small cache for keys and values."""
+    return vllm(
+        *("nano", "--enable-prompt-tokens-details", "--max-num-seqs", "64", "--block-size", "32"),
+        *("--kv-cache-memory-bytes", str(1 << 28)),
+        VLLM_LOGGING_LEVEL="ERROR",
+        OMP_NUM_THREADS="1",
+        VLLM_CPU_OMP_THREADS_BIND="nobind",
+    )
 
 
 @contextlib.contextmanager
@@ -138,13 +98,13 @@ def servers(number: int) -> Iterator[dict[str, Server]]:
     running: list[Server] = []
     try:
         for _ in range(number):
-            running.append(Server())
-        for server in running:
-            server.wait()
-        yield {server.url: server for server in running}
+            running.append(server())
+        for each in running:
+            each.wait()
+        yield {f"{each.root}/v1": each for each in running}
     finally:
-        for server in running:
-            server.kill()
+        for each in running:
+            each.end(signal.SIGKILL)
 
 
 if __name__ == "__main__":

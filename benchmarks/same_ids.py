@@ -10,19 +10,14 @@ answer is on the last line; where a chain is not the same, the first id that dif
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from servers import up, vllm
+
 from s1_eval import read_runs
-from s1_eval.engines.models import resolve_model
 from s1_eval.records import read_rows
 
 CONTEXT = 2048
@@ -38,42 +33,6 @@ def sweep(engine: str, model: str, arguments: list[str], args: argparse.Namespac
     command += ["--data", str(args.data)] if args.data else []
     subprocess.run([*command, "--out", str(out)], check=True)
     return out
-
-
-@contextmanager
-def served(model: str, log: Path) -> Iterator[str]:
-    """The base URL of `vllm serve`, up."""
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # `vllm serve`, which vLLM's build for CPUs can't start by that name
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", resolve_model(model), "--served-model-name", Path(model).name]
-    command += ["--dtype", "float32", "--enforce-eager", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--max-model-len", str(CONTEXT)]
-    with log.open("w") as file:
-        env = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "2"}
-        process = subprocess.Popen(
-            command, stdout=file, stderr=file, env=env, start_new_session=True
-        )
-    try:
-        while not _answers(port):
-            if process.poll() is not None:
-                raise SystemExit(f"vllm serve ended: {log.read_text()[-2000:]}")
-            time.sleep(1)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-
-
-def _answers(port: int) -> bool:
-    import httpx
-
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/health").is_success
-    except httpx.HTTPError:
-        return False
 
 
 def chains(folder: Path) -> dict[Any, list[int]]:
@@ -93,15 +52,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--limit", type=int, default=40)
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server must not outlive this
     args.out.mkdir(parents=True, exist_ok=True)
     float32 = ["-M", "dtype=float32"]
     found = {"s1_hf": chains(sweep("s1_hf", args.model, float32, args))}
     longest = ["-M", f"max_model_len={CONTEXT}"]
     found["s1_vllm"] = chains(sweep("s1_vllm", args.model, [*float32, *longest], args))
-    with served(args.model, args.out / "server.log") as url:
-        name = Path(args.model).name  # which may tell the thinking format
-        found["s1_api"] = chains(sweep("s1_api", name, ["-M", f"base_url={url}"], args))
+    name = Path(args.model).name  # which may tell the thinking format
+    server = vllm(args.model, name=name, log=args.out / "server.log", VLLM_CPU_KVCACHE_SPACE="2")
+    with up(server) as root:
+        found["s1_api"] = chains(sweep("s1_api", name, ["-M", f"base_url={root}/v1"], args))
     ours = found["s1_hf"]
     for engine in ("s1_vllm", "s1_api"):
         for place, ids in ours.items():

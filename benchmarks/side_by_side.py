@@ -58,15 +58,20 @@ class Bench:
         return [tuple(output.outputs[0].token_ids) for output in outputs]
 
     def in_turns(self, *contenders: Callable[[], Any]) -> list[float]:
-        """Median seconds of each, measured in turns after one warm-up."""
-        seconds: list[list[float]] = [[] for _ in contenders]
-        for turn in range(self.repeats + 1):
-            for times, contender in zip(seconds, contenders, strict=True):
-                began = time.perf_counter()
-                contender()
-                if turn:
-                    times.append(time.perf_counter() - began)
-        return [statistics.median(times) for times in seconds]
+        """See `in_turns`."""
+        return in_turns(self.repeats, *contenders)
+
+
+def in_turns(repeats: int, *contenders: Callable[[], Any]) -> list[float]:
+    """Median seconds of each, measured in turns after one warm-up."""
+    seconds: list[list[float]] = [[] for _ in contenders]
+    for turn in range(repeats + 1):
+        for times, contender in zip(seconds, contenders, strict=True):
+            began = time.perf_counter()
+            contender()
+            if turn:
+                times.append(time.perf_counter() - began)
+    return [statistics.median(times) for times in seconds]
 
 
 def start(description: str | None, questions: int = 256, **theirs: Any) -> Bench:
