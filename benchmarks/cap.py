@@ -80,7 +80,7 @@ def against_llama_cpp(program: str) -> None:
         policy = Policy.bind(engine)
         print(f"{os.cpu_count()} CPUs; llama.cpp {engine.info.versions['server']}")
         load = os.getloadavg()[0]
-        print(f"{QUESTIONS} questions, median of {REPEATS}; load at the start {load:.1f}")
+        print(f"{QUESTIONS} questions, fastest of {REPEATS}; load at the start {load:.1f}")
         asked = [
             Question(str(n), p.question, grader("integer"))
             for n, p in enumerate(held_out(QUESTIONS))
