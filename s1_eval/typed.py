@@ -242,7 +242,7 @@ _TYPES: Mapping[Any, str] = {
     float: "a number",
     str: "a text",
 }
-_LISTS: Mapping[Any, str] = {str: "a list of texts", int: "a list of whole numbers"}
+_MEMBERS: Mapping[Any, str] = {str: "texts", int: "whole numbers", float: "numbers"}
 
 
 def _words(part: Any) -> list[str]:
@@ -254,7 +254,10 @@ def _words(part: Any) -> list[str]:
         return [f"`{choice}`" for choice in get_args(part)]
     kind = origin or part
     if kind is tuple:
-        return [_LISTS.get(get_args(part)[0], "a list")]
+        members = get_args(part)
+        number = "" if members[-1] is ... else f"{len(members)} "
+        kinds = _MEMBERS.get(members[0])
+        return [f"a list of {number}{kinds}" if kinds else "a list"]
     if kind in _TYPES:
         return [_TYPES[kind]]
     return ["a mapping" if issubclass(kind, Mapping) else "a list"]

@@ -81,6 +81,11 @@ def test_an_ablation_reads_what_its_curation_writes(variant, tmp_path):
         ({"source": {"nano": {"examples": 1, "waits": 3}}}, "source.nano.waits=3: give a list"),
         ({"source": {"nano": {"examples": 1, "waits": [1], "max_steps": 1}}}, "max_steps=1: give"),
         ({"source": {"nano": {"examples": 1, "waits": [1], "cut_share": 2}}}, "cut_share=2: give"),
+        ({"source": {"nano": {"examples": 1, "waits": [1], "slips": [0, 2]}}}, "two shares from 0"),
+        (
+            {"source": {"nano": {"examples": 1, "waits": [1], "slips": [1]}}},
+            "give a list of 2 numbers",
+        ),
         ({"source": {"nano": 3}}, "source.nano has to be a mapping, not 3"),
         ({"model": {}}, "model: give exactly one of shape, pretrained"),
         ({"model": {"shape": {"hidden_sise": 8}}}, "model.shape has no key 'hidden_sise'"),

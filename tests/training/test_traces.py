@@ -63,6 +63,14 @@ def test_a_draft_with_slips_is_mended_by_enough_checks():
         assert lines.count("Wait") + lines.count("Hmm") + lines.count("Alternatively") == 8
 
 
+@pytest.mark.parametrize(("slips", "slipped"), [((0, 0), ""), ((1, 0), "AB"), ((0, 1), "CD")])
+def test_a_step_slips_as_often_as_steps_of_its_kind_do(slips, slipped):
+    lines = list(think(PROBLEM, random.Random(0), 0, slips))[1:]
+    assert len({letter for line in lines if (letter := line.spans[0].text[0])}) == 4
+    wrong = [line.spans[0].text[0] for line in lines if not line.spans[1].learn]
+    assert "".join(wrong) == slipped
+
+
 def test_a_check_stops_at_the_first_error_and_drafts_the_rest_again():
     rng = random.Random(0)
     for _ in range(200):

@@ -12,7 +12,7 @@ from s1_eval.errors import UserError
 from s1_eval.training.examples import Example
 from s1_eval.training.nano.problems import LETTERS, STEPS
 from s1_eval.training.nano.tokenizer import CHECK, IM_START
-from s1_eval.training.nano.traces import CUT_SHARE, example
+from s1_eval.training.nano.traces import CUT_SHARE, SLIPS, example
 from s1_eval.typed import Settings
 
 
@@ -25,7 +25,11 @@ class Nano(Settings):
 
     max_steps: of a problem. instructed: whether some questions say how long to think; they count
     in nano's tokens, so for another tokenizer it has to be false. cut_share: of the traces that
-    are cut at any token, with the right answer after the forced end (budget-aware data)."""
+    are cut at any token, with the right answer after the forced end (budget-aware data).
+
+    slips: shares of the values that are drafted wrong, of a step of one operation and of a hard
+    one; no loss is on them. A model that errs more often sees checks that nearly always find the
+    draft right, and learns to copy it."""
 
     examples: int
     waits: tuple[int, ...]
@@ -35,6 +39,7 @@ class Nano(Settings):
     max_steps: int = len(LETTERS)
     instructed: bool = True
     cut_share: float = CUT_SHARE
+    slips: tuple[float, float] = SLIPS
 
     def check(self) -> None:
         if self.examples < 1:
@@ -44,6 +49,8 @@ class Nano(Settings):
         for name in ("easy_share", "cut_share"):
             if not 0 <= (share := getattr(self, name)) <= 1:
                 raise UserError(f"{name}={share}: give a share from 0 to 1")
+        if not all(0 <= share <= 1 for share in self.slips):
+            raise UserError(f"slips={self.slips}: give two shares from 0 to 1, e.g. [0.03, 0.35]")
         for name in ("easy_steps", "max_steps"):
             if (steps := getattr(self, name)) not in STEPS:
                 raise UserError(f"{name}={steps}: give {STEPS.start} to {STEPS.stop - 1}")
@@ -61,6 +68,7 @@ class Nano(Settings):
                 **limits,
                 instructed=self.instructed,
                 cut_share=self.cut_share,
+                slips=self.slips,
             )
 
     def refuse(self, tokenizer: Any, model: str) -> None:

@@ -38,7 +38,8 @@ CUT_SHARE = 0.15
 BRIEF_SHARE = {None: 0.0, "tokens": 0.3, "steps": 0.25, "short": 1.0, "long": 0.0}
 SHORT_OMITS = (4, 6)
 """Weights of 1 and 2 last lines left out of a draft that was to be short."""
-SLIP_HARD, SLIP_SINGLE = 0.35, 0.03
+SLIPS = (0.03, 0.35)
+"""Shares of the values that are drafted wrong, of a step of one operation and of a hard one."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,20 @@ def example(
     max_waits: int = 6,
     instructed: bool = True,
     cut_share: float = CUT_SHARE,
+    slips: tuple[float, float] = SLIPS,
 ) -> Example:
     """One training example; limits on steps and checks make it an easier one.
 
     waits: weights of 0, 1, 2, … checks where nothing is instructed. instructed: whether some
     questions say how long to think, in nano's tokens. cut_share: of thinking that is cut.
+    slips: see `SLIPS`.
     """
     problem = problems.training(rng, max_steps)
     kind = _choose(rng, INSTRUCTIONS) if instructed else None
     weights = (INSTRUCTED_WAITS[kind] if kind else waits)[: max_waits + 1]
     checks = rng.choices(range(len(weights)), weights)[0]
     brief = rng.random() < BRIEF_SHARE[kind]
-    lines = list(think(problem, rng, 0 if brief else checks))
+    lines = list(think(problem, rng, 0 if brief else checks, slips))
     suffix = None
     if kind == "tokens":
         suffix, lines = _instruct_tokens(rng, lines, brief)
@@ -95,7 +98,9 @@ def example(
     return Example(question, tuple(_merged(completion)))
 
 
-def think(problem: Problem, rng: random.Random, waits: int) -> Iterator[Line]:
+def think(
+    problem: Problem, rng: random.Random, waits: int, slips: tuple[float, float] = SLIPS
+) -> Iterator[Line]:
     """The draft, then `waits` checks; each goes up to the first error, mends it and drafts the
     rest again."""
     drafted: dict[int, int] = {}
@@ -111,7 +116,8 @@ def think(problem: Problem, rng: random.Random, waits: int) -> Iterator[Line]:
         for i in range(first, len(problem.steps)):
             step = problem.steps[i]
             right = partial_values(value, step)[-1]
-            value = _slip(rng, right) if _slips(rng, step) else right
+            slipped = rng.random() < slips[len(step) > 1]
+            value = _slip(rng, right) if slipped else right
             drafted[i] = value
             yield line(
                 value,
@@ -145,10 +151,6 @@ def think(problem: Problem, rng: random.Random, waits: int) -> Iterator[Line]:
                 yield line(value, Span(f"{LETTERS[i]}{written(step)}={value:02}\n"))
                 yield from draft(i + 1, value)
                 break
-
-
-def _slips(rng: random.Random, step: Sequence[problems.Operation]) -> bool:
-    return rng.random() < (SLIP_HARD if len(step) > 1 else SLIP_SINGLE)
 
 
 def _slip(rng: random.Random, right: int) -> int:
