@@ -116,6 +116,15 @@ def add_verifier(parser: argparse.ArgumentParser) -> None:
     add_pairs(parser, "-V", "verifier_args", "argument of the verifier, e.g. -V device=cuda:1")
 
 
+def add_packed(parser: argparse.ArgumentParser) -> None:
+    """--packed."""
+    parser.add_argument(
+        "--packed",
+        action="store_true",
+        help="write samples.jsonl.zst in place of samples.jsonl; everything reads both",
+    )
+
+
 def add_pairs(parser: argparse.ArgumentParser, option: str, dest: str, said: str) -> None:
     """An option of `key=value`, see `key_values`, that may be given several times."""
     parser.add_argument(

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from s1_eval.cli.options import add_model, add_pairs, add_verifier, at_least_one
+from s1_eval.cli.options import add_model, add_packed, add_pairs, add_verifier, at_least_one
 from s1_eval.errors import UserError
 from s1_eval.key_values import key_values
 from s1_eval.libraries import needs
@@ -45,6 +45,7 @@ def add_parser(commands: Any) -> None:
         "--api-key", help=f"that clients have to send; better in the environment as {KEY}"
     )
     parser.add_argument("--out", type=Path, help="folder for the record of every answer")
+    add_packed(parser)
     parser.add_argument(
         "--cache", type=Path, help="folder that keeps what was decoded for the same request"
     )
@@ -90,6 +91,8 @@ def run(args: argparse.Namespace) -> int:
     sampling = Sampling(args.temperature)
     if default.verifier and args.verifier is None:
         raise UserError(f"{default.name} needs a verifier: give --verifier, e.g. nano-prm")
+    if args.packed and args.out is None:
+        raise UserError("--packed is how records are written: give --out FOLDER as well")
     key = args.api_key or os.environ.get(KEY)
     bound = server.bind(args.host, args.port)
     with ExitStack() as stack:
@@ -118,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
                 args.max_running, args.max_waiting, args.max_seconds, args.max_body, args.max_width
             ),
             out=args.out,
+            packed=args.packed,
             command=["s1-eval", *_without_key(sys.argv[1:])],
         )
         stack.callback(gateway.close)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from s1_eval.cli.options import (
     add_model,
+    add_packed,
     add_pairs,
     add_task,
     add_verifier,
@@ -95,11 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop at the first sample that fails, at so many, or at a share (below 1) of all; "
         "default: ask all others, list the failed at the end, exit 1",
     )
-    parser.add_argument(
-        "--packed",
-        action="store_true",
-        help="write samples.jsonl.zst in place of samples.jsonl; everything reads both",
-    )
+    add_packed(parser)
     parser.add_argument("--no-cache", action="store_true", help="decode every run from scratch")
     parser.add_argument(
         "--in-flight",

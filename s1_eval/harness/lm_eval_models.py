@@ -92,6 +92,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         think_end_token: str | None = None,
         fail_on_error: FailOnError | str = False,
         records: str | None = None,
+        packed: bool = False,
         released: object = None,
         **engine_args: Any,
     ) -> None:
@@ -100,15 +101,19 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         enable_thinking: arguments of the chat template as lm-eval's own models spell them.
         fail_on_error: how many questions that the engine can't answer end the command; up to there
         they count as unanswered. records: a folder that gets the record of every answer as it is
-        done, of any task. released: the model's date, for its records.
+        done, of any task; packed: its rows are `samples.jsonl.zst`. released: the model's date,
+        for its records.
 
-        Raises UserError on a think_end_token: the thinking format says it already.
+        Raises UserError on a think_end_token: the thinking format says it already; and on `packed`
+        without a folder.
         """
         super().__init__()
         self.pretrained = pretrained
         self.batch_size = batch_size
         self.fail_on_error = check_fail_on_error(fail_on_error)
-        self.records = records
+        if not isinstance(packed, bool) or (packed and records is None):
+            raise UserError(f"packed={packed}: give packed=true beside records=FOLDER, or neither")
+        self.records, self.packed = records, packed
         self.released = None if released is None else check_date(released, RELEASED)
         if think_end_token is not None:
             raise UserError(
@@ -142,7 +147,7 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
         runs = self._open(asked, framing) if None in kept else {}
         tolerance = Tolerance(self.fail_on_error, len(requests))
         planned = Counter(each.run for each in asked)
-        folder = Folder(self.records) if self.records else None
+        folder = Folder(self.records, self.packed) if self.records else None
 
         async def answered(question: InEpoch, found: Generated | None) -> Generated:
             each = question.asked

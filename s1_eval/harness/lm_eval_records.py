@@ -53,8 +53,9 @@ def attach(requests: Sequence[Instance], rows: Sequence[SampleRow]) -> None:
 class Folder:
     """A folder of records, a run in a folder of its own, open for appending."""
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path).expanduser()
+    def __init__(self, path: str | Path, packed: bool = False) -> None:
+        """packed: pack the rows of runs that begin."""
+        self._path, self._packed = Path(path).expanduser(), packed
         self._stack = ExitStack()
         self._writers: dict[str, RunWriter] = {}
 
@@ -79,7 +80,8 @@ class Folder:
         if writer is None:
             name = slug(f"{task}_{record['method']}", 80).rstrip("-_")
             where = self._path / f"{name}-{record['run_id']}"
-            opened = RunWriter(where, as_record({**record, "planned_samples": planned}))
+            planning = as_record({**record, "planned_samples": planned})
+            opened = RunWriter(where, planning, packed=self._packed)
             writer = self._writers[record["run_id"]] = self._stack.enter_context(opened)
         if failed is not None:
             writer.fail(Failure.now(row["sample_id"], row["epoch"], SampleFailed(failed)))

@@ -151,10 +151,12 @@ class Gateway:
         temperature: float = 1.0,
         limits: Limits = Limits(),
         out: Path | None = None,
+        packed: bool = False,
         command: Sequence[str] = (),
     ) -> None:
         """default: the method of requests that name none. params: settings for the methods that
-        have them. temperature: of requests that name none. out: a folder for records.
+        have them. temperature: of requests that name none. out: a folder for records, whose
+        rows are `samples.jsonl.zst` where they are to be `packed`.
 
         Raises UserError where the default method can't be.
         """
@@ -167,7 +169,7 @@ class Gateway:
         self.metrics, self.feed = Metrics(self), Feed()
         self.engine = _Counted(engine)
         self.gate = Gate(limits.running, limits.waiting)
-        self.out = out
+        self.out, self._packed = out, packed
         self.trouble: str | None = None
         self.closing = False
         self._command = list(command)
@@ -348,7 +350,8 @@ class Gateway:
         if id not in self._recorders:
             assert self.out
             folder = self.out / f"{slug(job.run.method.name)}-{id}"
-            self._recorders[id] = _Recorder(RunWriter(folder, job.record))
+            writer = RunWriter(folder, job.record, packed=self._packed)
+            self._recorders[id] = _Recorder(writer)
         self._recorders.move_to_end(id)
         while len(self._recorders) > RUNS:
             self._recorders.popitem(last=False)[1].close()

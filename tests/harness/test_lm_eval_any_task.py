@@ -15,6 +15,7 @@ import pytest
 
 from s1_eval.errors import UserError
 from s1_eval.harness.lm_eval_tasks import Generated
+from s1_eval.json_lines import read_lines
 from s1_eval.metrics import score
 from s1_eval.records import read_rows, read_runs
 from s1_eval.records.foreign import Told, parse_columns, parse_where, readers
@@ -77,9 +78,14 @@ def evaluate(lm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evalua
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "datasets"))
 
     def run(
-        task: Path, records: Path | None = None, gen_kwargs: Any = FORCED, **options: Any
+        task: Path,
+        records: Path | None = None,
+        gen_kwargs: Any = FORCED,
+        packed: bool = False,
+        **options: Any,
     ) -> Any:
         monkeypatch.setattr(lm, "records", records)
+        monkeypatch.setattr(lm, "packed", packed)
         tracker = EvaluationTracker(output_path=str(tmp_path / "out"))
         asked = {"limit": 4, "apply_chat_template": True, **options}
         found = simple_evaluate(
@@ -128,13 +134,14 @@ def test_the_sample_file_of_a_task_of_theirs_holds_records_with_its_verdict(
     assert entry["performance"]["value"] == 100 * sum(right.values()) / 4
 
 
+@pytest.mark.parametrize("packed", [False, True])
 def test_a_folder_of_records_is_joined_with_the_verdicts_of_the_sample_file(
-    evaluate: Evaluate, tmp_path: Path
+    evaluate: Evaluate, tmp_path: Path, packed: bool
 ) -> None:
     records = tmp_path / "records"
-    evaluate(write_task(tmp_path / "task"), records)
-    (folder,) = records.iterdir()
-    assert all(json.loads(line)["correct"] is None for line in (folder / "samples.jsonl").open())
+    evaluate(write_task(tmp_path / "task"), records, packed=packed)
+    (path,) = records.glob(f"*/samples.jsonl{'.zst' if packed else ''}")
+    assert [row["correct"] for _, row in read_lines(path)] == [None] * 4
     with pytest.raises(UserError, match=r"not known for 4 of 4 samples of sums.*lm-eval's own"):
         read_runs([records], readers(Told()))
     (alone,) = read_runs([the_file(tmp_path)], readers(Told()))
@@ -162,6 +169,15 @@ def test_predictions_alone_are_recorded_and_graded_later(
     assert {row["correct"] for row in run.rows} == {True, False}
     (folder,) = records.iterdir()
     assert len((folder / "samples.jsonl").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("packed", ["yes", 1, True])
+def test_packed_is_said_of_a_folder(packed: Any) -> None:
+    from s1_eval.harness.lm_eval_models import s1_hf
+
+    folder = None if packed is True else "records"
+    with pytest.raises(UserError, match="packed=true beside records=FOLDER"):
+        s1_hf("nano", records=folder, packed=packed)
 
 
 def test_of_several_filters_one_is_chosen(evaluate: Evaluate, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from s1_eval.engines import EngineInfo, Generation
 from s1_eval.engines.protocol import Tokenizer
 from s1_eval.engines.transformers import TransformersEngine
 from s1_eval.errors import SampleFailed
+from s1_eval.json_lines import read_lines
 from s1_eval.serve import server
 from s1_eval.serve.gateway import Limits
 
@@ -214,22 +215,24 @@ def test_an_engine_that_fails_is_told(
     assert small.answer()["choices"]
 
 
+@pytest.mark.parametrize("packed", [False, True])
 def test_records_are_kept_once_and_read_back(
-    nano: TransformersEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    nano: TransformersEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str], packed: bool
 ) -> None:
     graded = {"s1_eval": {"target": "2", "grader": "integer", "sample_id": "1", "record": True}}
-    with serving(nano, out=tmp_path) as served:
+    with serving(nano, out=tmp_path, packed=packed) as served:
         for _ in range(2):
             served.answer(model="nano:plain")
             served.answer(**graded, n=2, temperature=1, seed=1)
             told = [served.answer(temperature=1, s1_eval={"record": True}) for _ in range(2)]
         epochs = [each["s1_eval"]["record"]["epoch"] for each in told]
         assert epochs == [3, 4]
-    rows = {path: path.read_text().splitlines() for path in tmp_path.glob("*/samples.jsonl")}
+    paths = tmp_path.glob(f"*/samples.jsonl{'.zst' if packed else ''}")
+    rows = {path: [row for _, row in read_lines(path)] for path in paths}
     assert sorted(map(len, rows.values())) == [1, 2, 4]
-    (unscored,) = [path for path, lines in rows.items() if len(lines) == 4]
-    assert all(json.loads(line)["correct"] is None for line in rows[unscored])
-    (scored,) = [path for path, lines in rows.items() if len(lines) == 2]
+    (unscored,) = [path for path, found in rows.items() if len(found) == 4]
+    assert all(row["correct"] is None for row in rows[unscored])
+    (scored,) = [path for path, found in rows.items() if len(found) == 2]
     assert main(["score", str(scored.parent), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["task"] == "gateway"
     assert main(["score", str(unscored.parent)]) == 2
