@@ -1,11 +1,13 @@
 """Budget-aware data against s1's recipe, at as many tokens: nano from scratch on whole thinking
-alone, and on thinking of which a share is cut at any token and answered all the same.
+alone; on thinking of which a share is cut at any token and answered all the same; and on the same
+where of what is cut the answer alone carries loss, as in `s1_32b_cut.yaml`.
 
     python benchmarks/cut_data.py --out OUT [--examples 30000] [--share 0.5] [--problems 500]
 
-Both are trained by `nano.yaml` with their own `cut_share`, then asked held-out problems under caps.
-Printed: accuracy after a forced end, answers that leak thinking, and by `s1-eval compare` the
-paired difference at every cap. OUT keeps models and records; what is there is not made again.
+All are trained by `nano.yaml` but for that, then asked held-out problems under caps. Printed:
+accuracy after a forced end, answers that leak thinking, and by `s1-eval compare` the paired
+difference to whole thinking at every cap. OUT keeps models and records; what is there is not made
+again.
 """
 
 from __future__ import annotations
@@ -24,18 +26,19 @@ from s1_eval.training.recipe import Recipe, load
 
 OURS = [sys.executable, "-m", "s1_eval.cli.main"]
 CAPS = "4,8,16,24,32,48,64,96"
+NAMES = ("whole", "cut", "answers")
 SAMPLE = 3000
 """Examples by which the tokens of one are estimated."""
 
 
 def recipes(examples: int, share: float) -> dict[str, Recipe]:
-    """Of both, with about as many tokens."""
+    """Of each, with about as many tokens."""
     nano = load("nano")
     assert isinstance(nano.source, Nano)
     training = replace(nano.training, save_steps=200)
 
-    def of(share: float, examples: int) -> Recipe:
-        source = replace(nano.source, examples=examples, cut_share=share)
+    def of(share: float, examples: int, learn: bool = True) -> Recipe:
+        source = replace(nano.source, examples=examples, cut_share=share, learn_cut=learn)
         return replace(nano, source=source, training=training)
 
     def tokens(share: float) -> float:
@@ -44,9 +47,11 @@ def recipes(examples: int, share: float) -> dict[str, Recipe]:
         rows, _ = sft.rows_of(recipe.examples(tokenizer), recipe.training, tokenizer)
         return sum(len(row["input_ids"]) for row in rows) / SAMPLE
 
+    as_many = round(examples * tokens(0.0) / tokens(share))
     return {
         "whole": of(0.0, examples),
-        "cut": of(share, round(examples * tokens(0.0) / tokens(share))),
+        "cut": of(share, as_many),
+        "answers": of(share, as_many, learn=False),
     }
 
 
@@ -72,7 +77,7 @@ def main() -> None:
         command += ["--data", str(questions), "--method", "budget_forcing"]
         command += ["--max-thinking-tokens", CAPS, "--out", str(runs)]
         subprocess.run(command, check=True)
-    for name in ("whole", "cut"):
+    for name in NAMES:
         log = sft.read(args.out / name)
         print(f"\n{name}: {log['data']['examples']} examples, {log['tokens']} tokens")
         for run in sorted(read_runs([args.out / f"runs-{name}"]), key=lambda run: run.budget or 0):
@@ -85,9 +90,9 @@ def main() -> None:
                 f"forced end {right} of {len(forced)}; leaked {leaked}; no answer "
                 f"{sum(not row['answered'] for row in rows)}"
             )
-    subprocess.run(
-        [*OURS, "compare", str(args.out / "runs-cut"), str(args.out / "runs-whole")], check=True
-    )
+    whole, *others = (str(args.out / f"runs-{name}") for name in NAMES)
+    for other in others:
+        subprocess.run([*OURS, "compare", other, whole], check=True)
 
 
 def _right(row: dict[str, object]) -> bool:

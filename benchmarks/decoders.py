@@ -1,7 +1,7 @@
 """`s1_hf` against transformers' own two ways to decode many prompts, on one model in one process.
 
     python benchmarks/decoders.py MODEL [--rows 16] [--tokens 64] [--dtypes float32,bfloat16]
-        [--parts speed,reuse,cancel] [--compile]
+        [--parts speed,reuse,cancel,attention] [--compile]
 
 static      `generate`: one batch, padded on the left, that runs until its longest row is done
 continuous  `transformers.generation.continuous_batching`: a paged cache that shares prefixes,
@@ -10,9 +10,10 @@ continuous  `transformers.generation.continuous_batching`: a paged cache that sh
 All decode the same greedy ids from MATH-500 questions, whose lengths are those of the data; every
 row gets so many new tokens: all as many, or from an eighth of it to twice as many. Then each row's
 prompt is asked again with what it came to and a few ids more (prefix reuse), and half the rows are
-cancelled as soon as others are done. --compile adds `s1_hf` with its forward through
-`torch.compile`, shapes dynamic. Questions: see the data's README; by default S1_EVAL_DATA or
-../shared/data.
+cancelled as soon as others are done. The attention of `s1_hf` on a CPU, which does not copy the
+keys that query heads share, is held against the library's in the same decoder, each on prompts of
+its own. --compile adds `s1_hf` with its forward through `torch.compile`, shapes dynamic.
+Questions: see the data's README; by default S1_EVAL_DATA or ../shared/data.
 """
 
 from __future__ import annotations
@@ -142,6 +143,22 @@ def cancelled(contest: Contest, prompts: Rows, tokens: int) -> dict[str, list[fl
         name: [round(run(prompts[:third]), 2), round(run(prompts[third : 3 * third], third), 2)]
         for name, run in (("s1_hf", ours), ("continuous", theirs))
     }
+
+
+def attended(contest: Contest, prompts: Rows, tokens: int) -> dict[str, float]:
+    """Seconds by our attention and by the library's, a quarter of the prompts each, in turns: a
+    prompt that was asked before would be read already."""
+    model = contest.engine.model
+    ours, library = model.config._attn_implementation, "sdpa"
+    quarter = len(prompts) // 4
+    seconds = {ours: 0.0, library: 0.0}
+    for turn, name in enumerate((ours, library, library, ours)):
+        model.set_attn_implementation(name)
+        rows = prompts[turn * quarter : (turn + 1) * quarter]
+        seconds[name] += timed(
+            lambda rows=rows: generated(contest.engine, rows, [tokens] * quarter)
+        )[1]
+    return {name: round(took, 2) for name, took in seconds.items()}
 
 
 def timed(contender: Callable[[], Rows]) -> tuple[Rows, float]:
@@ -282,7 +299,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--tokens", type=int, default=64, help="of a row, on average")
     parser.add_argument("--dtypes", default="float32,bfloat16")
-    parser.add_argument("--parts", default="speed,reuse,cancel")
+    parser.add_argument("--parts", default="speed,reuse,cancel,attention")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true")
     default = os.environ.get("S1_EVAL_DATA") or Path(__file__).parents[2] / "shared" / "data"
@@ -309,6 +326,9 @@ def main() -> None:
         if "cancel" in parts:
             found = cancelled(contest, some(3 * (args.rows // 2)), args.tokens)
             print(json.dumps({"half alone, and beside a half that leaves, s": found}), flush=True)
+        if "attention" in parts:
+            found = attended(contest, some(4 * args.rows), args.tokens)
+            print(json.dumps({"by attention, s": found}), flush=True)
         contest.engine.close()
 
 

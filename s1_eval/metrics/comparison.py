@@ -226,13 +226,20 @@ def _equal_budgets(one: _Side, other: _Side) -> Iterator[tuple[_Point, _Point, f
                     f"{first.id}, and {_label(run)}, run {run.id}): give one of them"
                 )
         budgets.append(found)
-    for budget, i in budgets[0].items():
-        if budget in budgets[1]:
-            yield (
-                _run_at(one, i, "budget"),
-                _run_at(other, budgets[1][budget], "budget"),
-                one.runs[i].budget,
-            )
+    equal = [
+        (
+            _run_at(one, i, "budget"),
+            _run_at(other, budgets[1][budget], "budget"),
+            one.runs[i].budget,
+        )
+        for budget, i in budgets[0].items()
+        if budget in budgets[1]
+    ]
+
+    def spent(pair: tuple[_Point, _Point, float | None]) -> tuple[float, float]:
+        return math.inf if pair[2] is None else pair[2], pair[0].tokens
+
+    yield from sorted(equal, key=spent)
 
 
 def _budget(run: Run) -> str:

@@ -35,6 +35,17 @@ def test_runs_of_equal_budget_are_paired_and_the_others_left_out():
     assert found[0].second_accuracy == 40
 
 
+def test_equal_budgets_are_in_the_order_of_what_was_spent():
+    def side(**more):
+        found = [capped(50, cap, **more) for cap in (1024, 64, 256)]
+        return found + [waits(50, n, thinking, **more) for n, thinking in ((10, 90), (2, 30))]
+
+    amounts = [m.amount for m in compare(side(), side(model="other"))]
+    assert amounts == [64, 256, 1024, None, None]
+    labels = [m.first for m in compare(side(), side(model="other"))]
+    assert ["num_ignores=2" in labels[3], "num_ignores=10" in labels[4]] == [True, True]
+
+
 def test_single_answers_are_tested_by_mcnemar_and_corrected_by_holm():
     found = compare(
         [capped(50, 64), capped(60, 128)],

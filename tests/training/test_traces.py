@@ -161,8 +161,21 @@ def test_every_trace_is_cut_where_the_source_says_so(tokenizer):
         last = max(i for i, (t, _) in enumerate(tokens) if t == "<|im_start|>")
         assert not any(loss for _, loss in tokens[last : last + 4])
         assert text(e).endswith(f"Final Answer: {problem(e).target}<|im_end|>")
+        assert any(loss for _, loss in tokens[:last])
         thoughts.add(len(tokens[:last]))
     assert len(thoughts) > 50
+
+
+def test_of_what_is_cut_the_answer_alone_carries_loss_where_the_source_says_so(tokenizer):
+    answers = 0
+    source = {"waits": WAITS, "max_steps": 5, "instructed": False, "learn_cut": False}
+    for e in Nano(examples=300, cut_share=1.0, **source):
+        carried = "".join(token for token, loss in learned(e, tokenizer) if loss)
+        assert carried in (f" {problem(e).target}<|im_end|>", "<|im_end|>")
+        answers += len(carried) > len("<|im_end|>")
+    assert answers > 100
+    whole = {**source, "examples": 300, "cut_share": 0.0}
+    assert [*Nano(**whole)] == [*Nano(**whole | {"learn_cut": True})]
 
 
 def test_a_source_whose_traces_would_be_wrong_in_a_tokenizer_is_refused(tokenizer):

@@ -29,7 +29,10 @@ class Nano(Settings):
 
     slips: shares of the values that are drafted wrong, of a step of one operation and of a hard
     one; no loss is on them. A model that errs more often sees checks that nearly always find the
-    draft right, and learns to copy it."""
+    draft right, and learns to copy it.
+
+    learn_cut: whether thinking that is cut carries loss. Where it does, ends are learned from the
+    others alone, and going on from all, so that a model trained on much of it hardly ends."""
 
     examples: int
     waits: tuple[int, ...]
@@ -40,6 +43,7 @@ class Nano(Settings):
     instructed: bool = True
     cut_share: float = CUT_SHARE
     slips: tuple[float, float] = SLIPS
+    learn_cut: bool = True
 
     def check(self) -> None:
         if self.examples < 1:
@@ -69,6 +73,7 @@ class Nano(Settings):
                 instructed=self.instructed,
                 cut_share=self.cut_share,
                 slips=self.slips,
+                learn_cut=self.learn_cut,
             )
 
     def refuse(self, tokenizer: Any, model: str) -> None:

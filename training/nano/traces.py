@@ -69,12 +69,13 @@ def example(
     instructed: bool = True,
     cut_share: float = CUT_SHARE,
     slips: tuple[float, float] = SLIPS,
+    learn_cut: bool = True,
 ) -> Example:
     """One training example; limits on steps and checks make it an easier one.
 
     waits: weights of 0, 1, 2, … checks where nothing is instructed. instructed: whether some
     questions say how long to think, in nano's tokens. cut_share: of thinking that is cut.
-    slips: see `SLIPS`.
+    slips: see `SLIPS`. learn_cut: whether thinking that is cut carries loss.
     """
     problem = problems.training(rng, max_steps)
     kind = _choose(rng, INSTRUCTIONS) if instructed else None
@@ -94,7 +95,7 @@ def example(
         suffix = PROMPTS["long"]
     question = f"{problem.question}\n\n{suffix}" if suffix else problem.question
     cut = rng.random() < cut_share
-    completion = _cut(rng, problem, lines) if cut else _ended(problem, lines)
+    completion = _cut(rng, problem, lines, learn_cut) if cut else _ended(problem, lines)
     return Example(question, tuple(_merged(completion)))
 
 
@@ -220,11 +221,11 @@ def _ended(problem: Problem, lines: list[Line]) -> list[Span]:
     ]
 
 
-def _cut(rng: random.Random, problem: Problem, lines: list[Line]) -> list[Span]:
+def _cut(rng: random.Random, problem: Problem, lines: list[Line], learn: bool) -> list[Span]:
     """Thinking that is cut at any token, and the answer that is then forced: the model has to
     guess it from what stands there. What was forced carries no loss."""
     pieces = [
-        (piece, span.learn, i)
+        (piece, learn and span.learn, i)
         for i, line in enumerate(lines)
         for span in line.spans
         for piece in PIECES.findall(span.text)
@@ -236,7 +237,7 @@ def _cut(rng: random.Random, problem: Problem, lines: list[Line]) -> list[Span]:
     newline = "" if text.endswith("\n") or not kept else "\n"
     return [
         Span(f"{IM_START}think", learn=False),
-        Span("\n"),
+        Span("\n", learn),
         *(Span(piece, learn) for piece, learn, _ in pieces[:kept]),
         Span(f"{newline}{IM_START}answer\nFinal Answer:", learn=False, apart=True),
         Span(f" {problem.target}", learn=sound),
