@@ -32,7 +32,6 @@ from s1_eval.training.nano.problems import held_out
 from s1_eval.typed import build
 from s1_eval.verifiers.transformers import TransformersVerifier, _Chain, _Tree
 
-KEPT = 1 << 20
 SETTINGS = {
     "s1_hf": {},
     "s1_vllm": {"dtype": "float32", "max_model_len": 1024, "max_num_seqs": 256},
@@ -45,13 +44,12 @@ class Watched(TransformersVerifier):
 
     def reset(self) -> None:
         """Forget everything that was read."""
-        self._tree = _Tree(KEPT)
+        self._tree = _Tree()
         self.batches: list[tuple[int, int]] = []
 
     def _read(self, chains: list[_Chain]) -> list[_Chain]:
-        with self._lock:
-            waiting = [*chains, *self._waiting]
-        self._unread = {c.keys[-1] for c in waiting if c.keys} - self._tree._nodes.keys()
+        last = {chain.keys[-1] for chain in chains if chain.keys}
+        self._unread = {key for key in last if key not in self._tree}
         return super()._read(chains)
 
     def _forward(self, batch: Sequence[_Chain]) -> None:

@@ -27,16 +27,20 @@ class Listed:
     scores: where log-likelihoods come from: its own `model` of transformers (`weights`), its
         coroutine `score` (`prompts`, see `s1_eval.engines.vllm`), or nowhere.
     gguf: it reads a model that is one GGUF file.
+    device: it has a `device`; the others run where their server does, or what vLLM was built for.
     """
 
     path: str
     served: bool = False
     scores: Literal["weights", "prompts"] | None = None
     gguf: bool = False
+    device: bool = False
 
 
 ENGINES: dict[str, Listed] = {
-    "s1_hf": Listed("s1_eval.engines.transformers:TransformersEngine", scores="weights", gguf=True),
+    "s1_hf": Listed(
+        "s1_eval.engines.transformers:TransformersEngine", scores="weights", gguf=True, device=True
+    ),
     "s1_vllm": Listed("s1_eval.engines.vllm:VLLMEngine", scores="prompts"),
     "s1_api": Listed("s1_eval.engines.completions:CompletionsEngine", served=True),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import sys
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
@@ -49,6 +50,8 @@ from lm_eval.models.utils import has_bos_prefix  # noqa: E402
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window  # noqa: E402
 
 T = TypeVar("T")
+
+_LOGGER = logging.getLogger(__name__)
 
 UNCHOSEN_DEVICE = "cuda:0"
 """What lm-eval's command line passes where the user gave no --device, on any machine."""
@@ -120,11 +123,16 @@ class S1Model(LM):  # type: ignore[misc]  # lm-eval has no type information
                 "think_end_token: leave it out; how thinking ends is found out, or said by "
                 "--gen_kwargs thinking_format=START...END"
             )
+        if device in (None, UNCHOSEN_DEVICE):
+            device = None
+        elif not ENGINES[self.engine_name].device:
+            _LOGGER.warning("--device %s is left out: %s has none", device, self.engine_name)
+            device = None
         templating = chat_arguments(engine_args, chat_template_args, enable_thinking)
         self.engine_args = {
             **engine_args,
             **({"chat_template_kwargs": templating} if templating else {}),
-            **({} if device in (None, UNCHOSEN_DEVICE) else {"device": device}),
+            **({} if device is None else {"device": device}),
             **({} if max_batch_size is None else {"max_batch_size": max_batch_size}),
         }
 

@@ -166,6 +166,27 @@ def test_bad_parameters_are_refused_before_the_model_is_loaded(evaluate: Evaluat
         evaluate("max_tokens_thinking=0", model=s1_hf("there/is_no_such_model"))
 
 
+@pytest.mark.parametrize(
+    ("engine", "device", "taken"),
+    [
+        ("s1_hf", "cpu", True),
+        ("s1_hf", "cuda:0", False),
+        ("s1_vllm", "cpu", False),
+        ("s1_vllm", "cuda:0", False),
+        ("s1_api", "mps", False),
+    ],
+)
+def test_a_device_goes_to_the_engine_that_has_one(
+    caplog: pytest.LogCaptureFixture, engine: str, device: str, taken: bool
+) -> None:
+    from s1_eval.harness import lm_eval_models
+
+    model = getattr(lm_eval_models, engine)("nano", device=device)
+    assert model.engine_args == ({"device": device} if taken else {})
+    said = device != "cuda:0" and not taken  # which lm-eval passes where the user says nothing
+    assert (f"--device {device} is left out: {engine}" in caplog.text) == said
+
+
 def test_the_response_cache_gives_the_records_back_and_serves_one_model(
     evaluate: Evaluate, lm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
