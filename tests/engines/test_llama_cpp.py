@@ -98,12 +98,12 @@ QUESTION = "<|im_start|>user\nCompute mod 100.\nS=47\nA*8\nB+5\nC*7*6<|im_end|>\
     "stop",
     [
         {},
-        {"ids": {"<|im_end|>"}},
-        {"ids": {"<|im_start|>", "<|im_end|>"}},
-        {"ids": {"=", "<|im_end|>"}},
+        {"ids": ("<|im_end|>",)},
+        {"ids": ("<|im_start|>", "<|im_end|>")},
+        {"ids": ("=", "<|im_end|>")},
         {"strings": ("A*8", "\n\n")},
-        {"ids": {"<|im_start|>", "=", "<|im_end|>"}, "min_tokens": 9},
-        {"ids": {"<|im_end|>"}, "strings": ("=",), "min_tokens": 9},
+        {"ids": ("<|im_start|>", "=", "<|im_end|>"), "min_tokens": 9},
+        {"ids": ("<|im_end|>",), "strings": ("=",), "min_tokens": 9},
     ],
     ids=str,
 )
