@@ -26,7 +26,6 @@ from s1_eval.training.recipe import Recipe, load
 
 OURS = [sys.executable, "-m", "s1_eval.cli.main"]
 CAPS = "4,8,16,24,32,48,64,96"
-NAMES = ("whole", "cut", "answers")
 SAMPLE = 3000
 """Examples by which the tokens of one are estimated."""
 
@@ -68,7 +67,8 @@ def main() -> None:
     subprocess.run(
         [*train, "problems", str(questions), "--problems", str(args.problems)], check=True
     )
-    for name, recipe in recipes(args.examples, args.share).items():
+    trained = recipes(args.examples, args.share)
+    for name, recipe in trained.items():
         model, runs = args.out / name, args.out / f"runs-{name}"
         if not model.exists():
             begun = newest(model.with_name(f"{name}.partial") / "trainer")
@@ -77,7 +77,7 @@ def main() -> None:
         command += ["--data", str(questions), "--method", "budget_forcing"]
         command += ["--max-thinking-tokens", CAPS, "--out", str(runs)]
         subprocess.run(command, check=True)
-    for name in NAMES:
+    for name in trained:
         log = sft.read(args.out / name)
         print(f"\n{name}: {log['data']['examples']} examples, {log['tokens']} tokens")
         for run in sorted(read_runs([args.out / f"runs-{name}"]), key=lambda run: run.budget or 0):
@@ -90,7 +90,7 @@ def main() -> None:
                 f"forced end {right} of {len(forced)}; leaked {leaked}; no answer "
                 f"{sum(not row['answered'] for row in rows)}"
             )
-    whole, *others = (str(args.out / f"runs-{name}") for name in NAMES)
+    whole, *others = (str(args.out / f"runs-{name}") for name in trained)
     for other in others:
         subprocess.run([*OURS, "compare", other, whole], check=True)
 

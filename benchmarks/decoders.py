@@ -148,11 +148,13 @@ def cancelled(contest: Contest, prompts: Rows, tokens: int) -> dict[str, list[fl
 def attended(contest: Contest, prompts: Rows, tokens: int) -> dict[str, float]:
     """Seconds by our attention and by the library's, a quarter of the prompts each, in turns: a
     prompt that was asked before would be read already."""
+    from s1_eval.engines.attention import LIBRARY
+
     model = contest.engine.model
-    ours, library = model.config._attn_implementation, "sdpa"
+    ours = model.config._attn_implementation
     quarter = len(prompts) // 4
-    seconds = {ours: 0.0, library: 0.0}
-    for turn, name in enumerate((ours, library, library, ours)):
+    seconds = {ours: 0.0, LIBRARY: 0.0}
+    for turn, name in enumerate((ours, LIBRARY, LIBRARY, ours)):
         model.set_attn_implementation(name)
         rows = prompts[turn * quarter : (turn + 1) * quarter]
         seconds[name] += timed(
