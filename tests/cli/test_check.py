@@ -88,6 +88,7 @@ def test_control_characters_of_an_answer_do_not_reach_the_terminal(run):
     assert "\x1b" not in out
 
 
+@pytest.mark.slow
 def test_a_file_of_pairs_gets_one_verdict_a_line_in_order(run, tmp_path):
     lines = [
         {"grader": "math", "gold": "20", "answer": r"\boxed{x^2 = 20}"},

@@ -140,6 +140,8 @@ class CompletionsServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Header and body are two writes: the second would wait 40 ms for the first's receipt.
+            disable_nagle_algorithm = True
 
             def log_message(self, *args: Any) -> None:
                 pass

@@ -60,6 +60,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_evaluate_leaves_what_a_sweep_leaves_and_goes_on_with_it(
     swept: Path, tmp_path: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_evaluate_leaves_what_a_sweep_leaves_and_goes_on_with_it(
     assert {path: path.read_bytes() for path in swept.glob("*/samples.jsonl")} == before
 
 
+@pytest.mark.slow
 async def test_both_work_where_an_event_loop_runs(swept: Path, tmp_path: Path) -> None:
     blocking, awaited = tmp_path / "blocking", tmp_path / "awaited"
     s1_eval.evaluate(*NANO, **CAPS, cache=False, out=blocking)
@@ -255,6 +257,7 @@ def test_bad_input_is_refused_before_a_model_is_loaded(
         s1_eval.evaluate(**asked)
 
 
+@pytest.mark.slow
 def test_every_public_name_is_there_and_its_examples_are_right() -> None:
     finder = doctest.DocTestFinder()
     runner = doctest.DocTestRunner()
@@ -279,6 +282,7 @@ def test_the_reference_is_current() -> None:
     assert (ROOT / "docs" / "api.md").read_text("utf-8") == done.stdout
 
 
+@pytest.mark.slow
 def test_the_outsiders_method_of_the_documents_runs() -> None:
     text = (ROOT / "docs" / "methods.md").read_text("utf-8")
     [snippet] = [

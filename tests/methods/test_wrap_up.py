@@ -150,7 +150,8 @@ def test_cap_and_grace_together_are_never_exceeded(
     [trace] = outcome.traces
     if isinstance(cap, int):
         assert trace.thinking_tokens <= cap + grace == outcome.budget
-        assert trace.thinking_tokens <= cap or trace.exit_reason in ("budget", "natural", "eos")
+        reasons = ("budget", "natural", "eos", "context")
+        assert trace.thinking_tokens <= cap or trace.exit_reason in reasons
     else:
         assert outcome.budget is None
     assert trace.num_ignores_used <= ignores

@@ -23,6 +23,7 @@ def gate(monkeypatch):
     return load("gate", monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("questions", [10, 30])
 def test_intervals_hold_at_the_edges(monkeypatch, questions):
     coverage = load("coverage", monkeypatch)

@@ -77,6 +77,7 @@ def test_all_is_every_extra_of_a_user() -> None:
     assert set(",".join(named).split(",")) == listed().keys() - {"all", "dev"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -97,6 +98,7 @@ def test_what_reads_and_scores_records_needs_no_extra(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hidden", "command", "extra"),
     [

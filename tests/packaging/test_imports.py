@@ -53,6 +53,7 @@ def test_importing_the_package_loads_nothing_but_itself() -> None:
     assert _printed(program, "-S") == {"s1_eval"}  # without the hook of this environment
 
 
+@pytest.mark.slow
 def test_what_inspect_loads_at_every_start_is_light() -> None:
     assert not loaded_by("s1_eval._registry") & HEAVY
 

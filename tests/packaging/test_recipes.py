@@ -23,6 +23,7 @@ from s1_eval.thinking import FORMATS, detect
 from s1_eval.verifiers import formats
 from s1_eval.verifiers.table import open_verifier
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = dict(
     re.findall(

@@ -102,6 +102,7 @@ def test_a_run_whose_rest_can_not_be_read_is_no_run(folder):
     assert "the rest of its samples is in" in told[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -143,6 +144,7 @@ def test_nothing_left_is_an_error(folder, capsys):
     assert error.rstrip().endswith("see there")
 
 
+@pytest.mark.slow
 def test_path_and_method_choose_everywhere_and_a_file_may_have_one(folder, capsys):
     spoil(folder, "nothing")
     for path in (folder, folder / "bad" / "samples.jsonl"):

@@ -17,7 +17,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 HEADER = "Compute mod 100."
 LETTERS = "ABCDEFGHIJKL"
@@ -122,7 +122,8 @@ def training(rng: random.Random, max_steps: int = len(LETTERS)) -> Problem:
     return problem
 
 
-def held_out(n: int = 500, seed: int = 0, max_steps: int = len(LETTERS)) -> list[Problem]:
+@cache
+def held_out(n: int = 500, seed: int = 0, max_steps: int = len(LETTERS)) -> tuple[Problem, ...]:
     """The first `n` held-out problems of `seed` with up to `max_steps` steps, no question twice."""
     rng = random.Random(seed)  # noqa: S311
     found: dict[str, Problem] = {}
@@ -130,7 +131,7 @@ def held_out(n: int = 500, seed: int = 0, max_steps: int = len(LETTERS)) -> list
         problem = draw(rng, HARD_STEPS, max_steps)
         if problem.held_out:
             found.setdefault(problem.question, problem)
-    return list(found.values())
+    return tuple(found.values())
 
 
 _LINE = re.compile(r"([A-L])((?:[*+-]\d)+)=(\d\d)")
