@@ -1,7 +1,7 @@
 """`s1_hf` against transformers' own two ways to decode many prompts, on one model in one process.
 
     python benchmarks/decoders.py MODEL [--rows 16] [--tokens 64] [--dtypes float32,bfloat16]
-        [--parts speed,reuse,cancel,attention] [--compile]
+        [--parts speed,reuse,cancel,attention]
 
 static      `generate`: one batch, padded on the left, that runs until its longest row is done
 continuous  `transformers.generation.continuous_batching`: a paged cache that shares prefixes,
@@ -12,7 +12,7 @@ row gets so many new tokens: all as many, or from an eighth of it to twice as ma
 prompt is asked again with what it came to and a few ids more (prefix reuse), and half the rows are
 cancelled as soon as others are done. The attention of `s1_hf` on a CPU, which does not copy the
 keys that query heads share, is held against the library's in the same decoder, each on prompts of
-its own. --compile adds `s1_hf` with its forward through `torch.compile`, shapes dynamic.
+its own.
 Questions: see the data's README; by default S1_EVAL_DATA or ../shared/data.
 """
 
@@ -66,16 +66,12 @@ class Contest:
         }
 
 
-def open_contest(folder: str, dtype: str, device: str, compiled: bool = False) -> Contest:
+def open_contest(folder: str, dtype: str, device: str) -> Contest:
     from transformers import AutoModelForCausalLM
 
     from s1_eval.engines.table import open_engine
 
     engine = open_engine("s1_hf", folder, dtype=dtype, device=device, max_batch_size=256)
-    if compiled:
-        import torch
-
-        engine.model.forward = torch.compile(engine.model.forward, dynamic=True)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device).eval()
     model.generation_config.eos_token_id = None
     return Contest(engine, model)
@@ -303,13 +299,12 @@ def main() -> None:
     parser.add_argument("--dtypes", default="float32,bfloat16")
     parser.add_argument("--parts", default="speed,reuse,cancel,attention")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--compile", action="store_true")
     default = os.environ.get("S1_EVAL_DATA") or Path(__file__).parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=Path(default))
     args = parser.parse_args()
     parts = args.parts.split(",")
     for dtype in args.dtypes.split(","):
-        contest = open_contest(args.model, dtype, args.device, args.compile)
+        contest = open_contest(args.model, dtype, args.device)
         prompts = questions(contest.engine, args.data)
 
         def some(rows: int, prompts: Iterator[list[int]] = prompts) -> Rows:

@@ -40,6 +40,9 @@ PREFILL_TOKENS = 8192
 HEADROOM = 64
 """Columns that a batch can grow by, at least, before its keys and values are copied."""
 
+STEPS_OF_A_COPY = 2
+"""Copying a row's keys and values takes about as long as it takes to compute it so many times."""
+
 CACHE_NAMES = ("cache", "past_key_values", "cache_params")
 """What forwards call the cache that they take and return: all of them since transformers 5.24;
 before, and in a checkpoint's own code, models with keys and values; with recurrent state alone."""
@@ -281,7 +284,7 @@ class Choose(Protocol):
 CPU_CACHE = 2 << 30
 """Bytes of keys and values that are held at most where there is no GPU."""
 
-CACHE_OF_WEIGHTS = 32
+CACHE_OF_WEIGHTS = 256
 """Bytes of keys and values for each byte of weights, there."""
 
 
@@ -405,28 +408,29 @@ class OneByOne:
 
 class Columns(DynamicLayer):  # type: ignore[misc]
     """One layer's keys and values, [rows, heads, columns, head size], in a buffer with room for
-    more columns. `keys` and `values` are views of the columns in use; `update` writes the next
-    ones in place, where the library's own layer would copy everything at every token."""
+    more rows and columns. `keys` and `values` are views of those in use; `update` writes the next
+    columns in place, where the library's own layer would copy everything at every token."""
 
     def __init__(self, keys: Tensor, values: Tensor, used: int) -> None:
-        """keys, values: the buffers, `used` columns of them in use."""
+        """keys, values: the buffers, all rows and `used` columns of them in use."""
         super().__init__()
         self.dtype, self.device = keys.dtype, keys.device
         self.is_initialized = True
         self._buffers = keys, values
-        self._use(used)
+        self.use(len(keys), used)
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         used = self.keys.shape[-2]
-        self._use(used + key_states.shape[-2])
+        self.use(len(self.keys), used + key_states.shape[-2])
         self.keys[:, :, used:] = key_states
         self.values[:, :, used:] = value_states
         return self.keys, self.values
 
-    def _use(self, used: int) -> None:
-        self.keys, self.values = (buffer[:, :, :used] for buffer in self._buffers)
+    def use(self, rows: int, columns: int) -> None:
+        """From now on the first so many are in use."""
+        self.keys, self.values = (buffer[:rows, :, :columns] for buffer in self._buffers)
 
     def blank(self, rows: int, used: int, capacity: int) -> Columns:
         """A layer of the same kind, all zeros. (A masked column is multiplied by zero, so it may
@@ -520,16 +524,17 @@ class Batched:
     one column for all of them. A row that finishes leaves a free line to one that comes, and its
     keys and values to the prompt that continues it.
 
-    A line is the place of one row in the buffers of `_layers`, [lines, heads, `_capacity`, head
-    size]. Columns `_used - _lengths[line]` to `_used` of it hold the keys and values of the row's
-    ids in order, so the id at position p stands in column `_used - _lengths[line] + p`. What lies
-    left of them is masked and weighs exactly zero, and positions count from the row's own first
-    id: which rows stand beside it, and how much padding that takes, leaves no trace in a result.
+    A line is the place of one row in the buffers of `_layers`, [`_lines`, heads, `_capacity`, head
+    size], the first of which are in use. Columns `_used - _lengths[line]` to `_used` of it hold the
+    keys and values of the row's ids in order, so the id at position p stands in column
+    `_used - _lengths[line] + p`. What lies left of them is masked and weighs exactly zero, and
+    positions count from the row's own first id: which rows stand beside it, and how much padding
+    that takes, leaves no trace in a result.
 
     Between steps
     - a row has been read but for its last id: `len(row.sequence) == _lengths[line] + 1`;
     - `max(_lengths) <= _used <= _capacity`, and a free line has length 0;
-    - lines x `_capacity` and the tokens of `_store` together are `tokens` at most, unless a
+    - `_lines` x `_capacity` and the tokens of `_store` together are `tokens` at most, unless a
       single row is longer: one row is always let in.
     """
 
@@ -543,10 +548,12 @@ class Batched:
         self.tokens = self._affordable() if tokens is None else tokens
         self._store = Store()
         self._waiting: deque[Row] = deque()
-        self._rows: list[Row | None] = []  # by line
+        self._rows: list[Row | None] = []  # by line in use
         self._lengths: list[int] = []  # by line: columns in use
         self._used = 0
         self._capacity = 0
+        self._lines = 0
+        self._idle = 0  # lines that steps have computed for nobody since they were last closed up
 
     def add(self, row: Row) -> None:
         self._waiting.append(row)
@@ -655,7 +662,7 @@ class Batched:
         """Take the row out of its line and keep its keys and values while there is room."""
         row, length = self._rows[line], self._lengths[line]
         self._rows[line], self._lengths[line] = None, 0
-        room = self.tokens - len(self._rows) * self._capacity
+        room = self.tokens - self._lines * self._capacity
         if row is None or length > room:
             return
         ids = tuple(row.sequence[:length])
@@ -671,19 +678,28 @@ class Batched:
     def _free_lines(self, count: int, width: int) -> list[int]:
         """Free lines for `count` rows of up to `width` ids."""
         live = len(self._rows) - self._rows.count(None)
-        if not live or live + count > len(self._rows) or width > self._used:
+        if not live or live + count > self._lines or width > self._used:
             self._pack(live + count, width)
+        elif (more := live + count - len(self._rows)) > 0:
+            self._rows += [None] * more
+            self._lengths += [0] * more
+            self._use_lines()
         return [line for line, row in enumerate(self._rows) if row is None][:count]
 
+    def _use_lines(self) -> None:
+        for layer in self._layers:
+            layer.use(len(self._rows), self._used)
+
     def _make_room(self) -> None:
-        """Room for one more column, and no more than a quarter of the lines free.
+        """Room for one more column, and few lines that are computed for nobody.
 
         Where the rows have outgrown the memory, the shortest are set back until the rest fits:
         they wait, first in line, and are read again from what is kept of them. Their random
         numbers go on where they were, so that changes nothing in what they sample.
         """
         live = [line for line, row in enumerate(self._rows) if row]
-        if self._used < self._capacity and 4 * len(live) >= 3 * len(self._rows):
+        if self._used < self._capacity and 2 * len(live) >= self._lines:
+            self._close_up(live)
             return
         while len(live) > 1 and len(live) * (max(self._lengths) + HEADROOM) > self.tokens:
             shortest = min(live, key=self._lengths.__getitem__)
@@ -693,12 +709,30 @@ class Batched:
             self._free(shortest)
         self._pack(len(live), 0)
 
+    def _close_up(self, live: list[int]) -> None:
+        """Move the last rows to free lines before them, once these have cost as much as that."""
+        self._idle += len(self._rows) - len(live)
+        moved = [line for line in live if line >= len(live)]
+        if self._idle <= STEPS_OF_A_COPY * len(moved):
+            return
+        free = [line for line, row in enumerate(self._rows[: len(live)]) if row is None]
+        for source, target in zip(moved, free, strict=True):
+            length = self._lengths[source]
+            for layer in self._layers:
+                for kept in (layer.keys, layer.values):
+                    kept[target, :, self._used - length :] = kept[source, :, self._used - length :]
+            self._rows[target], self._lengths[target] = self._rows[source], length
+        del self._rows[len(live) :], self._lengths[len(live) :]
+        self._use_lines()
+        self._idle = 0
+
     def _pack(self, lines: int, width: int) -> None:
         """Copy the rows to the top of new buffers with `lines` lines, in which the columns in use
         are those of the longest row, but at least `width`."""
         live = [line for line, row in enumerate(self._rows) if row]
         longest = max((self._lengths[line] for line in live), default=0)
         used = max(longest, width)
+        self._lines = lines
         self._capacity = used + max(HEADROOM, min(used // 4, self.tokens // lines - used))
         self._store.shrink(max(self.tokens - lines * self._capacity, 0))
         for at, layer in enumerate(self._layers):
@@ -714,6 +748,7 @@ class Batched:
         self._rows = [self._rows[line] for line in live] + [None] * free
         self._lengths = [self._lengths[line] for line in live] + [0] * free
         self._used = used
+        self._idle = 0
 
     def _forward(
         self, layers: list[Columns], ids: Tensor, mask: Tensor, positions: Tensor
