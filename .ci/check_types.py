@@ -1,5 +1,6 @@
 """The type check and the direction of imports, over the package as it is installed: mypy and
 import-linter read files, and a checkout has `tasks`, `solvers` and `training` beside the package.
+The benchmarks, which CI does not run, are held against that package.
 
     python .ci/check_types.py
 """
@@ -30,6 +31,8 @@ def run(*command: object, cwd: Path) -> None:
 shutil.rmtree(TREE, ignore_errors=True)
 install = ("install", "--quiet", "--no-deps", "--no-build-isolation", "--target", TREE)
 run("-m", "pip", *install, ROOT, cwd=ROOT)
-run("-m", "mypy", "--config-file", SETTINGS, "--cache-dir", ROOT / ".mypy_cache", cwd=TREE)
+mypy = ("-m", "mypy", "--config-file", SETTINGS, "--cache-dir", ROOT / ".mypy_cache")
+run(*mypy, cwd=TREE)
+run(*mypy, ROOT / "benchmarks", cwd=TREE)
 caches = ("--cache-dir", ROOT / ".import_linter_cache")
 run("-c", LINT, "--config", SETTINGS, *caches, cwd=TREE)

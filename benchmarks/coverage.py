@@ -105,8 +105,8 @@ def rows() -> Iterator[Row]:
         for mean in (0.02, 0.9, 0.98):
             for k in (1, SAMPLES):
                 yield Row(f"pass@{k} of {SAMPLES}, {mean}", n, 1, _pass(mean, k, n), EDGE)
-        for name, lengths, truth, bounds in _LENGTHS:
-            yield Row(f"mean tokens, {name}", n, 1, _mean(lengths, truth[0], n), bounds[n])
+        for name, lengths, truth, weak in _LENGTHS:
+            yield Row(f"mean tokens, {name}", n, 1, _mean(lengths, truth[0], n), weak[n])
             yield Row(f"median tokens, {name}", n, 1, _median(lengths, truth[1], n), EDGE)
     for sizes, means in _CONTESTS:
         for epochs in (1, 4):
@@ -168,7 +168,7 @@ _CONTESTS = (
 def _contests(
     sizes: Sequence[int], means: Sequence[float], epochs: int
 ) -> Callable[[Random], Spans]:
-    strata = np.repeat(np.arange(len(sizes)), sizes)
+    strata = [str(stratum) for stratum, size in enumerate(sizes) for _ in range(size)]
     truth = float(np.average(means, weights=sizes))
     of_one = partial(intervals.proportion, looks=epochs)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from s1_eval.records import read_runs
 from s1_eval.training import sft
 from s1_eval.training.checkpoints import newest
+from s1_eval.training.log import read
 from s1_eval.training.nano.source import Nano
 from s1_eval.training.recipe import Recipe, load
 
@@ -34,10 +35,11 @@ def recipes(examples: int, share: float) -> dict[str, Recipe]:
     """Of each, with about as many tokens."""
     nano = load("nano")
     assert isinstance(nano.source, Nano)
+    drawn = nano.source
     training = replace(nano.training, save_steps=200)
 
     def of(share: float, examples: int, learn: bool = True) -> Recipe:
-        source = replace(nano.source, examples=examples, cut_share=share, learn_cut=learn)
+        source = replace(drawn, examples=examples, cut_share=share, learn_cut=learn)
         return replace(nano, source=source, training=training)
 
     def tokens(share: float) -> float:
@@ -78,7 +80,7 @@ def main() -> None:
         command += ["--max-thinking-tokens", CAPS, "--out", str(runs)]
         subprocess.run(command, check=True)
     for name in trained:
-        log = sft.read(args.out / name)
+        log = read(args.out / name)
         print(f"\n{name}: {log['data']['examples']} examples, {log['tokens']} tokens")
         for run in sorted(read_runs([args.out / f"runs-{name}"]), key=lambda run: run.budget or 0):
             rows = run.rows

@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def reused(contest: Contest, prompts: Rows, tokens: int) -> dict[str, list[float
     return {
         "s1_hf": both(lambda *rows: generated(contest.engine, *rows)),
         "continuous": theirs,
-        "static": both(lambda *rows: static(contest.model, *rows, contest.pad)),
+        "static": both(lambda rows, lengths: static(contest.model, rows, lengths, contest.pad)),
     }
 
 
@@ -153,9 +154,7 @@ def attended(contest: Contest, prompts: Rows, tokens: int) -> dict[str, float]:
     for turn, name in enumerate((ours, LIBRARY, LIBRARY, ours)):
         model.set_attn_implementation(name)
         rows = prompts[turn * quarter : (turn + 1) * quarter]
-        seconds[name] += timed(
-            lambda rows=rows: generated(contest.engine, rows, [tokens] * quarter)
-        )[1]
+        seconds[name] += timed(partial(generated, contest.engine, rows, [tokens] * quarter))[1]
     return {name: round(took, 2) for name, took in seconds.items()}
 
 

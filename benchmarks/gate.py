@@ -104,11 +104,11 @@ def false_alarms(number: int, epochs: int, repetitions: int) -> float:
     for repetition in range(repetitions):
         random = np.random.default_rng([1, number, epochs, repetition])
         truth = questions(random, number, epochs)
-        sides = [
+        new, base = (
             [answers(random, truth).as_run(f"{name}{i}") for i in range(PAIRS)]
             for name in ("new", "base")
-        ]
-        found = check(*sides, STRICT, resamples=1)
+        )
+        found = check(new, base, STRICT, resamples=1)
         alarms += any(comparison.regression for comparison in found)
     return 100 * alarms / repetitions
 

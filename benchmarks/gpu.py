@@ -396,7 +396,8 @@ def main() -> None:
     for folder in (args.out, args.work):
         folder.mkdir(parents=True, exist_ok=True)
     places = (args.out, args.work, args.smollm2, args.qwen, args.math)
-    bench = Bench(*(place.resolve() for place in places), args.tiny)
+    out, work, smollm2, qwen, math = (place.resolve() for place in places)
+    bench = Bench(out, work, smollm2, qwen, math, args.tiny)
     if not bench.questions.exists():
         write_questions(bench.questions, 4 if args.tiny else 200)
     if len(stages) == 1:

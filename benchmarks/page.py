@@ -53,7 +53,7 @@ def many_rows(folder: Path) -> str:
     """A run of ROWS rows of 4 kB, one of them with a long chain; its id."""
     record = runs.record(task="many")
     with RunWriter(folder, record) as writer:
-        row = runs.row(record)
+        row: Any = runs.row(record)
         for i in range(ROWS):
             text = long_text() if i == 0 else "x" * 3000
             trace = {"prompt": [], "segments": [segment(text)], "exit_reason": "natural"}

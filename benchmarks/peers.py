@@ -190,7 +190,8 @@ def main() -> None:
     lines = (args.data / "benchmarks" / "math500.jsonl").read_text("utf-8").split("\n")
     asked = [json.loads(line)["problem"] for line in lines if line]
     space = os.environ.get("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB; else nearly all memory
-    server = vllm(args.model, "--block-size", "32", log=args.log, VLLM_CPU_KVCACHE_SPACE=space)
+    settings = {"VLLM_CPU_KVCACHE_SPACE": space, "VLLM_SERVER_DEV_MODE": "1"}  # it may be reset
+    server = vllm(args.model, "--block-size", "32", log=args.log, **settings)
     with up(server) as root:
         verifier = open_verifier("nano-prm")
         table = Table(f"{root}/v1", args.model, args.samples, args.tokens, verifier)
@@ -199,8 +200,7 @@ def main() -> None:
 
 async def measure(table: Table, asked: Sequence[str], questions: int, turns: int) -> None:
     """Prints seconds and tokens of every side, by method, and ratios. Every turn has questions of
-    its own, the same for all sides. Ours goes first: what the server keeps of its prompts, the
-    others find."""
+    its own, the same for all sides, each of whom finds an empty prefix cache."""
     sides = {name: side(table) for name, side in SIDES.items()}
     print(f"{questions} questions, {table.samples} samples of {table.tokens} tokens at most")
     print(f"{'':>12}{'':>10}{'seconds':>9}{'tokens':>8}{'ms a token':>12}{'ratio':>7}")
@@ -211,6 +211,8 @@ async def measure(table: Table, asked: Sequence[str], questions: int, turns: int
             for side, methods in sides.items():
                 if name not in methods:
                     continue
+                forgotten = httpx.post(f"{table.url.removesuffix('/v1')}/reset_prefix_cache")
+                forgotten.raise_for_status()
                 before, began = generated(table.url), time.perf_counter()
                 jobs = (methods[name](each) for each in mine)
                 failed = [

@@ -36,11 +36,9 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs")
     loaded = recipe.load(RECIPE)
     source = replace(loaded.source, examples=40 * args.steps)  # type: ignore[type-var]
-    for name, changes in (
-        ("padded", {}),
-        ("packed", {"padding_free": True, "attention": "sdpa", "tokens_per_batch": 1024}),
-    ):
-        training = replace(loaded.training, max_steps=args.steps, warmup_steps=5, **changes)
+    padded = replace(loaded.training, max_steps=args.steps, warmup_steps=5)
+    packed = replace(padded, padding_free=True, attention="sdpa", tokens_per_batch=1024)
+    for name, training in (("padded", padded), ("packed", packed)):
         rates = measured(replace(loaded, source=source, training=training), args.rounds)
         ours, bare = (statistics.median(column) for column in zip(*rates, strict=True))
         print(f"{name:8}{ours:8.0f} tokens/s, bare loop {bare:8.0f}, ratio {ours / bare:.3f}")
@@ -111,7 +109,7 @@ def looped(recipe: Recipe, tokenizer: Any, batches: Sequence[dict[str, Any]]) ->
 
 def rate(batches: Sequence[dict[str, Any]], ends: Sequence[float]) -> float:
     """Tokens per second after the first steps."""
-    tokens = sum(batch["input_ids"].numel() for batch in batches[WARM:])
+    tokens: int = sum(batch["input_ids"].numel() for batch in batches[WARM:])
     return tokens / (ends[-1] - ends[WARM - 1])
 
 

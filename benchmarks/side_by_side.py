@@ -100,7 +100,7 @@ def start(description: str | None, questions: int = 256, **theirs: Any) -> Bench
         **theirs,
     )
     policy = Policy.bind(engine)
-    questions = [
+    asked = [
         Question(str(n), p.question, grader("integer"))
         for n, p in enumerate(held_out(args.questions))
     ]
@@ -108,4 +108,4 @@ def start(description: str | None, questions: int = 256, **theirs: Any) -> Bench
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs; {versions}")
     load = os.getloadavg()[0]
     print(f"{args.questions} questions, fastest of {args.repeats}; load at the start {load:.1f}")
-    return Bench(policy, [policy.prompt_ids(q) for q in questions], llm, args.repeats)
+    return Bench(policy, [policy.prompt_ids(question) for question in asked], llm, args.repeats)

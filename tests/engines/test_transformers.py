@@ -132,6 +132,38 @@ async def test_joining_and_leaving_at_any_step_changes_nothing(engine, alone, pr
         assert finished[rows[at]] == await alone(prompt, **seeded(at))
 
 
+async def test_lines_of_rows_that_left_are_closed_up_and_given_to_those_that_come(
+    alone, prompts, passes, monkeypatch
+):
+    from s1_eval.engines.decoding import Batched
+
+    copies = []
+    pack = Batched._pack
+    monkeypatch.setattr(Batched, "_pack", lambda *args: copies.append(args[1]) or pack(*args))
+    own = TransformersEngine("nano")
+    passes.clear()
+    ordered = sorted(prompts, key=len)  # as lines are given
+
+    async def asked(at: int) -> Generation:
+        """The third and fourth leave early, before others; when their lines are closed up the first
+        two come."""
+        while at < 2 and (4, 1) not in passes:
+            await asyncio.sleep(0.001)
+        return await generate(own, ordered[at], 8 if at < 4 else 60, Stop(), **seeded(at))
+
+    try:
+        together = await asyncio.gather(*map(asked, range(8)))
+    finally:
+        own.close()
+    steps = [lines for lines, ids in passes if ids == 1]
+    assert 2 * 7 <= steps.count(6) <= 2 * 10, steps
+    assert steps[-1] == 4
+    assert copies.count(6) == 1, "nothing is copied for the last two"
+    for at, (prompt, made) in enumerate(zip(ordered, together, strict=True)):
+        length = 8 if at < 4 else 60
+        assert made == await alone(prompt, max_tokens=length, stop=Stop(), **seeded(at))
+
+
 async def test_more_requests_than_a_batch_takes_wait_and_lose_nothing(alone, prompts, passes):
     small = TransformersEngine("nano", max_batch_size=3)
     try:
