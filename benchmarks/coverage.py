@@ -418,6 +418,7 @@ def _advice(name: str, n: int, epochs: int) -> Callable[[Random], Spans]:
         grid = _chains(random, n, epochs)
         own = stopping.caps(grid)
         if name == "wasted":
+            assert wasted is not None
             return [(spot(advice._ratio(*map(grid.by_question, advice._settled(grid)))), wasted)]
         if name == "rule against caps":
             return [(spot(advice.against_caps(*rule(grid), own)), truth)]

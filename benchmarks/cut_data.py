@@ -85,20 +85,17 @@ def main() -> None:
         for run in sorted(read_runs([args.out / f"runs-{name}"]), key=lambda run: run.budget or 0):
             rows = run.rows
             forced = [row for row in rows if row["exit_reason"] == "budget"]
+            correct = sum(bool(row["correct"]) for row in rows)
             right = sum(bool(row["correct"]) for row in forced)
             leaked = sum(bool(row.get("leaked")) for row in rows)
+            silent = sum(not row["answered"] for row in rows)
             print(
-                f"cap {run.budget:3}: {sum(map(_right, rows)) / len(rows):6.1%} right; after a "
-                f"forced end {right} of {len(forced)}; leaked {leaked}; no answer "
-                f"{sum(not row['answered'] for row in rows)}"
+                f"cap {run.budget:3}: {correct / len(rows):6.1%} right; after a forced end {right} "
+                f"of {len(forced)}; leaked {leaked}; no answer {silent}"
             )
     whole, *others = (str(args.out / f"runs-{name}") for name in trained)
     for other in others:
         subprocess.run([*OURS, "compare", other, whole], check=True)
-
-
-def _right(row: dict[str, object]) -> bool:
-    return bool(row["correct"])
 
 
 if __name__ == "__main__":

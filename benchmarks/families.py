@@ -20,7 +20,10 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "thinking")]
 if sys.argv[1:]:
     os.environ["S1_EVAL_DATA"] = str(Path(sys.argv[1]).resolve().parent)
 
-from families import families, family_tokenizer  # noqa: E402
+from families import (  # type: ignore[attr-defined]  # noqa: E402  (the tests', not this file)
+    families,
+    family_tokenizer,
+)
 from test_families import EXPECTED  # noqa: E402
 
 from s1_eval.thinking import detect  # noqa: E402

@@ -19,6 +19,7 @@ import gc
 import math
 import sys
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,14 +61,14 @@ class Answers:
     tokens: Floats
 
     def as_run(self, name: str) -> Run:
-        rows = [
+        rows: list[Any] = [
             {"sample_id": str(q), "epoch": epoch, "correct": c, "thinking_tokens": t}
             for epoch, (rights, lengths) in enumerate(zip(self.correct, self.tokens, strict=True))
             for q, (c, t) in enumerate(
                 zip(rights.tolist(), lengths.astype(int).tolist(), strict=True)
             )
         ]
-        record = {
+        record: Any = {
             "run_id": name,
             "model": "simulated",
             "task": "simulated",

@@ -27,7 +27,10 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s1_eval.engines import Generation
 
 ENOUGH = 80
 """Tokens after which the engine ends its thinking: over the smaller caps, under the larger ones."""
@@ -65,7 +68,9 @@ class Instant:
         self._answer = tuple(self.tokenizer.encode("7", add_special_tokens=False))
         self._end = min(self.info.eos_ids)
 
-    async def generate(self, prompt: Sequence[int], *, max_tokens: int, stop: Any, sampling: Any):
+    async def generate(
+        self, prompt: Sequence[int], *, max_tokens: int, stop: Any, sampling: Any
+    ) -> Generation:
         from s1_eval.engines import Generation
 
         thinks = stop.ids - self.info.eos_ids or stop.strings

@@ -57,7 +57,8 @@ def many_rows(folder: Path) -> str:
         for i in range(ROWS):
             text = long_text() if i == 0 else "x" * 3000
             trace = {"prompt": [], "segments": [segment(text)], "exit_reason": "natural"}
-            writer.append({**row, "sample_id": f"q{i}", "question": "Why?", "traces": [trace]})
+            told = {"sample_id": f"q{i}", "question": "Why?", "traces": [trace]}
+            writer.append(row | told)
     return str(record["run_id"])
 
 

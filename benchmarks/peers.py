@@ -101,7 +101,7 @@ def its_hub(table: Table) -> Mapping[str, Solve]:
     from its_hub.core.lms.step_generation import StepGeneration
     from its_hub.core.orchestrator import LMOrchestrator
 
-    class Outcomes(AbstractOutcomeRewardModel):
+    class Outcomes(AbstractOutcomeRewardModel):  # type: ignore[misc]
         def score(self, messages: Any, **_: Any) -> Any:
             raise NotImplementedError
 
@@ -109,7 +109,7 @@ def its_hub(table: Table) -> Mapping[str, Solve]:
             texts = [conversation[-1].content for conversation in messages]
             return await table.score(messages[0][0].content, texts)
 
-    class Steps(AbstractProcessRewardModel):
+    class Steps(AbstractProcessRewardModel):  # type: ignore[misc]
         def score(self, prompt_or_messages: Any, steps: list[str]) -> Any:
             raise NotImplementedError
 

@@ -382,7 +382,7 @@ class Answers:
             return tuple(itertools.takewhile(lambda id: id not in stops, ids))
 
         ids = {tuple(prompt): cut(answer) for prompt, answer in tape.asked}
-        return cls(ids, {question: (text, *tokens) for question, text, *tokens in tape.said})
+        return cls(ids, {said[0]: said[1:] for said in tape.said})
 
     @property
     def tokens(self) -> int:
