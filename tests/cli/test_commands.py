@@ -105,6 +105,7 @@ def test_the_same_command_again_decodes_and_writes_nothing(swept):
     assert {p: p.read_bytes() for p in swept.glob("*/samples.jsonl")} == before
 
 
+@pytest.mark.slow
 def test_a_packed_sweep_leaves_packed_rows_and_goes_on_with_them(swept, tmp_path):
     shutil.copytree(swept / "cache", tmp_path / "cache")  # which answers it all
     assert main([*SWEEP, "--out", str(tmp_path), "--packed"]) == 0
@@ -128,6 +129,7 @@ def packed(swept, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -164,6 +166,7 @@ SAME_ALONE = {"cached_tokens", "flops"}
 """What a row costs, whatever other runs have left in a cache."""
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_records(swept, tmp_path):
     command = [*SWEEP, "--out", str(tmp_path), "--no-cache"]
     assert main(command) == 0
@@ -282,6 +285,7 @@ def test_compare_puts_two_methods_side_by_side(swept, capsys):
     assert "it holds budget_forcing, plain" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_advise_goes_from_a_range_of_caps_to_what_to_do(tmp_path, capsys):
     """Greedy chains of nano share their beginnings, and the records show it."""
     sweep = [*SWEEP[:5], "--method", "budget_forcing", "--max-thinking-tokens", "2^4..2^6"]
@@ -355,6 +359,7 @@ def test_compute_optimal_draws_what_search_strategies_gain(tmp_path, capsys):
     assert "holds 2 runs" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_plan_rests_on_a_pilot_and_loads_no_model(swept, capsys, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a model is loaded")
@@ -394,6 +399,7 @@ def test_a_pilot_of_another_model_is_refused(swept, capsys):
     assert "a pilot of the same one" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_in_one_stream_a_question_has_the_machine_for_itself(tmp_path):
     asked = ["--model", "s1_hf/nano", "--task", "nano", "--limit", "3", "--out", str(tmp_path)]
     assert main(["sweep", *asked, "--method", "plain", "--in-flight", "1"]) == 0

@@ -36,6 +36,7 @@ requests = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(requests, min_size=2, max_size=8))
 def test_any_order_of_requests_gives_what_the_engine_alone_gives(tmp_path_factory, asked):
@@ -283,6 +284,7 @@ def test_processes_share_a_folder(tmp_path):
     assert all(ask(again, (*PROMPT, n), max_tokens=20).reused == 20 for n in range(2, 7))
 
 
+@pytest.mark.slow
 def test_processes_that_begin_together_do_not_lock_each_other_out(tmp_path):
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(4)

@@ -248,7 +248,9 @@ HOSTILE = {
 SAID = {"endless": "bytes came", "slow": "no answer within 4 s"}
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.slow) if k == "slow" else k for k in HOSTILE]
+)
 def test_a_hostile_reply_leaves_the_dial_unclear_and_the_others_alone(serve, doctor, kind):
     def reply(body):
         hostile = asked(body) == "thinking_token_budget"

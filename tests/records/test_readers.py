@@ -247,6 +247,7 @@ def test_sample_files_of_other_lm_eval_tasks_are_named(tmp_path):
         read_runs([path])
 
 
+@pytest.mark.slow
 def test_logs_of_other_inspect_tasks_are_named(tmp_path, rows):
     write_inspect(tmp_path, rows, metadata=lambda row: {})
     with pytest.raises(UserError, match="sample 'a' epoch 1 has no sample record"):

@@ -217,6 +217,7 @@ def test_colours_are_there_for_dark_paper_too():
     assert all(f"--{name}: #" in dark for name in curves_module.PALETTE)
 
 
+@pytest.mark.slow
 def test_a_picture_of_many_models_is_made_too(tmp_path, monkeypatch):
     made = [
         runs.run(

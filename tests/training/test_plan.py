@@ -67,6 +67,7 @@ def test_checkpoints_of_the_32b_recipe():
     assert plan.checkpoint_bytes(found, recipe.training) == (393_166_516_224, 65_527_752_704)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["s1_32b", "s1_1.5b"])
 def test_activations_are_those_of_a_real_pass_over_tensors_without_memory(recipe):
     loaded, config, _ = planned(recipe)
