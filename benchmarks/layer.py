@@ -27,10 +27,9 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from s1_eval.engines import Generation
+from s1_eval.engines import Generation
 
 ENOUGH = 80
 """Tokens after which the engine ends its thinking: over the smaller caps, under the larger ones."""
@@ -71,8 +70,6 @@ class Instant:
     async def generate(
         self, prompt: Sequence[int], *, max_tokens: int, stop: Any, sampling: Any
     ) -> Generation:
-        from s1_eval.engines import Generation
-
         thinks = stop.ids - self.info.eos_ids or stop.strings
         ids = self._thinking if thinks else self._answer
         if len(ids) >= max_tokens:

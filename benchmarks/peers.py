@@ -54,13 +54,18 @@ Solve = Callable[[str], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Table:
-    """What all sides share. tokens: of a sample; a step of beam search has its part of them."""
+    """What all sides share. root: of the server. tokens: of a sample; a step of beam search has its
+    part of them."""
 
-    url: str
+    root: str
     model: str
     samples: int
     tokens: int
     verifier: Any
+
+    @property
+    def url(self) -> str:
+        return f"{self.root}/v1"
 
     async def score(self, question: str, texts: Sequence[str]) -> list[float]:
         """The verifier's score of the last step of each text."""
@@ -168,9 +173,9 @@ def optillm(table: Table) -> Mapping[str, Solve]:
 SIDES = {"s1_eval": ours, "its_hub": its_hub, "optillm": optillm}
 
 
-def generated(url: str) -> int:
+def generated(root: str) -> int:
     """How many tokens the server has sampled so far."""
-    lines = httpx.get(f"{url.removesuffix('/v1')}/metrics", timeout=30).text.split("\n")
+    lines = httpx.get(f"{root}/metrics", timeout=30).text.split("\n")
     counts = [line for line in lines if line.startswith("vllm:generation_tokens_total")]
     return int(sum(float(line.split()[-1]) for line in counts))
 
@@ -194,7 +199,7 @@ def main() -> None:
     server = vllm(args.model, "--block-size", "32", log=args.log, **settings)
     with up(server) as root:
         verifier = open_verifier("nano-prm")
-        table = Table(f"{root}/v1", args.model, args.samples, args.tokens, verifier)
+        table = Table(root, args.model, args.samples, args.tokens, verifier)
         asyncio.run(measure(table, asked, args.questions, args.turns))
 
 
@@ -211,9 +216,8 @@ async def measure(table: Table, asked: Sequence[str], questions: int, turns: int
             for side, methods in sides.items():
                 if name not in methods:
                     continue
-                forgotten = httpx.post(f"{table.url.removesuffix('/v1')}/reset_prefix_cache")
-                forgotten.raise_for_status()
-                before, began = generated(table.url), time.perf_counter()
+                httpx.post(f"{table.root}/reset_prefix_cache").raise_for_status()
+                before, began = generated(table.root), time.perf_counter()
                 jobs = (methods[name](each) for each in mine)
                 failed = [
                     e
@@ -224,7 +228,7 @@ async def measure(table: Table, asked: Sequence[str], questions: int, turns: int
                 if failed:
                     print(f"{name}, {side}: {len(failed)} failed, e.g. {failed[0]!r:.200}")
                 elif turn:  # the first warms
-                    taken.setdefault(side, []).append((took, generated(table.url) - before))
+                    taken.setdefault(side, []).append((took, generated(table.root) - before))
         seconds = {side: statistics.median(s for s, _ in each) for side, each in taken.items()}
         for side, each in taken.items():
             tokens = statistics.median(n for _, n in each)

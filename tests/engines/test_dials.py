@@ -41,8 +41,6 @@ class Chat:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
-            disable_nagle_algorithm = True
-
             def log_message(self, *args):
                 pass
 

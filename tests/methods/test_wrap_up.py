@@ -152,6 +152,7 @@ def test_cap_and_grace_together_are_never_exceeded(
         assert trace.thinking_tokens <= cap + grace == outcome.budget
         reasons = ("budget", "natural", "eos", "context")
         assert trace.thinking_tokens <= cap or trace.exit_reason in reasons
+        assert trace.thinking_tokens < cap + grace or trace.exit_reason != "context"
     else:
         assert outcome.budget is None
     assert trace.num_ignores_used <= ignores

@@ -6,7 +6,6 @@ import asyncio
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
@@ -130,11 +129,6 @@ def nano(tmp_path_factory):
     engine.close()
 
 
-@cache
-def samples() -> tuple[Any, ...]:
-    return tuple(benchmark("nano").load(None).samples[:8])
-
-
 def rows(engine: Any, params: dict[str, Any]) -> list[tuple[Any, ...]]:
     bound = Policy.bind(engine)
     judge = grader("integer")
@@ -154,7 +148,7 @@ def rows(engine: Any, params: dict[str, Any]) -> list[tuple[Any, ...]]:
         )
 
     async def everything() -> list[tuple[Any, ...]]:
-        return list(await asyncio.gather(*map(one, samples())))
+        return list(await asyncio.gather(*map(one, benchmark("nano").load(None).samples[:8])))
 
     return asyncio.run(everything())
 
